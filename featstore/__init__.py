@@ -1,0 +1,1 @@
+"""featstore: text to vectors on disk. Knows nothing of heads or metrics."""

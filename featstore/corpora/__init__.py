@@ -1,0 +1,1 @@
+"""Corpora: files in their official layouts to marked instances."""

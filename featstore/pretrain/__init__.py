@@ -1,0 +1,1 @@
+"""Pre-training of the character language model (CSE) and the word biLM (ELMo)."""

@@ -1,0 +1,188 @@
+"""The records that travel between the rooms: documents with entities, instances, a corpus.
+
+In: nothing; these are plain frozen data. Out: the vocabulary that corpora (who make them), featurize
+(which reads their tokens) and the classifier (which reads tokens, spans and labels) share, so that
+none of the three needs to know another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from featstore.errors import UsageError, did_you_mean
+
+KEY_BYTES = 16
+
+
+def sentence_key(tokens: Sequence[str]) -> bytes:
+    """Return the key of a sentence: the 128-bit BLAKE2b of its canonical token sequence.
+
+    Each token enters as its UTF-8 length (8 bytes, little endian) and its UTF-8 bytes, so that
+    ``["ab", "c"]`` and ``["a", "bc"]`` differ. Same tokens, same key, whichever corpus or fold.
+    """
+    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    for token in tokens:
+        raw = token.encode("utf-8")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A mention in a document.
+
+    Attributes:
+        id: its id within the document, as the corpus gives it (``T12``).
+        type: its type, as the corpus gives it (``CHEMICAL``, ``GENE-Y``).
+        start: character offset of its first character in ``Document.text``.
+        end: character offset after its last character.
+        text: the mention; equals ``Document.text[start:end]``.
+    """
+
+    id: str
+    type: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with its entities.
+
+    Attributes:
+        id: the document's id (a PubMed id).
+        text: the whole text; all character offsets run over it.
+        entities: the mentions, in the order of the corpus.
+        split: ``train``, ``dev``, ``test``, or None.
+    """
+
+    id: str
+    text: str
+    entities: tuple[Entity, ...]
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One candidate pair in one sentence, as the encoder and the head will see it.
+
+    The encoders see ``tokens``. The head sees the sequence ``layout``: an entry ``i >= 0`` is row ``i`` of
+    the vectors of ``tokens``; an entry ``-1 - j`` is the learned vector of ``tags[j]``. In the ``tagged``
+    context the tags stand in ``tokens`` and ``layout`` is ``0 .. len(tokens)-1``.
+
+    Attributes:
+        id: unique in its corpus and stable from run to run.
+        tokens: what the encoders encode; its :func:`sentence_key` is the key in every store.
+        layout: the head's sequence, see above.
+        tags: the names of the learned vectors that ``layout`` refers to (empty in the tagged context).
+        head: half-open token span of the first entity of the relation, in positions of ``layout``, without its tags.
+        tail: the same for the second entity.
+        head_type: type of the first entity (``gene``, ``chem``, ``dise``, ..), as the tags spell it.
+        tail_type: type of the second entity.
+        label: the gold label, or None for text to be classified.
+        split: ``train``, ``dev`` or ``test`` where the corpus fixes it.
+        fold: the fold whose test part holds the instance, counted from 1, where the corpus has folds.
+        group: instances with the same group hold the same sentence and must not be parted by a dev split.
+        offsets: character span of each token of ``tokens`` in the document; ``(-1, -1)`` for an inserted tag.
+        source: the corpus's own ids, e.g. ``{"pmid": "1977506", "head": "T2", "tail": "T20"}``.
+    """
+
+    id: str
+    tokens: tuple[str, ...]
+    layout: tuple[int, ...]
+    tags: tuple[str, ...]
+    head: tuple[int, int]
+    tail: tuple[int, int]
+    head_type: str
+    tail_type: str
+    label: str | None
+    split: str | None = None
+    fold: int | None = None
+    group: str = ""
+    offsets: tuple[tuple[int, int], ...] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The sentence key of ``tokens``."""
+        return sentence_key(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Positions in ``Corpus.instances`` of the parts of one fold; ``dev`` is empty where the corpus has none."""
+
+    train: tuple[int, ...]
+    dev: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A corpus, marked with one choice of indicators and context.
+
+    Attributes:
+        spec: what the user named, ``NAME`` or ``NAME:PATH``.
+        name: the reader (``chemprot``, ``gad``, ..).
+        instances: all instances.
+        labels: all labels, the negative one first.
+        positive: the labels that the corpus's official score counts.
+        indicators: ``tags`` or ``replace``.
+        context: ``tagged`` or ``sentence``.
+        digest: hash of the files that it was read from.
+        notes: what the reader counted and the user should know (pairs across sentences, glued boundaries, ..).
+    """
+
+    spec: str
+    name: str
+    instances: tuple[Instance, ...]
+    labels: tuple[str, ...]
+    positive: tuple[str, ...]
+    indicators: str
+    context: str
+    digest: str
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that :meth:`partition` takes: those of the corpus, or ``(1,)`` for one released split."""
+        return tuple(sorted({i.fold for i in self.instances if i.fold is not None})) or (1,)
+
+    def partition(self, fold: int) -> Partition:
+        """Return the parts of one fold.
+
+        With folds, the test part holds the instances of that fold and the train part all others. With
+        splits, the parts are the released ones and the only fold is 1.
+
+        Raises:
+            UsageError: the corpus has no such fold.
+        """
+        if fold not in self.folds:
+            raise UsageError(
+                f"fold {fold} of {self.spec} does not exist; it has fold"
+                f"{'s' if len(self.folds) > 1 else ''} {', '.join(map(str, self.folds))}."
+            )
+        parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+        for position, instance in enumerate(self.instances):
+            if instance.fold is not None:
+                parts["test" if instance.fold == fold else "train"].append(position)
+            elif instance.split is not None:
+                parts[instance.split].append(position)
+        return Partition(tuple(parts["train"]), tuple(parts["dev"]), tuple(parts["test"]))
+
+
+def check_choice(what: str, given: str, allowed: Sequence[str]) -> str:
+    """Return ``given`` if it is one of ``allowed``.
+
+    Raises:
+        UsageError: it is not; the text lists what is allowed and the closest name.
+    """
+    if given not in allowed:
+        raise UsageError(
+            f"{what} '{given}' is unknown; choose from {', '.join(allowed)}.{did_you_mean(given, tuple(allowed))}"
+        )
+    return given

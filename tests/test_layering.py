@@ -1,0 +1,78 @@
+"""The rooms and who may import whom, checked on the imports as they are written (lazy ones too)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("featstore", "classifier")
+
+BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled"}
+# room -> what it may import of the project, besides itself; a room is a module or a package
+ALLOWED: dict[str, set[str]] = {
+    "featstore.errors": set(),
+    "featstore.records": {"featstore.errors"},
+    "featstore.bundled": {"featstore.errors"},
+    "featstore.ragged": {"featstore.records", "featstore.errors"},
+    "featstore.fingerprint": BASE,
+    "featstore.corpora": BASE | {"featstore.fingerprint"},
+    "featstore.encoders": BASE | {"featstore.fingerprint"},
+    "featstore.stores": BASE | {"featstore.fingerprint"},
+    "featstore.pretrain": BASE | {"featstore.fingerprint", "featstore.encoders"},
+    "featstore.featurize": BASE
+    | {"featstore.fingerprint", "featstore.corpora", "featstore.encoders", "featstore.stores"},
+    "classifier.metrics": {"featstore.errors"},
+    "classifier.model": set(),
+    "classifier.batch": BASE | {"featstore.stores"},
+    "classifier.checkpoint": BASE | {"classifier.model", "classifier.batch"},
+    "classifier.train": BASE
+    | {"featstore.stores", "classifier.batch", "classifier.model", "classifier.metrics", "classifier.checkpoint"},
+    "classifier.predict": BASE
+    | {"featstore.stores", "classifier.batch", "classifier.model", "classifier.metrics", "classifier.checkpoint"},
+}
+TORCH_FREE = {"classifier.metrics"}
+ONLY_IN_CLI = {"typer", "rich"}
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found.append((name, path))
+    return found
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield node.lineno, str(node.module)
+
+
+def room(module: str) -> str | None:
+    """The longest room that holds a module."""
+    rooms = [r for r in ALLOWED if module == r or module.startswith(r + ".")]
+    return max(rooms, key=len, default=None)
+
+
+@pytest.mark.parametrize(("name", "path"), modules(), ids=[n for n, _ in modules()])
+def test_module_keeps_to_its_room(name: str, path: Path) -> None:
+    own = room(name)
+    if name in PACKAGES or own is None:
+        pytest.skip("the packages' own fronts join what lies below them")
+    for line, target in imports(path):
+        assert target.split(".")[0] not in ONLY_IN_CLI, f"{path}:{line}: {target} belongs in cli.py"
+        if name in TORCH_FREE:
+            assert target.split(".")[0] != "torch", f"{path}:{line}: {name} is numpy only"
+        if target.split(".")[0] in PACKAGES:
+            assert room(target) in ALLOWED[own] | {own}, f"{path}:{line}: {name} may not import {target}"
+
+
+def test_every_module_has_a_room() -> None:
+    homeless = [name for name, _ in modules() if room(name) is None and name not in PACKAGES]
+    assert not homeless, f"name these modules in ALLOWED: {homeless}"

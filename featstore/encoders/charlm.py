@@ -1,0 +1,181 @@
+"""The character language model behind CSE (Akbik et al. 2018) as a file: its form, written and read here alone.
+
+In: the settings and weights of one direction, from our trainer or from a file. Out: a :class:`CharLM` in
+float32, whichever file it came from. Our form is one safetensors file: the tensors under the names of flair's
+state dict (``encoder.weight``, ``rnn.weight_ih_l0``, .., ``decoder.weight``), the settings as JSON in the header. It
+holds no code, and float16 storage halves it. flair's own ``.pt`` is read and written by
+:mod:`featstore.encoders.flairlm`, so that a model can travel both ways.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from featstore.encoders.weights import checked, replace_file
+from featstore.errors import DataError, MissingFileError, UsageError
+
+FORMAT = "featstore-charlm-1"
+SUFFIXES = (".safetensors", ".pt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharLMConfig:
+    """One direction of a character language model.
+
+    Attributes:
+        hidden_size: units of each LSTM layer.
+        nlayers: LSTM layers.
+        embedding_size: width of a character's embedding.
+        nout: width of the projection above the LSTM, or None where there is none.
+        is_forward: whether it reads from left to right; a backward model reads the reversed string.
+        document_delimiter: what stood before each text in training; every string begins with it.
+        dropout: dropout in training; no part in encoding.
+        items: the characters by index; index 0 stands for every unknown one (``<unk>``), an empty string for an
+            index that no character has.
+
+    Raises:
+        ValueError: a size below 1, or a character that occurs twice.
+    """
+
+    hidden_size: int
+    nlayers: int
+    embedding_size: int
+    nout: int | None
+    is_forward: bool
+    document_delimiter: str
+    dropout: float
+    items: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        named = [item for item in self.items if item]
+        if min(self.hidden_size, self.nlayers, self.embedding_size, self.dim, len(named)) < 1:
+            raise ValueError("the sizes and the number of characters must be at least 1")
+        if len(set(named)) < len(named):
+            raise ValueError("a character occurs twice among the items")
+
+    @property
+    def dim(self) -> int:
+        """Width of one direction's vectors."""
+        return self.hidden_size if self.nout is None else self.nout
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return name and shape of the weights that encoding needs."""
+        gates, hidden = 4 * self.hidden_size, self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"encoder.weight": (len(self.items), self.embedding_size)}
+        for layer in range(self.nlayers):
+            shapes[f"rnn.weight_ih_l{layer}"] = (gates, hidden if layer else self.embedding_size)
+            shapes[f"rnn.weight_hh_l{layer}"] = (gates, hidden)
+            shapes[f"rnn.bias_ih_l{layer}"] = shapes[f"rnn.bias_hh_l{layer}"] = (gates,)
+        if self.nout is not None:
+            shapes |= {"proj.weight": (self.nout, hidden), "proj.bias": (self.nout,)}
+        return shapes
+
+    def decoder_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return name and shape of the output layer, which only training and generation need."""
+        return {"decoder.weight": (len(self.items), self.dim), "decoder.bias": (len(self.items),)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CharLM:
+    """A character language model.
+
+    Attributes:
+        config: its settings.
+        weights: tensors by the names of :meth:`CharLMConfig.shapes`, with or without those of
+            :meth:`CharLMConfig.decoder_shapes`; float32.
+    """
+
+    config: CharLMConfig
+    weights: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, path: Path, config: CharLMConfig, weights: Mapping[str, Tensor]) -> CharLM:
+        """Check ``weights``, which ``path`` holds or shall hold, against ``config``.
+
+        Raises:
+            DataError: they do not fit, or are not finite.
+        """
+        decoder = config.decoder_shapes() if "decoder.weight" in weights else {}
+        return cls(config, checked(path, weights, config.shapes() | decoder))
+
+
+def find_charlm(folder: Path, direction: str) -> Path:
+    """Return the file ``forward.*`` or ``backward.*`` of ``folder``.
+
+    Raises:
+        MissingFileError: there is none with a known suffix.
+    """
+    for suffix in SUFFIXES:
+        if (folder / (direction + suffix)).is_file():
+            return folder / (direction + suffix)
+    raise MissingFileError(
+        f"{folder} holds no {' or '.join(direction + s for s in SUFFIXES)}; a CSE folder holds a forward and a"
+        " backward character language model, flair's .pt or our .safetensors."
+    )
+
+
+def load_charlm(path: str | Path) -> CharLM:
+    """Read a character language model from our safetensors form or flair's ``.pt``.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not such a model, or its weights do not fit its settings.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; a character language model was expected there.")
+    if path.suffix == ".pt":
+        from featstore.encoders.flairlm import read_flair
+
+        return CharLM.of(path, *read_flair(path))
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a whole safetensors file ({error}).") from error
+    if metadata.get("format") != FORMAT:
+        raise DataError(
+            f"{path}: the header says format {metadata.get('format')!r}, this version reads '{FORMAT}';"
+            " flair's models keep their suffix .pt."
+        )
+    return CharLM.of(path, _config(path, metadata.get("config", "")), weights)
+
+
+def save_charlm(path: str | Path, lm: CharLM, *, dtype: str = "float32") -> None:
+    """Write ``lm``: to ``NAME.safetensors`` in ``dtype``, float16 or float32, or to ``NAME.pt`` as flair reads it.
+
+    Raises:
+        UsageError: another suffix or ``dtype``.
+        DataError: weights that do not fit the settings or are not finite in ``dtype``; nothing is written.
+    """
+    path = Path(path)
+    if dtype not in ("float16", "float32") or path.suffix not in SUFFIXES:
+        raise UsageError(f"cannot save {path} as {dtype}; choose float16 or float32 and {' or '.join(SUFFIXES)}.")
+    stored = {name: tensor.detach().to(getattr(torch, dtype)) for name, tensor in lm.weights.items()}
+    whole = CharLM.of(path, lm.config, stored)
+    if path.suffix == ".pt":
+        from featstore.encoders.flairlm import write_flair
+
+        replace_file(path, lambda name: write_flair(name, lm.config, whole.weights))
+        return
+    tensors = {name: stored[name].cpu().clone(memory_format=torch.contiguous_format) for name in whole.weights}
+    metadata = {"format": FORMAT, "dtype": dtype, "config": json.dumps(asdict(lm.config), ensure_ascii=True)}
+    replace_file(path, lambda name: save_file(tensors, name, metadata))
+
+
+def _config(path: Path, text: str) -> CharLMConfig:
+    """Parse the settings in a safetensors header."""
+    try:
+        fields = json.loads(text)
+        return CharLMConfig(**{**fields, "items": tuple(map(str, fields["items"]))})
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: the settings in the header cannot be read ({error}).") from error

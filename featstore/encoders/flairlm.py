@@ -100,9 +100,7 @@ def _items(indices: Mapping[bytes, int], count: int) -> tuple[str, ...]:
     items = [""] * count
     for item, index in indices.items():
         if not 0 <= index < count or items[index]:
-            raise DataError(
-                f"{path}: the dictionary gives {item!r} the index {index}, which is not free in 0..{count}."
-            )
+            raise ValueError(f"its dictionary gives {item!r} the index {index}, which is not free below {count}")
         items[index] = item.decode("utf-8")
     return tuple(items)
 

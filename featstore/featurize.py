@@ -11,58 +11,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featstore.encoders import Encoder, load_encoder
+from featstore.forecast import Sentences, expected_seconds, feature_meta
 from featstore.ragged import Ragged
 from featstore.records import Instance
-from featstore.stores import FeatureMeta, FeatureStore, create_store, find_sets, open_store
+from featstore.stores import FeatureMeta, FeatureStore, create_store
 
 BATCH_TOKENS = 4096  # one call of the encoder; it cuts further where its own budget is smaller
 COMMIT_BYTES = 64 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
-PROBE_SENTENCES = 24
 WORTH_A_WORKER = 20.0  # seconds of encoding below which starting a second process does not pay
 
-Sentences = Mapping[bytes, Sequence[str]]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What featurizing would cost.
-
-    Attributes:
-        encoder: its name.
-        instances: instances of the corpus.
-        sentences: distinct sentences among them.
-        tokens: tokens of the distinct sentences.
-        missing_sentences: distinct sentences that the store lacks.
-        missing_tokens: their tokens.
-        bytes: disk space that their vectors will take.
-        free_bytes: free space where the store is or will be.
-        seconds: expected encoding time, from encoding a few of them; 0 if nothing is missing.
-    """
-
-    encoder: str
-    instances: int
-    sentences: int
-    tokens: int
-    missing_sentences: int
-    missing_tokens: int
-    bytes: int
-    free_bytes: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,81 +64,6 @@ class Featurized:
 def distinct_sentences(instances: Iterable[Instance]) -> dict[bytes, tuple[str, ...]]:
     """Return the distinct token sequences of ``instances`` by key, in the order of first appearance."""
     return {instance.key: instance.tokens for instance in instances}
-
-
-def feature_meta(encoder: Encoder, *, dtype: str, backend: str) -> FeatureMeta:
-    """Return the description of the feature set that ``encoder`` writes."""
-    return FeatureMeta(
-        name=encoder.name,
-        identity=encoder.identity,
-        dim=encoder.dim,
-        layers=encoder.layers,
-        dtype=dtype,
-        backend=backend,
-        facts=dict(encoder.facts),
-    )
-
-
-def forecast(
-    sentences: Sentences, spec: str, *, root: Path, dtype: str, backend: str, instances: int, **options: Any
-) -> Forecast:
-    """Say what :func:`featurize` would do, writing nothing.
-
-    Args:
-        sentences: distinct sentences by key.
-        spec: the encoder; a few evenly spaced sentences are encoded to learn its speed.
-        root: where the store is or will be; its free space is reported.
-        dtype: the dtype that would be stored.
-        backend: the backend that would store it.
-        instances: how many instances the sentences come from.
-        options: of the encoder.
-    """
-    encoder = load_encoder(spec, **options)
-    missing = _missing(sentences, feature_meta(encoder, dtype=dtype, backend=backend), root)
-    missing_tokens = sum(len(sentences[key]) for key in missing)
-    return Forecast(
-        encoder=encoder.name,
-        instances=instances,
-        sentences=len(sentences),
-        tokens=sum(map(len, sentences.values())),
-        missing_sentences=len(missing),
-        missing_tokens=missing_tokens,
-        bytes=missing_tokens * encoder.dim * np.dtype(dtype).itemsize,
-        free_bytes=shutil.disk_usage(_existing(root)).free,
-        seconds=_expected_seconds(missing, sentences, encoder),
-    )
-
-
-def _missing(sentences: Sentences, meta: FeatureMeta, root: Path) -> list[bytes]:
-    """The keys that the store lacks; a store that does not exist yet lacks all and is not created."""
-    for found in find_sets(root, meta.name):
-        if (found.meta.identity, found.meta.dtype, found.meta.backend) == (meta.identity, meta.dtype, meta.backend):
-            store = open_store(found.path)
-            try:
-                return store.missing(list(sentences))
-            finally:
-                store.close()
-    return list(sentences)
-
-
-def _expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder) -> float:
-    """Encode a few of the missing sentences, short and long, and scale up by tokens."""
-    if not missing:
-        return 0.0
-    by_length = sorted(missing, key=lambda key: len(sentences[key]))
-    probe = [sentences[key] for key in by_length[:: max(1, len(by_length) // PROBE_SENTENCES)]]
-    encoder.encode(probe[:1])  # the first call pays for what is loaded lazily
-    start = time.perf_counter()
-    encoder.encode(probe)
-    return (time.perf_counter() - start) * sum(len(sentences[k]) for k in missing) / max(1, sum(map(len, probe)))
-
-
-def _existing(path: Path) -> Path:
-    """The closest folder above ``path`` that exists."""
-    path = path.resolve()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _batches(keys: Sequence[bytes], sentences: Sentences) -> list[list[bytes]]:
@@ -251,10 +147,11 @@ def featurize(
     try:
         missing = store.missing(list(sentences))
         if workers is None:
-            worth_it = _expected_seconds(missing, sentences, encoder) > WORTH_A_WORKER
+            worth_it = expected_seconds(missing, sentences, encoder) > WORTH_A_WORKER
             workers = (os.cpu_count() or 1) if worth_it else 1
         if workers == 1:
-            _encode(_batches(missing, sentences), sentences, encoder, store, _Counter(progress, 1, len(missing)))
+            counter = _Counter(progress, 1, len(missing))
+            _encode(_batches(missing, sentences), sentences, encoder, store, lambda done: counter(0, done))
         else:
             _encode_in_workers(_batches(missing, sentences), sentences, job, _Counter(progress, workers, len(missing)))
             store.close()
@@ -307,8 +204,7 @@ def _encode(
     sentences: Sentences,
     encoder: Encoder,
     store: FeatureStore,
-    report: Callable[[int, int], None],
-    worker: int = 0,
+    report: Callable[[int], None],
 ) -> None:
     """Encode batches and commit them shard by shard; an interrupt commits what is finished first."""
     shard = _Shard(store)
@@ -319,7 +215,7 @@ def _encode(
             done += len(batch)
             if shard.is_due:
                 shard.commit()
-            report(worker, done)
+            report(done)
     except KeyboardInterrupt:
         shard.commit()
         raise
@@ -329,20 +225,26 @@ def _encode(
 def _encode_in_workers(batches: Sequence[Sequence[bytes]], sentences: Sentences, job: _Job, counter: _Counter) -> None:
     """Share batches among processes and wait for all of them; a process that dies leaves its batches missing."""
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    queue: SimpleQueue[tuple[int, int]] = context.SimpleQueue()
     processes: list[BaseProcess] = []
+    receivers: dict[Connection, int] = {}
     for worker in range(counter.workers):
         own = batches[worker :: counter.workers]
         texts = {key: sentences[key] for batch in own for key in batch}
-        process = context.Process(target=_work, args=(worker, own, texts, job, queue))
+        # A pipe each: a queue's lock would stay locked if its holder were killed.
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(own, texts, job, sender))
         process.start()
+        sender.close()
         processes.append(process)
+        receivers[receiver] = worker
     try:
-        while any(process.is_alive() for process in processes) or not queue.empty():
-            if queue.empty():
-                time.sleep(0.05)
-            else:
-                counter(*queue.get())
+        while receivers:
+            for ready in wait(list(receivers)):
+                assert isinstance(ready, Connection)
+                try:
+                    counter(receivers[ready], ready.recv())
+                except EOFError:  # the worker has ended, one way or another
+                    del receivers[ready]
     except KeyboardInterrupt:
         for process in processes:
             if process.pid is not None and process.is_alive():
@@ -353,19 +255,12 @@ def _encode_in_workers(batches: Sequence[Sequence[bytes]], sentences: Sentences,
             process.join()
 
 
-def _work(
-    worker: int,
-    batches: Sequence[Sequence[bytes]],
-    sentences: Sentences,
-    job: _Job,
-    queue: SimpleQueue[tuple[int, int]],
-) -> None:
+def _work(batches: Sequence[Sequence[bytes]], sentences: Sentences, job: _Job, sender: Connection) -> None:
     """The life of one worker process: its own encoder, its own shards, one thread."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the encoder imports torch
     store = create_store(job.root, job.meta)
     try:
-        encoder = load_encoder(job.spec, **job.options)
-        _encode(batches, sentences, encoder, store, lambda who, done: queue.put((who, done)), worker)
+        _encode(batches, sentences, load_encoder(job.spec, **job.options), store, sender.send)
     except KeyboardInterrupt:
         return  # the parent tells the user
     finally:

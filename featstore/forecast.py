@@ -1,0 +1,125 @@
+"""What featurizing would cost, before any work.
+
+In: distinct sentences, the spec of an encoder, the folder of a store. Out: counts, disk space and the time that
+a short probe foretells. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featstore.encoders import Encoder, load_encoder
+from featstore.stores import FeatureMeta, find_sets, open_store
+
+PROBE_SENTENCES = 24
+
+Sentences = Mapping[bytes, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What featurizing would cost.
+
+    Attributes:
+        encoder: its name.
+        instances: instances of the corpus.
+        sentences: distinct sentences among them.
+        tokens: tokens of the distinct sentences.
+        missing_sentences: distinct sentences that the store lacks.
+        missing_tokens: their tokens.
+        bytes: disk space that their vectors will take.
+        free_bytes: free space where the store is or will be.
+        seconds: expected encoding time, from encoding a few of them; 0 if nothing is missing.
+    """
+
+    encoder: str
+    instances: int
+    sentences: int
+    tokens: int
+    missing_sentences: int
+    missing_tokens: int
+    bytes: int
+    free_bytes: int
+    seconds: float
+
+
+def feature_meta(encoder: Encoder, *, dtype: str, backend: str) -> FeatureMeta:
+    """Return the description of the feature set that ``encoder`` writes."""
+    return FeatureMeta(
+        name=encoder.name,
+        identity=encoder.identity,
+        dim=encoder.dim,
+        layers=encoder.layers,
+        dtype=dtype,
+        backend=backend,
+        facts=dict(encoder.facts),
+    )
+
+
+def forecast(
+    sentences: Sentences, spec: str, *, root: Path, dtype: str, backend: str, instances: int, **options: Any
+) -> Forecast:
+    """Say what :func:`featurize` would do, writing nothing.
+
+    Args:
+        sentences: distinct sentences by key.
+        spec: the encoder; a few evenly spaced sentences are encoded to learn its speed.
+        root: where the store is or will be; its free space is reported.
+        dtype: the dtype that would be stored.
+        backend: the backend that would store it.
+        instances: how many instances the sentences come from.
+        options: of the encoder.
+    """
+    encoder = load_encoder(spec, **options)
+    missing = _missing(sentences, feature_meta(encoder, dtype=dtype, backend=backend), root)
+    missing_tokens = sum(len(sentences[key]) for key in missing)
+    return Forecast(
+        encoder=encoder.name,
+        instances=instances,
+        sentences=len(sentences),
+        tokens=sum(map(len, sentences.values())),
+        missing_sentences=len(missing),
+        missing_tokens=missing_tokens,
+        bytes=missing_tokens * encoder.dim * np.dtype(dtype).itemsize,
+        free_bytes=shutil.disk_usage(_existing(root)).free,
+        seconds=expected_seconds(missing, sentences, encoder),
+    )
+
+
+def _missing(sentences: Sentences, meta: FeatureMeta, root: Path) -> list[bytes]:
+    """The keys that the store lacks; a store that does not exist yet lacks all and is not created."""
+    for found in find_sets(root, meta.name):
+        if (found.meta.identity, found.meta.dtype, found.meta.backend) == (meta.identity, meta.dtype, meta.backend):
+            store = open_store(found.path)
+            try:
+                return store.missing(list(sentences))
+            finally:
+                store.close()
+    return list(sentences)
+
+
+def expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder) -> float:
+    """Return how long encoding ``missing`` would take: a few of them, short and long, are encoded and scaled up."""
+    if not missing:
+        return 0.0
+    by_length = sorted(missing, key=lambda key: len(sentences[key]))
+    probe = [sentences[key] for key in by_length[:: max(1, len(by_length) // PROBE_SENTENCES)]]
+    encoder.encode(probe[:1])  # the first call pays for what is loaded lazily
+    start = time.perf_counter()
+    encoder.encode(probe)
+    return (time.perf_counter() - start) * sum(len(sentences[k]) for k in missing) / max(1, sum(map(len, probe)))
+
+
+def _existing(path: Path) -> Path:
+    """The closest folder above ``path`` that exists."""
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,160 @@
+"""The producer loop: what is encoded, what is kept, and what happens when it is cut short."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featstore import featurize as loop
+from featstore.encoders import ENCODERS, load_encoder
+from featstore.errors import UsageError
+from featstore.featurize import featurize
+from featstore.forecast import forecast
+from featstore.records import sentence_key
+from featstore.stores import find_sets, open_store
+
+HERE = Path(__file__).resolve().parent
+HDF5 = {"dtype": "float32", "backend": "hdf5"}
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add an encoder: one file, one line in the table."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setitem(ENCODERS, "toy", "toy_encoder:load")
+
+
+def sentences(count: int) -> dict[bytes, tuple[str, ...]]:
+    texts = [tuple(f"w{i}_{j}" for j in range(1 + i % 7)) for i in range(count)]
+    return {sentence_key(text): text for text in texts}
+
+
+def stored(root: Path, name: str = "toy") -> dict[bytes, np.ndarray]:
+    (found,) = find_sets(root, name)
+    store = open_store(found.path)
+    try:
+        keys = list(store.keys())
+        return dict(zip(keys, [np.array(rows) for rows in store.read(keys)], strict=True))
+    finally:
+        store.close()
+
+
+def test_every_token_gets_its_vector(tmp_path: Path) -> None:
+    texts = sentences(40)
+    result = featurize(texts, "toy", root=tmp_path, **HDF5)
+    assert (result.sentences, result.stored, result.encoded, result.failed) == (40, 0, 40, 0)
+    assert result.tokens == sum(map(len, texts.values()))
+    rows = stored(tmp_path)
+    assert rows.keys() == texts.keys()
+    encoder = load_encoder("toy")
+    for key, text in texts.items():
+        np.testing.assert_array_equal(rows[key], encoder.encode([text])[0])
+
+
+@pytest.mark.parametrize("backend", ["hdf5", "zarr"])
+def test_only_what_is_new_is_encoded(tmp_path: Path, backend: str) -> None:
+    options = {"dtype": "float16", "backend": backend}
+    featurize(sentences(10), "toy", root=tmp_path, **options)
+    again = featurize(sentences(10), "toy", root=tmp_path, **options)
+    more = featurize(sentences(15), "toy", root=tmp_path, **options)
+    assert (again.stored, again.encoded) == (10, 0)
+    assert (more.stored, more.encoded) == (10, 5)
+
+
+def test_another_weight_file_is_another_feature_set(tmp_path: Path) -> None:
+    salt = tmp_path / "salt"
+    salt.write_text("5")
+    featurize(sentences(3), "toy", root=tmp_path / "store", **HDF5)
+    other = featurize(sentences(3), f"toy:{salt}", root=tmp_path / "store", **HDF5)
+    assert other.stored == 0
+    assert len(find_sets(tmp_path / "store", "toy")) == 2
+
+
+def test_an_interrupt_keeps_the_finished_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BATCH_TOKENS", 8)
+    texts = sentences(30)
+
+    def interrupt(done: int, _: int) -> None:
+        if done >= 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        featurize(texts, "toy", root=tmp_path, progress=interrupt, **HDF5)
+    kept = stored(tmp_path)
+    assert 12 <= len(kept) < 30
+    rest = featurize(texts, "toy", root=tmp_path, **HDF5)
+    assert (rest.stored, rest.encoded) == (len(kept), 30 - len(kept))
+
+
+def test_batches_hold_sentences_of_about_one_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BATCH_TOKENS", 20)
+    texts = sentences(100)
+    batches = loop._batches(list(texts), texts)
+    assert sorted(key for batch in batches for key in batch) == sorted(texts)
+    for batch in batches:
+        lengths = [len(texts[key]) for key in batch]
+        assert sum(lengths) <= 20
+        assert max(lengths) - min(lengths) <= 1
+
+
+def test_a_sentence_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BATCH_TOKENS", 3)
+    texts = {sentence_key(t): t for t in [("a",) * 50, ("b",)]}
+    assert sorted(len(batch) for batch in loop._batches(list(texts), texts)) == [1, 1]
+
+
+def test_workers_share_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BATCH_TOKENS", 16)
+    install_in_children(tmp_path, monkeypatch)
+    texts = sentences(50)
+    seen: list[tuple[int, int]] = []
+    result = featurize(texts, "toy", root=tmp_path / "store", workers=2, progress=lambda *p: seen.append(p), **HDF5)
+    assert (result.encoded, result.failed, result.workers) == (50, 0, 2)
+    assert seen[-1] == (50, 50)
+    assert stored(tmp_path / "store").keys() == texts.keys()
+
+
+def test_a_killed_worker_costs_only_its_unfinished_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BATCH_TOKENS", 16)
+    install_in_children(tmp_path, monkeypatch)
+    texts = sentences(50)
+    broken = featurize(texts, "toy", root=tmp_path / "store", workers=2, kill_at="w20_3", **HDF5)
+    assert 0 < broken.failed < 50
+    assert len(stored(tmp_path / "store")) == broken.encoded == 50 - broken.failed
+    mended = featurize(texts, "toy", root=tmp_path / "store", **HDF5)
+    assert (mended.stored, mended.encoded, mended.failed) == (broken.encoded, broken.failed, 0)
+
+
+def install_in_children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the toy to the table of spawned processes too (they import the table anew)."""
+    (folder / "sitecustomize.py").write_text(
+        "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'toy_encoder:load'\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{HERE}")
+
+
+def test_forecast_writes_nothing(tmp_path: Path) -> None:
+    texts = sentences(20)
+    root = tmp_path / "store"
+    plan = forecast(texts, "toy", root=root, instances=60, pause=0.01, **HDF5)
+    tokens = sum(map(len, texts.values()))
+    assert (plan.instances, plan.sentences, plan.tokens) == (60, 20, tokens)
+    assert (plan.missing_sentences, plan.missing_tokens, plan.bytes) == (20, tokens, tokens * 3 * 4)
+    assert plan.seconds > 0
+    assert plan.free_bytes > 0
+    assert not root.exists()
+    featurize(texts, "toy", root=root, **HDF5)
+    assert forecast(texts, "toy", root=root, instances=60, **HDF5).missing_sentences == 0
+
+
+def test_unknown_encoder_is_told_with_the_closest_name() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'glove'"):
+        load_encoder("glov")
+
+
+def test_the_toy_is_imported_only_when_asked_for() -> None:
+    sys.modules.pop("toy_encoder", None)
+    load_encoder("toy")
+    assert "toy_encoder" in sys.modules

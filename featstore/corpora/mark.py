@@ -1,0 +1,167 @@
+"""Marking: one pair in one sentence to the two sequences that encoders and head see.
+
+In: a tokenised sentence and the two mentions. Out: the marked part of an :class:`~featstore.records.Instance`. The
+indicators (tags around the mentions, or one word in place of each) say *what* is inserted; the context (tagged: the
+encoders see it; sentence: a learned vector stands for it) says *where*. Hence two steps: ``_with_tags`` or
+``_replaced`` cuts the sentence into pieces, and ``mark`` lays the pieces out for the context.
+
+Overlapping mentions are common (a chemical's name inside a gene's). Tags nest: the longer mention is outside; of two
+equal spans the head is; mentions that cross keep each tag at its own edge. Replaced, the two words stand side by side
+in place of all that the two mentions cover, in the order of their starts (at one start the longer first, of two equal
+spans the head).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featstore.corpora.text import Sentence, Span
+from featstore.errors import DataError
+from featstore.records import check_choice
+
+INDICATORS = ("tags", "replace")
+CONTEXTS = ("tagged", "sentence")
+_INSERTED: Span = (-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """How pairs are marked.
+
+    Attributes:
+        indicators: ``tags`` or ``replace``.
+        context: ``tagged`` or ``sentence``.
+
+    Raises:
+        UsageError: another word.
+    """
+
+    indicators: str = "tags"
+    context: str = "tagged"
+
+    def __post_init__(self) -> None:
+        check_choice("indicators", self.indicators, INDICATORS)
+        check_choice("context", self.context, CONTEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One member of a pair.
+
+    Attributes:
+        span: its characters in the text.
+        type: its type as the tags spell it (``gene``).
+        word: the word that replaces it (``@GENE$``).
+    """
+
+    span: Span
+    type: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The fields of an Instance that marking decides; see :class:`~featstore.records.Instance`."""
+
+    tokens: tuple[str, ...]
+    layout: tuple[int, ...]
+    tags: tuple[str, ...]
+    head: Span
+    tail: Span
+    offsets: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inserted:
+    """A word that the text has not, and the characters it stands for."""
+
+    word: str
+    offset: Span = _INSERTED
+
+
+# A run of the sentence's tokens (empty at times), or an inserted word.
+_Piece = Span | _Inserted
+
+
+def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> Marked:
+    """Mark a pair.
+
+    Raises:
+        DataError: a mention holds no token of the sentence.
+    """
+    spans = []
+    for mention in (head, tail):
+        span = sentence.find(mention.span)
+        if span[0] == span[1]:
+            raise DataError(f"the mention at characters {mention.span[0]}-{mention.span[1]} holds no word.")
+        spans.append(span)
+    cut = _with_tags if marking.indicators == "tags" else _replaced
+    pieces, head_span, tail_span = cut(head, tail, spans[0], spans[1], len(sentence.tokens))
+    if marking.context == "tagged":
+        tokens, offsets = _inserted(sentence, pieces)
+        return Marked(tokens, tuple(range(len(tokens))), (), head_span, tail_span, offsets)
+    layout, tags = _laid_out(pieces)
+    return Marked(sentence.tokens, layout, tags, head_span, tail_span, sentence.offsets)
+
+
+def _with_tags(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> tuple[list[_Piece], Span, Span]:
+    """Return the pieces with four tags, and where the two mentions stand between theirs."""
+    edges = []
+    for rank, mention, (start, end) in ((0, head, h), (1, tail, t)):
+        # At one place what ends comes before what begins; the inner ends first, the outer begins first.
+        edges.append((start, 1, -end, rank, f"<{mention.type}>"))
+        edges.append((end, 0, -start, -rank, f"</{mention.type}>"))
+    edges.sort()
+    pieces: list[_Piece] = []
+    inner: list[list[int]] = [[], []]
+    position = 0
+    for inserted, (place, begins, _, rank, word) in enumerate(edges):
+        pieces += [(position, place), _Inserted(word)]
+        inner[abs(rank)].append(place + inserted + begins)
+        position = place
+    pieces.append((position, length))
+    return pieces, (inner[0][0], inner[0][1]), (inner[1][0], inner[1][1])
+
+
+def _replaced(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> tuple[list[_Piece], Span, Span]:
+    """Return the pieces with one word for each mention, and where the two words stand."""
+    mentions = sorted(((h, 0, head), (t, 1, tail)), key=lambda m: (m[0][0], -m[0][1], m[1]))
+    ((start, end), rank, first), ((next_start, next_end), _, second) = mentions
+    between = (end, max(end, next_start))  # empty where the two overlap
+    pieces: list[_Piece] = [
+        (0, start),
+        _Inserted(first.word, first.span),
+        between,
+        _Inserted(second.word, second.span),
+        (max(end, next_end), length),
+    ]
+    place = start + 1 + between[1] - between[0]
+    spans = [(start, start + 1), (place, place + 1)]
+    return pieces, spans[rank], spans[1 - rank]
+
+
+def _inserted(sentence: Sentence, pieces: list[_Piece]) -> tuple[tuple[str, ...], tuple[Span, ...]]:
+    """Return tokens and offsets with the inserted words among them."""
+    tokens: list[str] = []
+    offsets: list[Span] = []
+    for piece in pieces:
+        if isinstance(piece, _Inserted):
+            tokens.append(piece.word)
+            offsets.append(piece.offset)
+        else:
+            tokens += sentence.tokens[slice(*piece)]
+            offsets += sentence.offsets[slice(*piece)]
+    return tuple(tokens), tuple(offsets)
+
+
+def _laid_out(pieces: list[_Piece]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the layout over the plain sentence, and the names of its learned vectors."""
+    layout: list[int] = []
+    tags: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, _Inserted):
+            layout.append(-1 - len(tags))
+            tags.append(piece.word)
+        else:
+            layout += range(*piece)
+    return tuple(layout), tuple(tags)

@@ -59,7 +59,10 @@ Instances = Annotated[
     typer.Option("--instances", help="ChemProt: the list of instances (default: lim_kang_instances.tsv in DIR)."),
 ]
 Store = Annotated[
-    Path, typer.Option("--store", envvar="FEATSTORE_STORE", help="The folder that holds the feature sets.")
+    str,
+    typer.Option(
+        "--store", envvar="FEATSTORE_STORE", help="The folder (or s3:// address) that holds the feature sets."
+    ),
 ]
 Context = Annotated[
     str,
@@ -231,7 +234,7 @@ def featurize(
     ] = "glove,cse,elmo",
     corpus: Corpus = "sample",
     instances: Instances = None,
-    store: Store = Path("features"),
+    store: Store = "features",
     backend: Annotated[str, typer.Option(help="hdf5 or zarr.")] = "hdf5",
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
     context: Context = "tagged",
@@ -241,22 +244,21 @@ def featurize(
 ) -> None:
     """Encode the sentences of a corpus that the store does not hold yet."""
     from featstore.corpora import load_corpus
-    from featstore.encoders import load_encoder
-    from featstore.featurize import distinct_sentences, forecast
+    from featstore.featurize import distinct_sentences
     from featstore.featurize import featurize as run
+    from featstore.forecast import forecast
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
     results: list[Any] = []
     for spec in _encoder_specs(encoders):
-        encoder = load_encoder(spec)
         if dry_run:
             results.append(
-                forecast(sentences, encoder, root=store, dtype=dtype, backend=backend, instances=len(loaded.instances))
+                forecast(sentences, spec, root=store, dtype=dtype, backend=backend, instances=len(loaded.instances))
             )
             continue
-        with progress_bar(encoder.name, "sentences") as progress:
-            results.append(run(sentences, encoder, root=store, dtype=dtype, backend=backend, progress=progress))
+        with progress_bar(spec, "sentences") as progress:
+            results.append(run(sentences, spec, root=store, dtype=dtype, backend=backend, progress=progress))
     if as_json:
         print_json(results)
     elif dry_run:
@@ -284,7 +286,7 @@ def _print_forecast(results: list[Any]) -> None:
                 f"{f.tokens:,}",
                 f"{f.missing_sentences:,}",
                 _size(f.bytes),
-                _size(f.free_bytes),
+                _size(f.free_bytes) if f.free_bytes is not None else "-",
                 _duration(f.seconds),
             ]
             for f in results
@@ -292,7 +294,7 @@ def _print_forecast(results: list[Any]) -> None:
     )
 
 
-def _print_featurized(results: list[Any], store: Path) -> None:
+def _print_featurized(results: list[Any], store: str) -> None:
     print_table(
         f"Stored in {store}",
         ["encoder", "sentences", "were there", "encoded", "tokens/s", "time"],

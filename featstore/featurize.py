@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featstore.encoders import Encoder, load_encoder
-from featstore.forecast import Sentences, expected_seconds, feature_meta
+from featstore.errors import ResourceError
+from featstore.forecast import Sentences, expected_seconds, feature_meta, free_bytes, stored_bytes
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureMeta, FeatureStore, create_store
@@ -117,7 +118,7 @@ def featurize(
     sentences: Sentences,
     spec: str,
     *,
-    root: Path,
+    root: str | Path,
     dtype: str,
     backend: str,
     workers: int | None = None,
@@ -138,7 +139,7 @@ def featurize(
 
     Raises:
         KeyboardInterrupt: after the finished batches were committed.
-        ResourceError: the disk is full; what was committed before stays.
+        ResourceError: the disk has no room, seen before the start or on the way; what was committed before stays.
     """
     start = time.perf_counter()
     encoder = load_encoder(spec, **options)
@@ -146,6 +147,7 @@ def featurize(
     store = create_store(job.root, job.meta)
     try:
         missing = store.missing(list(sentences))
+        _check_space(stored_bytes(missing, sentences, encoder, dtype), root)
         if workers is None:
             worth_it = expected_seconds(missing, sentences, encoder) > WORTH_A_WORKER
             workers = (os.cpu_count() or 1) if worth_it else 1
@@ -171,13 +173,22 @@ def featurize(
     )
 
 
+def _check_space(needed: int, root: str | Path) -> None:
+    free = free_bytes(root)
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"the vectors would take {needed / 1e9:.1f} GB, the disk of {root} has {free / 1e9:.1f} GB free; "
+            "name another folder with --store, or store float16."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What a worker needs to make its own encoder and open the same feature set."""
 
     spec: str
     options: Mapping[str, Any]
-    root: Path
+    root: str | Path
     meta: FeatureMeta
 
 
@@ -225,7 +236,7 @@ def _encode(
 def _encode_in_workers(batches: Sequence[Sequence[bytes]], sentences: Sentences, job: _Job, counter: _Counter) -> None:
     """Share batches among processes and wait for all of them; a process that dies leaves its batches missing."""
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    processes: list[BaseProcess] = []
+    processes: list[SpawnProcess] = []
     receivers: dict[Connection, int] = {}
     for worker in range(counter.workers):
         own = batches[worker :: counter.workers]

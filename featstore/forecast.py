@@ -35,7 +35,7 @@ class Forecast:
         missing_sentences: distinct sentences that the store lacks.
         missing_tokens: their tokens.
         bytes: disk space that their vectors will take.
-        free_bytes: free space where the store is or will be.
+        free_bytes: free space where the store is or will be; None where that is not a local folder.
         seconds: expected encoding time, from encoding a few of them; 0 if nothing is missing.
     """
 
@@ -46,7 +46,7 @@ class Forecast:
     missing_sentences: int
     missing_tokens: int
     bytes: int
-    free_bytes: int
+    free_bytes: int | None
     seconds: float
 
 
@@ -64,7 +64,7 @@ def feature_meta(encoder: Encoder, *, dtype: str, backend: str) -> FeatureMeta:
 
 
 def forecast(
-    sentences: Sentences, spec: str, *, root: Path, dtype: str, backend: str, instances: int, **options: Any
+    sentences: Sentences, spec: str, *, root: str | Path, dtype: str, backend: str, instances: int, **options: Any
 ) -> Forecast:
     """Say what :func:`featurize` would do, writing nothing.
 
@@ -87,13 +87,13 @@ def forecast(
         tokens=sum(map(len, sentences.values())),
         missing_sentences=len(missing),
         missing_tokens=missing_tokens,
-        bytes=missing_tokens * encoder.dim * np.dtype(dtype).itemsize,
-        free_bytes=shutil.disk_usage(_existing(root)).free,
+        bytes=stored_bytes(missing, sentences, encoder, dtype),
+        free_bytes=free_bytes(root),
         seconds=expected_seconds(missing, sentences, encoder),
     )
 
 
-def _missing(sentences: Sentences, meta: FeatureMeta, root: Path) -> list[bytes]:
+def _missing(sentences: Sentences, meta: FeatureMeta, root: str | Path) -> list[bytes]:
     """The keys that the store lacks; a store that does not exist yet lacks all and is not created."""
     for found in find_sets(root, meta.name):
         if (found.meta.identity, found.meta.dtype, found.meta.backend) == (meta.identity, meta.dtype, meta.backend):
@@ -103,6 +103,11 @@ def _missing(sentences: Sentences, meta: FeatureMeta, root: Path) -> list[bytes]
             finally:
                 store.close()
     return list(sentences)
+
+
+def stored_bytes(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder, dtype: str) -> int:
+    """Return the disk space that the vectors of ``missing`` will take."""
+    return sum(len(sentences[key]) for key in missing) * encoder.dim * np.dtype(dtype).itemsize
 
 
 def expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder) -> float:
@@ -117,9 +122,11 @@ def expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: En
     return (time.perf_counter() - start) * sum(len(sentences[k]) for k in missing) / max(1, sum(map(len, probe)))
 
 
-def _existing(path: Path) -> Path:
-    """The closest folder above ``path`` that exists."""
-    path = path.resolve()
-    while not path.exists():
-        path = path.parent
-    return path
+def free_bytes(root: str | Path) -> int | None:
+    """Return the free space on the disk that holds ``root``, or its closest folder that exists; None for an address."""
+    if "://" in str(root):
+        return None
+    folder = Path(root).resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -8,7 +8,7 @@ import pytest
 
 from featstore import featurize as loop
 from featstore.encoders import ENCODERS, load_encoder
-from featstore.errors import UsageError
+from featstore.errors import ResourceError, UsageError
 from featstore.featurize import featurize
 from featstore.forecast import forecast
 from featstore.records import sentence_key
@@ -147,6 +147,13 @@ def test_forecast_writes_nothing(tmp_path: Path) -> None:
     assert not root.exists()
     featurize(texts, "toy", root=root, **HDF5)
     assert forecast(texts, "toy", root=root, instances=60, **HDF5).missing_sentences == 0
+
+
+def test_a_disk_without_room_is_seen_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "free_bytes", lambda _: 100)
+    with pytest.raises(ResourceError, match="free"):
+        featurize(sentences(40), "toy", root=tmp_path, **HDF5)
+    assert stored(tmp_path) == {}
 
 
 def test_unknown_encoder_is_told_with_the_closest_name() -> None:

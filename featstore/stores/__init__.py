@@ -1,17 +1,32 @@
 """Stores: vectors on disk, keyed by sentence.
 
 In: keys and :class:`~featstore.ragged.Ragged` vectors of one encoder. Out: the same vectors, in the order
-asked. A store is a directory of feature sets; a feature set is a directory of immutable shards (FORMAT.md).
+asked. A store is a directory (or an address such as ``s3://bucket/features``) of feature sets; a feature set is a
+directory of immutable shards (FORMAT.md). Each backend lives in a file of its own that is imported when it is
+asked for; adding one is that file and a line in ``BACKENDS``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from featstore.ragged import Ragged
+
+if TYPE_CHECKING:
+    from featstore.stores.places import Place
+    from featstore.stores.sets import SetInfo
+
+# name -> "module:function"; the function takes the set's place, its meta, and whether reads compare checksums.
+BACKENDS: dict[str, str] = {
+    "hdf5": "featstore.stores.hdf5:open_set",
+    "zarr": "featstore.stores.zarr:open_set",
+    "memory": "featstore.stores.memory:open_set",
+}
+DTYPES = ("float16", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,15 @@ class FeatureStore(Protocol):
         ...
 
     def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
-        """Commit one shard: wholly there when this returns, or not at all."""
+        """Commit one shard: wholly there when this returns, or not at all.
+
+        Keys that are stored already, or that come twice, keep the vectors that came first.
+
+        Raises:
+            DataError: a value that is not finite, or too large for float16, or one key with two lengths.
+            MismatchError: rows of another width than the set's.
+            ResourceError: no room, or no right, to write.
+        """
         ...
 
     def read(self, keys: Sequence[bytes]) -> Ragged:
@@ -60,10 +83,80 @@ class FeatureStore(Protocol):
 
         Raises:
             MissingFeatureError: a key is not stored.
+            DamagedStoreError: what is stored is not what was written.
         """
+        ...
+
+    def refresh(self) -> None:
+        """Take notice of what other processes stored since the set was opened."""
         ...
 
     def close(self) -> None: ...
 
 
-# open_store(path, meta=None) -> FeatureStore ; list_sets(root) -> list of (path, FeatureMeta) : see the issue
+def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) -> FeatureStore:
+    """Open the feature set of ``meta`` in the store ``root`` for writing; create both if need be.
+
+    Any number of processes may do so at once.
+
+    Args:
+        root: the store, a directory or an address.
+        meta: what the set holds; its backend decides how.
+        check: compare every sentence with its checksum when it is read.
+
+    Raises:
+        UsageError: an unknown backend or dtype, or a name that no set can have.
+        MismatchError: a set in that place holds something else.
+        ResourceError: no room, or no right, to write.
+    """
+    from featstore.stores import sets
+    from featstore.stores.places import join, place_of
+
+    sets.check_meta(meta)
+    place = place_of(join(str(root), sets.directory_name(meta)))
+    if meta.backend != "memory":
+        sets.ensure(place, meta)
+    return _open(place, meta, check)
+
+
+def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
+    """Open the feature set at ``path``, a directory or an address; nothing is written.
+
+    Args:
+        path: the set, as :func:`list_sets` gives it.
+        check: compare every sentence with its checksum when it is read.
+
+    Raises:
+        MissingFileError: there is no feature set.
+        DamagedStoreError: there is one, but not as it was written.
+        MismatchError: a newer version of featstore wrote it.
+    """
+    from featstore.stores import sets
+    from featstore.stores.places import place_of
+
+    place = place_of(path)
+    return _open(place, sets.read_meta(place), check)
+
+
+def _open(place: Place, meta: FeatureMeta, check: bool) -> FeatureStore:
+    module, _, function = BACKENDS[meta.backend].partition(":")
+    store: FeatureStore = getattr(import_module(module), function)(place, meta, check)
+    return store
+
+
+def list_sets(root: str | Path) -> list[SetInfo]:
+    """Return the feature sets of a store, sorted by path; an empty list if there is no such store."""
+    from featstore.stores import sets
+
+    return sets.list_sets(str(root))
+
+
+def find_sets(root: str | Path, name: str) -> list[SetInfo]:
+    """Return the feature sets of an encoder.
+
+    Args:
+        root: the store.
+        name: the encoder's name; ``NAME@PREFIX`` narrows it to identities that begin so.
+    """
+    encoder, _, prefix = name.partition("@")
+    return [s for s in list_sets(root) if s.meta.name == encoder and s.meta.identity.startswith(prefix)]

@@ -1,0 +1,76 @@
+"""What every backend demands of vectors before it stores them, in one place.
+
+In: the feature set's facts, keys, vectors. Out: the vectors in the set's type, or the error that says what is
+wrong with which sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import DataError, MismatchError, MissingFeatureError, UsageError
+from featstore.ragged import Ragged
+from featstore.stores import FeatureMeta
+
+
+def check_vectors(meta: FeatureMeta, keys: Sequence[bytes], vectors: Ragged) -> Ragged:
+    """Return ``vectors`` in the type of the feature set.
+
+    Raises:
+        UsageError: not one key a sentence.
+        MismatchError: rows of another width than the set's.
+        DataError: a NaN or an infinity, a number that float16 cannot hold, or one key with two lengths.
+    """
+    if len(keys) != len(vectors):
+        raise UsageError(f"{len(keys)} keys were given for the vectors of {len(vectors)} sentences.")
+    if vectors.dim != meta.dim:
+        raise MismatchError(
+            f"vectors of {vectors.dim} columns were given to the feature set {meta.name} {meta.identity[:16]}, "
+            f"whose rows have {meta.dim}; they come from another encoder."
+        )
+    _check_repeats(keys, vectors)
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(vectors.values.astype(meta.dtype, copy=False))
+    if not np.isfinite(values).all():
+        raise _not_finite(meta, keys, vectors, values)
+    return Ragged(values, vectors.offsets)
+
+
+def _check_repeats(keys: Sequence[bytes], vectors: Ragged) -> None:
+    if len(set(keys)) == len(keys):
+        return
+    lengths: dict[bytes, int] = {}
+    for key, length in zip(keys, vectors.lengths.tolist(), strict=True):
+        if lengths.setdefault(key, length) != length:
+            raise DataError(
+                f"sentence {key.hex()} was given twice, with {lengths[key]} and with {length} rows; "
+                "one key is one sentence and has one row a token."
+            )
+
+
+def _not_finite(meta: FeatureMeta, keys: Sequence[bytes], vectors: Ragged, values: NDArray[np.floating]) -> DataError:
+    row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+    sentence = int(np.searchsorted(vectors.offsets, row, side="right")) - 1
+    token = row - int(vectors.offsets[sentence])
+    where = f"token {token} of sentence {sentence} of {len(keys)} (key {keys[sentence].hex()})"
+    given = vectors.values[row]
+    if np.isfinite(given).all():
+        return DataError(
+            f"{where} has the value {given[np.argmax(np.abs(given))]:g}, which is more than float16 can hold "
+            f"(65504); store the encoder '{meta.name}' with --dtype float32."
+        )
+    return DataError(
+        f"{where} has a value that is not a number or not finite; the encoder '{meta.name}' or its weights are "
+        "broken. Nothing of this batch was stored."
+    )
+
+
+def not_stored(meta: FeatureMeta, absent: Sequence[bytes], asked: int) -> MissingFeatureError:
+    """The error for keys that are not stored."""
+    return MissingFeatureError(
+        f"{len(absent)} of {asked} sentences have no vectors of '{meta.name}' ({meta.identity[:16]}) in the store, "
+        f"the first is {absent[0].hex()}; `cli featurize --encoders {meta.name}` with the same corpus makes them."
+    )

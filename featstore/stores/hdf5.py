@@ -1,0 +1,113 @@
+"""Shards as HDF5 files: one file a shard, written in memory, read by file offset.
+
+In: a shard's arrays. Out: the bytes of an HDF5 file with the datasets ``values`` (chunked, uncompressed),
+``offsets``, ``keys`` and ``checksums``. The library never writes to the disk itself: a file is made whole in memory and
+then stored like any other bytes, so a full disk or a killed process cannot leave a file in a state of its own. For
+reading, the library is asked once where the chunks lie; the rows are then read from there without it, which is
+several times faster and needs no handle that a fork would share.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
+from featstore.stores import FeatureMeta
+from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype
+from featstore.stores.places import Buffer, Place
+from featstore.stores.rows import Extent
+from featstore.stores.sharded import ShardedStore
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Turn what the library raises for bytes that it cannot make sense of into one error."""
+    try:
+        yield
+    except FeatstoreError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{where} does not exist.") from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+        raise DamagedStoreError(f"{where} is not a whole HDF5 shard: {error}.") from error
+
+
+def _dataset(file: h5py.File, name: str, where: str) -> h5py.Dataset:
+    """Return a dataset of the file itself: no link may lead to bytes of another file."""
+    if isinstance(file.get(name, getlink=True), h5py.HardLink):
+        dataset = file[name]
+        if isinstance(dataset, h5py.Dataset) and not dataset.is_virtual and not dataset.external:
+            return dataset
+    raise DamagedStoreError(f"{where} has no dataset '{name}' of its own; it is not a shard of featstore.")
+
+
+class Hdf5Shards:
+    """The HDF5 layout of a shard."""
+
+    suffix = ".h5"
+
+    def encode(self, index: ShardIndex, values: NDArray[np.floating]) -> Mapping[str, Buffer]:
+        image = io.BytesIO()
+        # Superblock 3: the library checksums its own metadata and every h5py since 2018 reads it.
+        with h5py.File(image, "w", libver=("v110", "v110")) as file:
+            file.attrs["featstore_format"] = FORMAT_VERSION
+            chunks = (chunk_rows(values), values.shape[1]) if len(values) else None
+            file.create_dataset("values", data=values, chunks=chunks, track_times=False)
+            file.create_dataset("offsets", data=index.offsets.astype("<i8"), track_times=False)
+            file.create_dataset("keys", data=index.keys, track_times=False)
+            file.create_dataset("checksums", data=index.checksums.astype("<u8"), track_times=False)
+        return {"": image.getbuffer()}
+
+    def decode(self, files: Mapping[str, bytes], where: str) -> tuple[ShardIndex, NDArray[np.floating]]:
+        with _reading(where), h5py.File(io.BytesIO(files[""]), "r") as file:
+            parts = {name: _dataset(file, name, where) for name in ("keys", "offsets", "checksums", "values")}
+            stored = sum(d.size * d.dtype.itemsize for d in parts.values())
+            if stored > 1024 * len(files[""]):  # what lossless compression of vectors can reach, with a wide margin
+                raise DamagedStoreError(f"{where} declares {stored} bytes in a file of {len(files[''])}.")
+            index = ShardIndex(
+                parts["keys"][...], parts["offsets"][...].astype(np.int64), parts["checksums"][...].astype(np.uint64)
+            )
+            return index, parts["values"][...]
+
+    def extents(self, path: Path, rows: int, meta: FeatureMeta) -> list[Extent] | None:
+        where = str(path)
+        with _reading(where), h5py.File(path, "r", locking=False) as file:
+            values = _dataset(file, "values", where)
+            if values.shape != (rows, meta.dim) or values.dtype != disk_dtype(meta):
+                raise DamagedStoreError(
+                    f"{where} holds {values.shape} {values.dtype}; its index says ({rows}, {meta.dim}) {meta.dtype}."
+                )
+            if values.chunks is None:
+                offset = values.id.get_offset()
+                return [] if rows == 0 else None if offset is None else [Extent(path, 0, rows, offset)]
+            if values.id.get_create_plist().get_nfilters() or values.chunks[1] != meta.dim:
+                return None
+            places: list[tuple[int, int]] = []
+            values.id.chunk_iter(lambda chunk: places.append((chunk.chunk_offset[0], chunk.byte_offset)))
+            return _join(path, sorted(places), values.chunks[0], rows, rows and values.nbytes // rows)
+
+
+def _join(path: Path, places: list[tuple[int, int]], chunk: int, rows: int, row_bytes: int) -> list[Extent] | None:
+    """Make extents of chunks (first row, byte offset); chunks that follow each other in the file become one."""
+    if [first for first, _ in places] != list(range(0, rows, chunk)):
+        return None  # a chunk that was never written has no bytes to read; the library knows what it holds
+    extents: list[Extent] = []
+    for first, offset in places:
+        stop = min(first + chunk, rows)
+        if extents and extents[-1].offset + (first - extents[-1].first) * row_bytes == offset:
+            extents[-1] = Extent(path, extents[-1].first, stop, extents[-1].offset)
+        else:
+            extents.append(Extent(path, first, stop, offset))
+    return extents
+
+
+def open_set(place: Place, meta: FeatureMeta, check: bool) -> ShardedStore:
+    """Open a feature set whose shards are HDF5 files."""
+    return ShardedStore(place, meta, Hdf5Shards(), check=check)

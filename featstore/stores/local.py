@@ -1,0 +1,245 @@
+"""A store in a local directory: files that appear whole or not at all.
+
+In and out: see :mod:`featstore.stores.places`. A thing is staged in ``tmp/``, every file and every directory of it
+is flushed to the disk, and then it is renamed to its name and that directory is flushed. Writers hold a shared
+``flock`` on the file ``lock`` while they do so; who gets it exclusively knows that no writer is alive and that
+whatever lies in ``tmp/`` was left by a dead one. The kernel frees the lock of a killed process.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from featstore.errors import FeatstoreError, ResourceError
+from featstore.stores.places import Buffer, check_relative, missing
+
+_STAGING = "tmp"
+_LOCK = "lock"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors that a user can mend into the project's own."""
+    try:
+        yield
+    except FeatstoreError:
+        raise
+    except OSError as error:
+        why = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise ResourceError(
+                f"no room to write {path} ({why}); nothing half-written was kept and what was stored before is "
+                "intact. Free some disk, or name another --store, and run again: it goes on where it stopped."
+            ) from error
+        if error.errno in _CLOSED:
+            raise ResourceError(
+                f"{path} cannot be written ({why}); allow writing there or name another --store."
+            ) from error
+        if error.errno in _GONE:
+            raise ResourceError(f"the file system of {path} does not answer ({why}); is it still mounted?") from error
+        raise
+
+
+def _flush(path: Path) -> None:
+    """Flush a directory: its entries are on the disk when this returns."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(path: Path, data: Buffer) -> None:
+    with open(path, "xb", buffering=0) as file:
+        view = memoryview(data)
+        while len(view):
+            view = view[file.write(view) :]
+        os.fsync(file.fileno())
+
+
+class LocalPlace:
+    """A local directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def location(self) -> str:
+        return str(self._path)
+
+    def local(self, name: str) -> Path:
+        return self._path / check_relative(name)
+
+    def exists(self, name: str) -> bool:
+        return self.local(name).exists()
+
+    def writable(self) -> bool:
+        return os.access(self._path, os.W_OK)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {e.name: 0 if e.is_dir() else e.stat().st_size for e in self._entries(folder)}
+
+    def ages(self, folder: str) -> dict[str, float]:
+        now = time.time()
+        return {e.name: now - e.stat().st_mtime for e in self._entries(folder)}
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with clear_errors(self.local(folder)), os.scandir(self.local(folder)) as entries:
+                return sorted(entries, key=lambda e: e.name)
+        except FileNotFoundError:
+            return []  # a folder that nobody has written to yet
+
+    def read(self, name: str) -> bytes:
+        return self.read_heads({name: -1})[0]
+
+    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
+        found = []
+        for name, size in sizes.items():
+            path = self.local(name)
+            try:
+                with clear_errors(path), open(path, "rb", buffering=0) as file:
+                    found.append(file.readall() if size < 0 else file.read(size) or b"")
+            except FileNotFoundError as error:
+                raise missing(self.location, name) from error
+        return found
+
+    def read_tree(self, name: str) -> dict[str, bytes]:
+        path = self.local(name)
+        if not path.is_dir():
+            return {"": self.read(name)}
+        files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        if not files:
+            raise missing(self.location, name)
+        return {file: self.read(f"{name}/{file}") for file in files}
+
+    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
+        target = self.local(name)
+        staged = self._stage()
+        with clear_errors(target):
+            try:
+                self._write_tree(staged, files)
+                self._make_folder(target.parent)
+                self._rename(staged, target)
+            finally:
+                _discard(staged)
+
+    def _stage(self) -> Path:
+        staging = self._path / _STAGING
+        self._make_folder(staging)
+        return staging / secrets.token_hex(8)
+
+    def _write_tree(self, staged: Path, files: Mapping[str, Buffer]) -> None:
+        folders = {staged} if "" not in files else set()
+        for file, data in files.items():
+            path = staged / check_relative(file) if file else staged
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.update(p for p in path.parents if p.is_relative_to(staged))
+            _write(path, data)
+        for folder in sorted(folders, reverse=True):
+            _flush(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and its parents, each entry flushed."""
+        if folder.is_dir():
+            return
+        with clear_errors(folder):
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _flush(folder.parent)
+
+    def _rename(self, staged: Path, target: Path) -> None:
+        """Rename, in place of what may be there under that name (the same content: names are digests)."""
+        while True:
+            try:
+                os.rename(staged, target)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            self.remove([target.relative_to(self._path).as_posix()])
+        _flush(target.parent)
+
+    def remove(self, names: Sequence[str]) -> None:
+        parents = set()
+        for name in names:
+            path, staged = self.local(name), self._stage()
+            with clear_errors(path):
+                try:
+                    os.rename(path, staged)  # a reader sees a tree whole or not at all
+                except FileNotFoundError:
+                    continue
+                _discard(staged)
+                parents.add(path.parent)
+        for parent in parents:
+            _flush(parent)
+
+    def move(self, name: str, target: str) -> None:
+        source, goal = self.local(name), self.local(target)
+        with clear_errors(goal):
+            self._make_folder(goal.parent)
+            try:
+                self._rename(source, goal)
+            except FileNotFoundError as error:
+                raise missing(self.location, name) from error
+            _flush(source.parent)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self, *, wait: bool) -> Iterator[bool]:
+        with self._lock(fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            yield held
+
+    @contextmanager
+    def _lock(self, how: int) -> Iterator[bool]:
+        self._make_folder(self._path)
+        path = self._path / _LOCK
+        with clear_errors(path):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            yield _flock(fd, how)
+        finally:
+            os.close(fd)
+
+    def sweep(self) -> list[str]:
+        left = [f"{_STAGING}/{entry.name}" for entry in self._entries(_STAGING)]
+        for name in left:
+            _discard(self.local(name))
+        return left
+
+
+def _flock(fd: int, how: int) -> bool:
+    """Lock; False if another holds it, or if this file system has no locks (then nobody can be sure to be alone)."""
+    try:
+        fcntl.flock(fd, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    return True
+
+
+def _discard(path: Path) -> None:
+    """Delete a file or tree that may not be there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)  # leftovers in tmp/ are swept later
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""Where a store lies: a local directory, or an address that fsspec knows (``s3://bucket/prefix``).
+
+In: names below a directory, with ``/`` between their parts, and bytes. Out: the few file operations that stores
+are made of, each all or nothing. Locally a thing is written under a temporary name, flushed with its directory
+entries, and renamed; on an object store a single object is atomic, so the order of the writes does the rest (the
+index of a shard comes last, and a shard without an index does not exist).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from featstore.errors import DamagedStoreError, MissingFileError
+
+# What a place can write: bytes, or a buffer that need not be copied to become bytes.
+Buffer = bytes | bytearray | memoryview
+
+
+class Place(Protocol):
+    """A directory.
+
+    All methods raise MissingFileError for what is not there, and ResourceError where the disk is full, or does not
+    let itself be written, or is gone.
+    """
+
+    @property
+    def location(self) -> str:
+        """Its path or address, as the user would write it."""
+        ...
+
+    def local(self, name: str) -> Path | None:
+        """The path of ``name``, or None where there are no local files."""
+        ...
+
+    def exists(self, name: str) -> bool: ...
+
+    def writable(self) -> bool: ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Names in ``folder`` and the size of each file (0 for a folder); empty if there is no such folder."""
+        ...
+
+    def ages(self, folder: str) -> dict[str, float]:
+        """Names in ``folder`` and the seconds since each was last changed."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+
+    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
+        """The first bytes of many files: name -> how many."""
+        ...
+
+    def read_tree(self, name: str) -> dict[str, bytes]:
+        """All files below ``name`` by their relative names; ``{"": content}`` if it is one file."""
+        ...
+
+    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
+        """Make ``name`` hold ``files`` (as :meth:`read_tree` gives them), durable when this returns."""
+        ...
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Take away files or trees; what is not there is passed over."""
+        ...
+
+    def move(self, name: str, target: str) -> None: ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Held while a writer commits: nobody sweeps meanwhile. Many writers hold it together."""
+        ...
+
+    def alone(self, *, wait: bool) -> AbstractContextManager[bool]:
+        """Held while leftovers are swept or shards removed, so that nobody commits meanwhile.
+
+        Inside it is False where that is not sure: a writer is at work (and ``wait`` is False), or this place has
+        no locks.
+        """
+        ...
+
+    def sweep(self) -> list[str]:
+        """Remove what dead writers left in the staging folder; to be called while :meth:`alone`."""
+        ...
+
+
+def place_of(location: str | Path) -> Place:
+    """Return the place at a path or an address."""
+    text = str(location)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if "://" in text:
+        from featstore.stores.remote import RemotePlace
+
+        return RemotePlace(text)
+    from featstore.stores.local import LocalPlace
+
+    return LocalPlace(Path(text))
+
+
+def join(location: str, name: str) -> str:
+    """Return the path or address of ``name`` below ``location``."""
+    return f"{location.rstrip('/')}/{name}" if "://" in location else str(Path(location) / name)
+
+
+def missing(location: str, name: str) -> MissingFileError:
+    """The error for a file that is not there."""
+    return MissingFileError(f"{join(location, name)} does not exist.")
+
+
+def check_relative(name: str) -> str:
+    """Return ``name`` if it is a plain relative name.
+
+    Raises:
+        DamagedStoreError: it could lead out of its directory.
+    """
+    parts = name.split("/")
+    if name and (any(part in ("", ".", "..") for part in parts) or "\\" in name or "\0" in name):
+        raise DamagedStoreError(f"'{name}' is not a name that a file in a store can have.")
+    return name

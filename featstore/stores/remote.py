@@ -1,0 +1,140 @@
+"""A store on an object store or any other address that fsspec knows.
+
+In and out: see :mod:`featstore.stores.places`. A single object appears whole or not at all, so a shard's objects
+are written first and its index last. There are no locks: what dead writers left is told from what live ones are
+writing by its age alone, and shards must not be removed while others write (FORMAT.md). Credentials and endpoints
+are fsspec's matter (``AWS_*``, ``FSSPEC_S3_*``), never the store's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from featstore.errors import FeatstoreError, ResourceError, UsageError
+from featstore.stores.places import Buffer, check_relative, join, missing
+
+
+class RemotePlace:
+    """A directory of an fsspec file system."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._pid = -1
+        self._connect()
+
+    def _connect(self) -> Any:
+        """Return the file system; a forked process gets a connection of its own."""
+        if self._pid != os.getpid():
+            try:
+                from fsspec.core import url_to_fs
+
+                self._fs, self._root = url_to_fs(self._url, use_listings_cache=False)
+            except (ImportError, ValueError) as error:
+                raise UsageError(
+                    f"{self._url} cannot be opened: {error}. Addresses need the extra `remote` "
+                    "(pip install 'featstore[remote]') and the protocol's own package."
+                ) from error
+            self._pid = os.getpid()
+        return self._fs
+
+    @contextmanager
+    def _asking(self, name: str) -> Iterator[Any]:
+        try:
+            yield self._connect()
+        except FeatstoreError:
+            raise
+        except FileNotFoundError as error:
+            raise missing(self.location, name) from error
+        except Exception as error:  # each protocol's driver has its own errors, few of them OSError
+            raise ResourceError(
+                f"{join(self.location, name)} could not be reached or written: {type(error).__name__}: {error}"
+            ) from error
+
+    @property
+    def location(self) -> str:
+        return self._url
+
+    def local(self, name: str) -> None:  # noqa: ARG002
+        return None
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{check_relative(name)}" if name else str(self._root)
+
+    def exists(self, name: str) -> bool:
+        with self._asking(name) as fs:
+            return bool(fs.exists(self._path(name)))
+
+    def writable(self) -> bool:
+        return True  # only trying tells
+
+    def _entries(self, folder: str) -> dict[str, Mapping[str, Any]]:
+        with self._asking(folder) as fs:
+            try:
+                entries = fs.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return {}  # a folder that nobody has written to yet
+        named = ((entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in entries)
+        return dict(sorted(named, key=lambda pair: pair[0]))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {name: int(entry["size"] or 0) for name, entry in self._entries(folder).items()}
+
+    def ages(self, folder: str) -> dict[str, float]:
+        now, ages = time.time(), {}
+        for name, entry in self._entries(folder).items():
+            with self._asking(f"{folder}/{name}") as fs:
+                files = fs.find(entry["name"]) if entry["type"] == "directory" else [entry["name"]]
+                ages[name] = min(now - fs.modified(file).timestamp() for file in files)
+        return ages
+
+    def read(self, name: str) -> bytes:
+        with self._asking(name) as fs:
+            return bytes(fs.cat_file(self._path(name)))
+
+    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
+        paths = [self._path(name) for name in sizes]
+        with self._asking(next(iter(sizes), "")) as fs:
+            return [
+                bytes(part) for part in fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="raise")
+            ]
+
+    def read_tree(self, name: str) -> dict[str, bytes]:
+        path = self._path(name)
+        with self._asking(name) as fs:
+            found = fs.find(path)
+            if not found:
+                raise missing(self.location, name)
+            files = fs.cat(found, on_error="raise")
+        if isinstance(files, bytes):
+            files = {found[0]: files}
+        return {file.removeprefix(path).lstrip("/"): bytes(data) for file, data in files.items()}
+
+    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
+        path = self._path(name)
+        with self._asking(name) as fs:
+            fs.pipe({f"{path}/{check_relative(file)}".rstrip("/"): bytes(data) for file, data in files.items()})
+
+    def remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            with self._asking(name) as fs:
+                if fs.exists(self._path(name)):
+                    fs.rm(self._path(name), recursive=True)
+
+    def move(self, name: str, target: str) -> None:
+        self.publish(target, self.read_tree(name))
+        self.remove([name])
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def alone(self, *, wait: bool) -> Iterator[bool]:  # noqa: ARG002
+        yield False
+
+    def sweep(self) -> list[str]:
+        return []

@@ -1,0 +1,194 @@
+"""Feature sets in a store: their names, and the file ``set.json`` that says what each one is.
+
+In: the facts of a feature set, or a store. Out: the set's directory, its facts read back and checked, or a list of
+the sets that are there. ``set.json`` is plain JSON of a known shape; whatever differs from that shape is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
+from featstore.fingerprint import FACTS_VERSION, canonical_json
+from featstore.records import check_choice
+from featstore.stores import BACKENDS, DTYPES, FeatureMeta
+from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, sentences_of_size
+from featstore.stores.places import Place, join, place_of
+from featstore.stores.sharded import SHARDS
+
+SET_FILE = "set.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+]{0,63}")
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+_LARGEST_SET_FILE = 1024**2
+_LARGEST_DIM = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class SetInfo:
+    """A feature set in a store.
+
+    Attributes:
+        path: its directory or address; :func:`featstore.stores.open_store` takes it.
+        meta: what it holds.
+        shards: complete shards.
+        sentences: sentences in them (one that two writers stored counts twice).
+    """
+
+    path: str
+    meta: FeatureMeta
+    shards: int
+    sentences: int
+
+
+def check_meta(meta: FeatureMeta) -> FeatureMeta:
+    """Return ``meta`` if it can be a feature set.
+
+    Raises:
+        UsageError: a name, identity, backend, type or size that no feature set can have.
+    """
+    check_choice("store backend", meta.backend, tuple(BACKENDS))
+    check_choice("store dtype", meta.dtype, DTYPES)
+    if not _NAME.fullmatch(meta.name):
+        raise UsageError(f"'{meta.name}' cannot name a feature set; letters, digits and ._+ are allowed, up to 64.")
+    if not _IDENTITY.fullmatch(meta.identity):
+        raise UsageError(f"the identity of '{meta.name}' must be 64 hex digits, '{meta.identity}' was given.")
+    if not 1 <= meta.dim <= _LARGEST_DIM or not 1 <= meta.layers <= meta.dim or meta.dim % meta.layers:
+        raise UsageError(
+            f"'{meta.name}' has {meta.dim} columns in {meta.layers} layers; 1 to {_LARGEST_DIM} columns that divide "
+            "into layers of equal width are allowed."
+        )
+    return meta
+
+
+def directory_name(meta: FeatureMeta) -> str:
+    """The name of a set's directory: ``glove-0123456789abcdef-float16-hdf5``."""
+    return f"{meta.name}-{meta.identity[:16]}-{meta.dtype}-{meta.backend}"
+
+
+def write_meta(place: Place, meta: FeatureMeta) -> None:
+    """Write ``set.json``."""
+    facts = {
+        "format": FORMAT_VERSION,
+        "facts_version": FACTS_VERSION,
+        "name": meta.name,
+        "identity": meta.identity,
+        "dim": meta.dim,
+        "layers": meta.layers,
+        "dtype": meta.dtype,
+        "backend": meta.backend,
+        "facts": meta.facts,
+    }
+    canonical_json(facts)  # the facts are JSON, or this raises before anything is written
+    place.publish(SET_FILE, {"": (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode("utf-8")})
+
+
+def read_meta(place: Place) -> FeatureMeta:
+    """Read ``set.json``.
+
+    Raises:
+        MissingFileError: the place is not a feature set.
+        MismatchError: a newer version of featstore wrote it.
+        DamagedStoreError: it is not what FORMAT.md says.
+    """
+    where = join(place.location, SET_FILE)
+    if not place.exists(SET_FILE):
+        raise MissingFileError(
+            f"{place.location} is not a feature set: it has no {SET_FILE}. `cli store ls` lists them."
+        )
+    raw = place.read_heads({SET_FILE: _LARGEST_SET_FILE + 1})[0]
+    try:
+        if len(raw) > _LARGEST_SET_FILE:
+            raise ValueError(f"it is larger than {_LARGEST_SET_FILE} bytes")
+        found = json.loads(raw)
+        version = _field(found, "format", int)
+        if version > FORMAT_VERSION:
+            raise MismatchError(
+                f"{where} has format {version}, this featstore reads formats up to {FORMAT_VERSION}; update featstore."
+            )
+        return check_meta(
+            FeatureMeta(
+                name=_field(found, "name", str),
+                identity=_field(found, "identity", str),
+                dim=_field(found, "dim", int),
+                layers=_field(found, "layers", int),
+                dtype=_field(found, "dtype", str),
+                backend=_field(found, "backend", str),
+                facts=_field(found, "facts", dict),
+            )
+        )
+    except MismatchError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DamagedStoreError(f"{where} does not say what the feature set is: {error}") from error
+
+
+def _field(found: Any, name: str, kind: type) -> Any:
+    value = found.get(name) if isinstance(found, Mapping) else None
+    if type(value) is not kind:
+        raise ValueError(f"'{name}' must be of type {kind.__name__}")
+    return value
+
+
+def ensure(place: Place, meta: FeatureMeta) -> None:
+    """Make the place the feature set of ``meta``, and clear away what dead writers left there.
+
+    Raises:
+        MismatchError: it is another feature set.
+    """
+    if not place.exists(SET_FILE):
+        write_meta(place, meta)  # two who do so at once write the same
+    check_same(place, read_meta(place), meta)
+    sweep(place)
+
+
+def sweep(place: Place) -> list[str]:
+    """Remove what dead writers left: staged files, and shards without an index. Returns what was removed.
+
+    Nothing is touched while any writer is at work, or where the place does not let itself be written.
+    """
+    if not place.writable():
+        return []
+    with place.alone(wait=False) as alone:
+        return place.sweep() + remove_orphans(place) if alone else []
+
+
+def remove_orphans(place: Place) -> list[str]:
+    """Remove shards without an index; to be called while ``place.alone()``."""
+    names = place.sizes(SHARDS)
+    orphans = [f"{SHARDS}/{n}" for n in names if n.split(".")[0] + INDEX_SUFFIX not in names]
+    place.remove(orphans)
+    return orphans
+
+
+def check_same(place: Place, meta: FeatureMeta, wanted: FeatureMeta) -> None:
+    """Make sure that a set is the wanted one, whole identity and all.
+
+    Raises:
+        MismatchError: it is not.
+    """
+    for fact in ("name", "identity", "dim", "layers", "dtype", "backend"):
+        found, want = getattr(meta, fact), getattr(wanted, fact)
+        if found != want:
+            raise MismatchError(
+                f"{place.location} holds vectors with {fact} {found}, not {want}; remove it or name another --store."
+            )
+
+
+def list_sets(root: str) -> list[SetInfo]:
+    """Return the feature sets of a store, sorted by path; none if there is no such store.
+
+    Raises:
+        DamagedStoreError: a directory whose ``set.json`` cannot be read.
+    """
+    sets = []
+    for name in sorted(place_of(root).sizes("")):
+        place = place_of(join(root, name))
+        if place.exists(SET_FILE):
+            sizes = [s for n, s in place.sizes(SHARDS).items() if n.endswith(INDEX_SUFFIX)]
+            counts = [sentences_of_size(size) for size in sizes]
+            sets.append(SetInfo(place.location, read_meta(place), len(sizes), sum(c for c in counts if c > 0)))
+    return sets

@@ -10,6 +10,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
 BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled"}
+SCORING = {
+    "featstore.stores",
+    "classifier.features",
+    "classifier.vectors",
+    "classifier.batch",
+    "classifier.model",
+    "classifier.checkpoint",
+}
 # room -> what it may import of the project, besides itself; a room is a module or a package
 ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
@@ -21,16 +29,22 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.encoders": BASE | {"featstore.fingerprint"},
     "featstore.stores": BASE | {"featstore.fingerprint"},
     "featstore.pretrain": BASE | {"featstore.fingerprint", "featstore.encoders"},
-    "featstore.featurize": BASE
-    | {"featstore.fingerprint", "featstore.corpora", "featstore.encoders", "featstore.stores"},
+    "featstore.forecast": BASE | {"featstore.encoders", "featstore.stores"},
+    "featstore.featurize": BASE | {"featstore.forecast", "featstore.encoders", "featstore.stores"},
     "classifier.metrics": {"featstore.errors"},
-    "classifier.model": set(),
-    "classifier.batch": BASE | {"featstore.stores"},
-    "classifier.checkpoint": BASE | {"classifier.model", "classifier.batch"},
-    "classifier.train": BASE
-    | {"featstore.stores", "classifier.batch", "classifier.model", "classifier.metrics", "classifier.checkpoint"},
-    "classifier.predict": BASE
-    | {"featstore.stores", "classifier.batch", "classifier.model", "classifier.metrics", "classifier.checkpoint"},
+    "classifier.recurrence": set(),
+    "classifier.model": {"classifier.recurrence"},
+    "classifier.features": BASE | {"featstore.stores"},
+    "classifier.split": BASE,
+    "classifier.vectors": BASE | {"featstore.stores", "classifier.features"},
+    "classifier.batch": BASE | {"featstore.stores", "classifier.vectors"},
+    "classifier.checkpoint": BASE | {"classifier.model", "classifier.features"},
+    "classifier.predict": BASE | SCORING,
+    "classifier.train": BASE | SCORING | {"classifier.metrics", "classifier.predict"},
+    "classifier.outputs": BASE | {"classifier.predict"},
+    "classifier.runs": BASE
+    | SCORING
+    | {"classifier.metrics", "classifier.predict", "classifier.train", "classifier.outputs", "classifier.split"},
 }
 TORCH_FREE = {"classifier.metrics"}
 ONLY_IN_CLI = {"typer", "rich"}

@@ -1,0 +1,152 @@
+"""Instances and vectors to batches, of about equal lengths, the same for the same seed.
+
+In: instances, their labels and the vectors of their sentences. Out: batches whose vectors are rows of distinct
+sentences (a sentence that several pairs share is there once) and a padded index that lays the sequences out over the
+rows and the learned tag vectors. So padding costs an integer, never a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from classifier.vectors import Vectors
+from featstore.errors import DataError, MismatchError
+from featstore.records import Instance
+
+POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a head scores at once; longest sequence first.
+
+    Shape: ``rows`` (R, layers * D) for each feature; ``index`` (B, T) int64, see ``Head.forward``; ``lengths`` (B,)
+    int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions.
+    """
+
+    rows: tuple[Tensor, ...]
+    index: Tensor
+    lengths: Tensor
+    labels: Tensor
+    positions: NDArray[np.int64]
+
+
+class Batcher:
+    """Makes batches of ``instances``.
+
+    Args:
+        instances: as many, and in the order, as ``vectors.sentences`` was made of.
+        vectors: of their sentences.
+        labels: all labels; a label's number is its place here.
+        tags: names of the learned tag vectors; a vector's number is its place here.
+
+    Raises:
+        MismatchError: a layout that leads outside its sentence, or to a tag that is not in ``tags``.
+        DataError: a label that is not in ``labels``.
+    """
+
+    def __init__(
+        self, instances: Sequence[Instance], vectors: Vectors, labels: Sequence[str], tags: Sequence[str]
+    ) -> None:
+        self._vectors = vectors
+        numbers = {label: n for n, label in enumerate(labels)}
+        self._labels = np.array([_label(instance, numbers) for instance in instances], dtype=np.int64)
+        layouts = [_layout(instance, tags) for instance in instances]
+        self.lengths = np.array([len(layout) for layout in layouts], dtype=np.int64)
+        self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self._layouts = np.concatenate(layouts) if layouts else np.zeros(0, dtype=np.int64)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each instance, -1 where there is none. Shape: (n,)."""
+        return self._labels
+
+    def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int]) -> Iterator[Batch]:
+        """Yield each of ``positions`` once, in an order that ``seed`` determines."""
+        for chosen in bucketed(self.lengths[positions], size, np.random.default_rng(seed)):
+            yield self.batch(positions[chosen])
+
+    def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
+        """Yield each of ``positions`` once, by length, sentence by sentence: the least work."""
+        sentences = self._vectors.sentences.of_instance[positions]
+        order = np.lexsort((positions, sentences, self.lengths[positions]))
+        for start in range(0, len(order), size):
+            yield self.batch(positions[order[start : start + size]])
+
+    def batch(self, positions: NDArray[np.int64]) -> Batch:
+        """Make the batch of the instances at ``positions``."""
+        positions = positions[np.argsort(-self.lengths[positions], kind="stable")]
+        lengths = self.lengths[positions]
+        sentences, which = np.unique(self._vectors.sentences.of_instance[positions], return_inverse=True)
+        tokens = self._vectors.sentences.lengths[sentences]
+        starts = (np.cumsum(tokens) - tokens)[which]
+
+        steps = np.arange(lengths[0])
+        inside = steps < lengths[:, None]
+        places = (self._offsets[positions][:, None] + steps)[inside]
+        layout = self._layouts[places]
+        index = np.zeros(inside.shape, dtype=np.int64)
+        index[inside] = np.where(layout < 0, layout, layout + np.repeat(starts, lengths))
+        return Batch(
+            rows=self._vectors.rows(sentences),
+            index=torch.from_numpy(index),
+            lengths=torch.from_numpy(lengths),
+            labels=torch.from_numpy(self._labels[positions]),
+            positions=positions,
+        )
+
+
+def bucketed(
+    lengths: NDArray[np.int64], size: int, rng: np.random.Generator, pool: int = POOL
+) -> list[NDArray[np.int64]]:
+    """Cut 0 .. n-1 into batches of about equal lengths.
+
+    Shuffle, cut into pools of ``pool`` batches, sort each pool by length, cut it into batches, shuffle the batches.
+    Every number is in one batch; all batches but one have ``size`` members.
+    """
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), pool * size):
+        part = order[start : start + pool * size]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[i : i + size] for i in range(0, len(part), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def tag_names(instances: Sequence[Instance]) -> tuple[str, ...]:
+    """Return the names of all learned tag vectors that ``instances`` use, sorted."""
+    return tuple(sorted({tag for instance in instances for tag in instance.tags}))
+
+
+def _label(instance: Instance, numbers: dict[str, int]) -> int:
+    if instance.label is None:
+        return -1
+    if instance.label not in numbers:
+        raise DataError(f"instance '{instance.id}' has the label '{instance.label}'; known are {', '.join(numbers)}.")
+    return numbers[instance.label]
+
+
+def _layout(instance: Instance, tags: Sequence[str]) -> NDArray[np.int64]:
+    """Return the layout with tags numbered as in ``tags``; Shape: (T,)."""
+    unknown = [tag for tag in instance.tags if tag not in tags]
+    if unknown:
+        raise MismatchError(
+            f"instance '{instance.id}' has the tag '{unknown[0]}', for which the head has no vector; it knows "
+            f"{', '.join(tags) or 'none (it was trained in the tagged context)'}."
+        )
+    layout = np.array(instance.layout, dtype=np.int64)
+    if not len(layout) or layout.max() >= len(instance.tokens) or -layout.min() > len(instance.tags):
+        raise MismatchError(
+            f"the layout of instance '{instance.id}' leads outside its {len(instance.tokens)} tokens and "
+            f"{len(instance.tags)} tags."
+        )
+    numbers = np.array([-1 - tags.index(tag) for tag in instance.tags], dtype=np.int64)
+    at_tag = layout < 0
+    layout[at_tag] = numbers[-1 - layout[at_tag]]
+    return layout

@@ -1,0 +1,180 @@
+"""Which vectors a head reads: the words of ``--features`` and the feature sets that they name.
+
+In: text such as ``glove+cse+elmo[avg]`` and the root of a store. Out: one open feature set for each word, which
+holds every sentence that is needed. Layers are a choice at reading time: ``elmo`` learns the mix of all layers
+in the head, ``elmo[top]`` takes the last, ``elmo[avg]`` their mean, ``elmo[0]`` one of them. ``NAME@ID`` picks
+among several sets of a name by the beginning of the encoder's identity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from featstore.errors import MismatchError, MissingFeatureError, UsageError, did_you_mean
+from featstore.stores import FeatureMeta, FeatureStore, find_sets, list_sets, open_store
+
+MIX, TOP, AVERAGE = "mix", "top", "avg"
+_WORD = re.compile(r"(?P<name>[A-Za-z][\w-]*)(@(?P<prefix>[0-9a-f]+))?(\[(?P<layer>\w+)\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One word of ``--features``.
+
+    Attributes:
+        name: the encoder's name.
+        layer: ``mix``, ``top``, ``avg``, or the number of a layer.
+        prefix: how the encoder's identity begins; empty: any.
+    """
+
+    name: str
+    layer: str = MIX
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return self.set_name + ("" if self.layer == MIX else f"[{self.layer}]")
+
+    @property
+    def set_name(self) -> str:
+        """``NAME`` or ``NAME@ID``."""
+        return f"{self.name}@{self.prefix}" if self.prefix else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature as a head reads it: what a checkpoint must find again.
+
+    Attributes:
+        name: the encoder's name.
+        identity: the encoder's identity.
+        dtype: of the stored vectors.
+        layer: ``mix``, ``top``, ``avg``, or the number of a layer.
+        layers: layers that the head receives (more than one: it mixes them).
+        dim: width of one layer.
+    """
+
+    name: str
+    identity: str
+    dtype: str
+    layer: str
+    layers: int
+    dim: int
+
+
+def parse_features(text: str) -> tuple[Feature, ...]:
+    """Read ``A+B[layer]+C@ID``.
+
+    Raises:
+        UsageError: a word that is no feature, an unknown layer choice, or a feature named twice.
+    """
+    features = []
+    for word in text.split("+"):
+        match = _WORD.fullmatch(word.strip())
+        if not match:
+            raise UsageError(
+                f"'{word.strip()}' in --features '{text}' is not a feature; write names joined by '+', each with an "
+                "optional layer, for instance glove+cse+elmo[avg], or NAME@ID[layer] to choose one of several sets."
+            )
+        layer = match["layer"] or MIX
+        if layer not in (MIX, TOP, AVERAGE) and not layer.isdecimal():
+            raise UsageError(
+                f"the layer choice in '{word.strip()}' is unknown; write {match['name']} (learned mix), "
+                f"{match['name']}[top], {match['name']}[avg] or {match['name']}[0]."
+                f"{did_you_mean(layer, (TOP, AVERAGE))}"
+            )
+        features.append(Feature(match["name"], layer, match["prefix"] or ""))
+    if len(set(features)) < len(features):
+        raise UsageError(f"--features '{text}' names a feature twice; name each once.")
+    return tuple(features)
+
+
+def feature_spec(feature: Feature, meta: FeatureMeta) -> FeatureSpec:
+    """Return what a head reads when ``feature`` is served from a set with ``meta``.
+
+    Raises:
+        UsageError: the set has no such layer.
+    """
+    if feature.layer.isdecimal() and int(feature.layer) >= meta.layers:
+        layers = "one layer" if meta.layers == 1 else f"layers 0 to {meta.layers - 1}"
+        raise UsageError(f"{feature}: {meta.name} has {layers}.")
+    return FeatureSpec(
+        name=meta.name,
+        identity=meta.identity,
+        dtype=meta.dtype,
+        layer=feature.layer,
+        layers=meta.layers if feature.layer == MIX else 1,
+        dim=meta.dim // meta.layers,
+    )
+
+
+@contextmanager
+def open_features(
+    features: Sequence[Feature],
+    root: str | Path,
+    keys: Sequence[bytes],
+    command: str,
+    trained_on: Sequence[FeatureSpec] | None = None,
+) -> Iterator[list[FeatureStore]]:
+    """Open one set for each feature, such that it holds all ``keys``; they are closed at the end.
+
+    Args:
+        features: as :func:`parse_features` gives them.
+        root: the store.
+        keys: of the sentences that will be read.
+        command: ``cli featurize`` with the options that would make the vectors, without ``--encoders``.
+        trained_on: what a head was trained on, one for each feature: only sets of the same encoder and dtype will do.
+
+    Raises:
+        MissingFeatureError: no set of that name, or none that holds all keys; the text gives the command.
+        MismatchError: there are sets of that name, but not of what the head was trained on.
+        UsageError: the sets of several encoders would serve; the text lists them.
+    """
+    wanted: Sequence[FeatureSpec | None] = trained_on or [None] * len(features)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(closing(_open(feature, spec, root, keys, command)))
+            for feature, spec in zip(features, wanted, strict=True)
+        ]
+
+
+def _open(
+    feature: Feature, wanted: FeatureSpec | None, root: str | Path, keys: Sequence[bytes], command: str
+) -> FeatureStore:
+    found = find_sets(root, feature.set_name)
+    fitting = [s for s in found if wanted is None or feature_spec(feature, s.meta) == wanted]
+    if wanted and found and not fitting:
+        raise MismatchError(
+            f"the head was trained on {_named(wanted)}, but {root} holds only "
+            f"{', '.join(_named(feature_spec(feature, s.meta)) for s in found)}; make the vectors it was trained on, "
+            "or train again."
+        )
+    whole, fewest = [], len(keys)
+    for candidate in fitting:
+        with closing(open_store(candidate.path)) as store:
+            missing = len(store.missing(keys))
+        fewest = min(fewest, missing)
+        if not missing:
+            whole.append(candidate)
+    if not whole:
+        what = f"lacks {fewest:,} of the {len(keys):,} sentences" if found else _not_there(feature, root)
+        make = command.replace("cli featurize", f"cli featurize --encoders {feature.name}", 1)
+        raise MissingFeatureError(f"{root} {what} of the feature '{feature.set_name}'; make them with: {make}")
+    if len({s.meta.identity for s in whole}) > 1:
+        listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s in whole)
+        raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
+    # The same encoder stored twice: the more precise set serves.
+    return open_store(min(whole, key=lambda s: (s.meta.dtype != "float32", str(s.path))).path)
+
+
+def _named(spec: FeatureSpec) -> str:
+    return f"{spec.name}@{spec.identity[:12]} ({spec.dtype}, {spec.layers} x {spec.dim} columns)"
+
+
+def _not_there(feature: Feature, root: str | Path) -> str:
+    names = sorted({s.meta.name for s in list_sets(root)})
+    holds = f"holds only {', '.join(names)};{did_you_mean(feature.name, names)}" if names else "is empty;"
+    return f"{holds} it lacks all sentences"

@@ -1,0 +1,179 @@
+"""The paper's head: a Bi-LSTM with attention over frozen vectors (Hiai et al. 2021, eq. 1-10; Zhou et al. 2016).
+
+In: the vectors of a batch's distinct sentences, row by row, and for each sequence the rows that it consists of.
+Out: a score for each label, and the attention weights. With h_t the hidden state at token t, forward and backward
+part concatenated (the usual Bi-LSTM; Zhou et al. add the two instead):
+
+    m_t = w . tanh(h_t),  a = softmax(m),  r = sum_t a_t h_t,  h* = tanh(r),  p = softmax(W h* + b)
+
+The vectors are inputs, not parameters: nothing is differentiated with respect to them. So each feature has its own
+input weight (W [x; y] = W_x x + W_y y), applied to all rows of the batch in one product, once for a sentence however
+many pairs share it; only the mixed layers of ELMo and the learned tag vectors pass a gradient on.
+Torch only: no paths, no store, no optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from classifier.recurrence import GATES, bilstm
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """One feature as the head receives it.
+
+    Attributes:
+        dim: width of one layer.
+        layers: 1, or how many layers lie side by side (layer-major) to be mixed by learned weights.
+    """
+
+    dim: int
+    layers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """What determines the shape of a head and how it computes.
+
+    Attributes:
+        inputs: the features, in the order of the rows that :meth:`Head.forward` takes.
+        labels: number of labels.
+        tags: number of learned tag vectors (0 in the tagged context).
+        hidden: hidden units of each direction.
+        dropout: share of the input vectors' elements and of h* that training sets to zero (Zhou et al. 2016, 4.2).
+        standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
+        precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
+    """
+
+    inputs: tuple[InputConfig, ...]
+    labels: int
+    tags: int = 0
+    hidden: int = 256
+    dropout: float = 0.0
+    standardise: bool = False
+    precision: str = "float32"
+
+
+class HeadOutput(NamedTuple):
+    """Shape: logits (B, labels) float32; attention (B, T) float32, rows sum to 1, zero at padding."""
+
+    logits: Tensor
+    attention: Tensor
+
+
+class LayerMix(nn.Module):
+    """gamma * sum_l softmax(s)_l x_l, all learned (Peters et al. 2018, eq. 1)."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(layers))
+        self.gamma = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: (R, layers, D) -> (R, D)."""
+        return self.gamma * torch.einsum("l,rld->rd", self.scores.softmax(0), x)
+
+
+class FeatureInput(nn.Module):
+    """The input side of one feature: standardise, mix layers, join the tag vectors, multiply by W_x."""
+
+    def __init__(self, feature: InputConfig, config: HeadConfig) -> None:
+        super().__init__()
+        self.feature = feature
+        self.dtype = PRECISIONS[config.precision]
+        self.dropout = config.dropout
+        width = 2 * GATES * config.hidden
+        self.weight = nn.Parameter(torch.empty(width, feature.dim).uniform_(-1, 1) * config.hidden**-0.5)
+        self.tags = nn.Parameter(torch.randn(config.tags, feature.dim)) if config.tags else None
+        self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
+        self.mean: Tensor | None
+        self.scale: Tensor | None
+        columns = feature.dim * feature.layers
+        self.register_buffer("mean", torch.zeros(columns) if config.standardise else None)
+        self.register_buffer("scale", torch.ones(columns) if config.standardise else None)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Shape: (R, layers * D) float16 or float32 -> (R + tags, 2 * 4H) in the head's precision."""
+        x = rows.float()
+        if self.mean is not None and self.scale is not None:
+            x = (x - self.mean).mul_(self.scale)
+        if self.mix is not None:
+            x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
+        weight = self.weight.to(self.dtype)
+        projected = nn.functional.linear(self._drop(x.to(self.dtype)), weight)
+        if self.tags is None:
+            return projected
+        return torch.cat([projected, nn.functional.linear(self._drop(self.tags.to(self.dtype)), weight)])
+
+    def _drop(self, x: Tensor) -> Tensor:
+        """Dropout whose share is rounded to 1/256: eight decisions for each 64 random bits."""
+        threshold = round(256 * self.dropout)
+        if not (self.training and threshold):
+            return x
+        bits = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        keep = bits.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
+        return x * keep * (256 / (256 - threshold))
+
+
+class Head(nn.Module):
+    """The Bi-LSTM with attention; see the module's text for the equations."""
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        bound = config.hidden**-0.5
+        self.inputs = nn.ModuleList(FeatureInput(feature, config) for feature in config.inputs)
+        self.bias = nn.Parameter(torch.empty(2 * GATES * config.hidden).uniform_(-bound, bound))
+        self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
+        self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1) * (2 * config.hidden) ** -0.5)
+        self.drop = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(2 * config.hidden, config.labels)
+
+    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
+        """Score a batch.
+
+        Args:
+            rows: for each feature the vectors of the batch's distinct sentences. Shape: (R, layers * D) each.
+            index: the sequences; ``i >= 0`` is row i, ``-1 - j`` tag vector j; anything at padding.
+                Shape: (B, T) int64.
+            lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
+        """
+        count = len(rows[0])
+        projected: Tensor = self.bias
+        for feature, x in zip(self.inputs, rows, strict=True):
+            projected = projected + feature(x)
+        projected = projected.to(PRECISIONS[self.config.precision]).view(-1, 2, GATES * self.config.hidden)
+        steps = torch.where(index < 0, count - 1 - index, index).t().contiguous()
+        hidden = bilstm(projected, self.recurrent, steps, lengths)
+
+        by_direction = self.attention.view(2, 1, 1, -1)
+        scores = (torch.tanh(hidden) * by_direction).sum((0, 3))
+        padding = torch.arange(len(steps)).unsqueeze(1) >= lengths
+        attention = scores.masked_fill(padding, -torch.inf).softmax(0)
+        pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
+        return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
+
+    @torch.no_grad()
+    def standardise(self, moments: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Set what each feature's columns are centred by and divided by.
+
+        Args:
+            moments: mean and standard deviation for each feature. Shape: (layers * D,) each; a column that
+                never varies (deviation 0) is only centred.
+
+        Raises:
+            ValueError: the head was built without ``standardise``.
+        """
+        for feature, (mean, deviation) in zip(self.inputs, moments, strict=True):
+            if not isinstance(feature, FeatureInput) or feature.mean is None or feature.scale is None:
+                raise ValueError("this head was built without `standardise`.")
+            feature.mean.copy_(mean)
+            feature.scale.copy_(torch.where(deviation > 0, deviation, 1.0).reciprocal())

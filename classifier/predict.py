@@ -1,0 +1,92 @@
+"""A trained head and vectors to labels, probabilities and attention.
+
+In: a head and batches. Out: for each instance the probability of each label and the weight of each token. Instances
+are scored by length and sentence, so a sentence is projected once for all its pairs; the result comes in the order
+asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifier.batch import Batcher
+from classifier.checkpoint import Checkpoint
+from classifier.features import FeatureSpec
+from classifier.model import Head
+from classifier.vectors import RAM_BUDGET, Sentences, Vectors
+from featstore.errors import MismatchError
+from featstore.records import Instance
+from featstore.stores import FeatureStore
+
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a head says of some instances, in the order they were given.
+
+    Attributes:
+        probabilities: of each label. Shape: (n, labels) float32, rows sum to 1.
+        attention: weight of each step of an instance's layout, summing to 1. Shape: n arrays (T_i,) float32.
+    """
+
+    probabilities: NDArray[np.float32]
+    attention: tuple[NDArray[np.float32], ...]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Number of the likeliest label; Shape: (n,)."""
+        likeliest: NDArray[np.int64] = self.probabilities.argmax(1)
+        return likeliest
+
+
+@torch.inference_mode()
+def predict(head: Head, batcher: Batcher, positions: NDArray[np.int64]) -> Predictions:
+    """Score the instances at ``positions``; Shape: (n,)."""
+    was_training = head.training
+    head.eval()
+    probabilities = np.zeros((len(positions), head.config.labels), dtype=np.float32)
+    attention: dict[int, NDArray[np.float32]] = {}
+    place = {int(position): n for n, position in enumerate(positions)}
+    for batch in batcher.in_order(positions, BATCH):
+        logits, weights = head(batch.rows, batch.index, batch.lengths)
+        where = [place[int(position)] for position in batch.positions]
+        probabilities[where] = logits.softmax(1).numpy()
+        for n, row, length in zip(where, weights.numpy(), batch.lengths.tolist(), strict=True):
+            attention[n] = row[:length].copy()
+    head.train(was_training)
+    return Predictions(probabilities, tuple(attention[n] for n in range(len(positions))))
+
+
+def classify(
+    checkpoint: Checkpoint,
+    instances: Sequence[Instance],
+    stores: Sequence[FeatureStore],
+    ram_budget: int = RAM_BUDGET,
+) -> Predictions:
+    """Apply a checkpoint to instances whose vectors are in ``stores``, one for each of its features.
+
+    Raises:
+        MismatchError: the vectors are not of the encoders it was trained on; the text names both.
+        MissingFeatureError: the vectors of a sentence are not stored.
+    """
+    vectors = Vectors(checkpoint.parsed_features, stores, Sentences.of(instances), ram_budget)
+    check_features(checkpoint.features, vectors.specs)
+    batcher = Batcher(instances, vectors, checkpoint.labels, checkpoint.tags)
+    return predict(checkpoint.head, batcher, np.arange(len(instances)))
+
+
+def check_features(trained_on: Sequence[FeatureSpec], given: Sequence[FeatureSpec]) -> None:
+    """Make sure that vectors are those that a head was trained on.
+
+    Raises:
+        MismatchError: they are not.
+    """
+    for expected, actual in zip(trained_on, given, strict=True):
+        if expected != actual:
+            raise MismatchError(f"the head was trained on {expected}, the vectors given are of {actual}.")

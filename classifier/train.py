@@ -1,0 +1,265 @@
+"""Training the head: the paper's defaults, annealing and early stopping on the dev part.
+
+In: batches of a train and a dev part and a :class:`TrainConfig`. Out: the head with the weights of its best epoch,
+and the record of every epoch. Everything random comes from (seed, epoch) alone, so a run can be repeated to the last
+digit with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from classifier.batch import Batcher
+from classifier.metrics import score
+from classifier.model import PRECISIONS, Head
+from classifier.predict import predict
+from featstore.errors import UsageError
+from featstore.records import check_choice
+
+HEADS = ("paper",)
+OPTIMIZERS = ("sgd", "adamw")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a head is trained. The defaults are the paper's; what it does not say is chosen here and marked (*).
+
+    Attributes:
+        features: what the head reads, as ``--features`` spells it.
+        head: ``paper``: Hiai et al. 2021, eq. 1-10.
+        seed: of the initial weights, the order of the batches and dropout.
+        optimizer: ``sgd`` (plain) or ``adamw``.
+        lr: learning rate at the start.
+        batch_size: instances in a batch.
+        hidden: hidden units of each direction.
+        dropout: see ``HeadConfig`` (*: none).
+        standardise: centre and scale each input column by its mean and deviation over the training part (*: no).
+        max_epochs: at most so many epochs (*).
+        patience: so many epochs in a row without improvement on the dev part, and the learning rate is halved (*).
+        min_lr: training stops when the learning rate would fall below this share of ``lr`` (*).
+        dev_share: share of the training part that becomes the dev part where the corpus has none (*).
+        precision: of the matrix products, ``float32`` or ``bfloat16``.
+        threads: threads of the matrix products; part of the configuration because sums depend on it in the last digit.
+    """
+
+    features: str = "glove+cse+elmo"
+    head: str = "paper"
+    seed: int = 1
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    batch_size: int = 32
+    hidden: int = 256
+    dropout: float = 0.0
+    standardise: bool = False
+    max_epochs: int = 100
+    patience: int = 3
+    min_lr: float = 0.01
+    dev_share: float = 0.1
+    precision: str = "float32"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("head", self.head, HEADS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("precision", self.precision, tuple(PRECISIONS))
+        limits: dict[str, bool] = {
+            "lr > 0": self.lr > 0,
+            "batch_size >= 1": self.batch_size >= 1,
+            "hidden >= 1": self.hidden >= 1,
+            "0 <= dropout < 1": 0 <= self.dropout < 1,
+            "max_epochs >= 1": self.max_epochs >= 1,
+            "patience >= 1": self.patience >= 1,
+            "0 < min_lr <= 1": 0 < self.min_lr <= 1,
+            "0 < dev_share < 1": 0 < self.dev_share < 1,
+            "threads >= 1": self.threads >= 1,
+            "seed >= 0": self.seed >= 0,
+        }
+        broken = [rule for rule, holds in limits.items() if not holds]
+        if broken:
+            raise UsageError(f"the training options must satisfy {'; '.join(broken)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch of training did.
+
+    Attributes:
+        number: counted from 1.
+        of: the most epochs that there can be.
+        train_loss: mean cross-entropy of the batches, each before its step.
+        dev_loss: mean cross-entropy on the dev part after the epoch.
+        dev_f1: micro-F1 over the positive labels on the dev part.
+        lr: learning rate of the epoch.
+        best: whether this is the best epoch so far.
+        seconds: of the epoch, evaluation included.
+    """
+
+    number: int
+    of: int
+    train_loss: float
+    dev_loss: float
+    dev_f1: float
+    lr: float
+    best: bool
+    seconds: float
+
+
+class Plateau:
+    """When to halve the learning rate, and which epoch is the best.
+
+    The best epoch is the one with the highest dev F1 (of equal ones, the lowest loss). The learning rate is halved
+    after ``patience`` epochs in a row in which neither F1 nor loss came to a new best. F1 alone would not do: at the
+    beginning a head that calls everything positive has a high F1, and learning lowers it.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self.lr = config.lr
+        self._f1, self._tie = -1.0, math.inf
+        self._loss = math.inf
+        self._waited = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the learning rate has fallen so low that training ends."""
+        return self.lr < self._config.lr * self._config.min_lr
+
+    def step(self, f1: float, loss: float) -> bool:
+        """Take in an epoch; return whether it is the best so far."""
+        best = (f1, -loss) > (self._f1, -self._tie)
+        improved = f1 > self._f1 or loss < self._loss
+        self._loss = min(self._loss, loss)
+        if best:
+            self._f1, self._tie = f1, loss
+        self._waited = 0 if improved else self._waited + 1
+        if self._waited >= self._config.patience:
+            self._waited = 0
+            self.lr /= 2
+        return best
+
+
+def train(
+    head: Head,
+    batcher: Batcher,
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    config: TrainConfig,
+    *,
+    labels: tuple[str, ...],
+    positive: tuple[str, ...],
+    progress: Callable[[Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train ``head`` in place; at the end it has the weights of the best epoch.
+
+    Args:
+        head: as initialised.
+        batcher: batches of both parts.
+        parts: positions of the train and of the dev part.
+        config: how to train.
+        labels: all labels.
+        positive: those that the dev score counts.
+        progress: called after each epoch.
+
+    Returns:
+        The epochs.
+
+    Raises:
+        UsageError: the loss is no longer a number.
+    """
+    optimizer = _optimizer(head, config)
+    plateau = Plateau(config)
+    epochs: list[Epoch] = []
+    best = {name: value.clone() for name, value in head.state_dict().items()}
+    while len(epochs) < config.max_epochs and not plateau.is_over:
+        start, number, lr = time.perf_counter(), len(epochs) + 1, plateau.lr
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        train_loss = _epoch(head, batcher, parts[0], optimizer, config, number)
+        dev_loss, dev_f1 = _evaluate(head, batcher, parts[1], labels, positive)
+        is_best = plateau.step(dev_f1, dev_loss)
+        if is_best:
+            best = {name: value.clone() for name, value in head.state_dict().items()}
+        epochs.append(
+            Epoch(
+                number=number,
+                of=config.max_epochs,
+                train_loss=train_loss,
+                dev_loss=dev_loss,
+                dev_f1=dev_f1,
+                lr=lr,
+                best=is_best,
+                seconds=time.perf_counter() - start,
+            )
+        )
+        if progress:
+            progress(epochs[-1])
+    head.load_state_dict(best)
+    return epochs
+
+
+@contextmanager
+def reproducible(seed: int, threads: int) -> Iterator[None]:
+    """Inside, torch's random numbers follow ``seed`` and it uses ``threads`` threads; outside, nothing changes."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _optimizer(head: Head, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(head.parameters(), lr=config.lr, fused=True)
+    return torch.optim.AdamW(head.parameters(), lr=config.lr, fused=True)
+
+
+def _epoch(
+    head: Head,
+    batcher: Batcher,
+    positions: NDArray[np.int64],
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    number: int,
+) -> float:
+    """Go once over the train part; return the mean loss."""
+    head.train()
+    torch.manual_seed(config.seed * 1_000_003 + number)
+    total = 0.0
+    for batch in batcher.shuffled(positions, config.batch_size, (config.seed, number)):
+        optimizer.zero_grad()
+        logits, _ = head(batch.rows, batch.index, batch.lengths)
+        loss: Tensor = torch.nn.functional.cross_entropy(logits, batch.labels)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise UsageError(
+                f"the loss became {value} in epoch {number} (optimizer {config.optimizer}, learning rate "
+                f"{optimizer.param_groups[0]['lr']}); lower the learning rate or standardise the features."
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += value * len(batch.labels)
+    return total / len(positions)
+
+
+def _evaluate(
+    head: Head, batcher: Batcher, positions: NDArray[np.int64], labels: tuple[str, ...], positive: tuple[str, ...]
+) -> tuple[float, float]:
+    """Return loss and micro-F1 on the dev part."""
+    gold = batcher.labels[positions]
+    predictions = predict(head, batcher, positions)
+    likelihood = predictions.probabilities[np.arange(len(gold)), gold].astype(np.float64)
+    f1 = score(gold, predictions.labels, labels, positive).micro.f1
+    loss = float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean())
+    assert f1 is not None  # a dev part without positive instances was refused before
+    return loss, f1

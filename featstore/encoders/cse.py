@@ -1,0 +1,149 @@
+"""CSE, contextual string embeddings (Akbik et al. 2018): the states of two character language models at each word.
+
+In: sentences of tokens and a folder with ``forward.*`` and ``backward.*``. Out: for each token the forward model's
+state after the blank that follows it, then the backward model's state after the blank before it, exactly as
+flair's ``FlairEmbeddings`` gives them. The string of a sentence is its tokens joined by blanks, between the model's
+document delimiter and one more blank. Only the states at words' edges are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featstore.bundled import bundled
+from featstore.encoders.charlm import CharLM, find_charlm, load_charlm
+from featstore.encoders.kernels import Linear, device_of, linear
+from featstore.encoders.lanes import Ints, schedule
+from featstore.encoders.recurrent import LSTMLayer, ifog, run
+from featstore.errors import DataError
+from featstore.fingerprint import file_sha256, fingerprint
+from featstore.ragged import Ragged
+
+LANES = 64
+
+
+class CSE:
+    """The encoder ``cse``; see :class:`featstore.encoders.Encoder`."""
+
+    name = "cse"
+    layers = 1
+
+    def __init__(self, folder: Path, *, device: str, precision: str) -> None:
+        paths = {direction: find_charlm(folder, direction) for direction in ("forward", "backward")}
+        self._device = device_of(device)
+        self._models = [_Direction(_load(path, name), precision, self._device) for name, path in paths.items()]
+        self.dim = sum(model.dim for model in self._models)
+        self.facts: Mapping[str, Any] = {
+            "encoder": "cse",
+            "version": 1,
+            "weights": {direction: file_sha256(path) for direction, path in paths.items()},
+            "precision": precision,
+            "text": "tokens joined by one blank, document delimiter before, one blank after",
+            "state": "zero at the start of each sentence",
+        }
+        self.identity = fingerprint(self.facts)
+
+    def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
+        """Encode sentences; Shape: values (sum T, D) float32.
+
+        A token without characters has no edge: it gets zeros, and the others' vectors are as if it were not there.
+        """
+        offsets = np.zeros(len(batch) + 1, dtype=np.int64)
+        np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
+        values = np.zeros((offsets[-1], self.dim), dtype=np.float32)
+        written = np.array([token != "" for tokens in batch for token in tokens], dtype=bool)
+        sentences = [kept for tokens in batch if (kept := [token for token in tokens if token])]
+        column = 0
+        for model in self._models:
+            if sentences:
+                values[written, column : column + model.dim] = model.encode(sentences).cpu().numpy()
+            column += model.dim
+        return Ragged(values, offsets)
+
+
+def _load(path: Path, direction: str) -> CharLM:
+    lm = load_charlm(path)
+    if lm.config.is_forward != (direction == "forward"):
+        raise DataError(
+            f"{path} holds a {'forward' if lm.config.is_forward else 'backward'} model; exchange the two files."
+        )
+    return lm
+
+
+class _Direction:
+    """One character language model, ready to run."""
+
+    def __init__(self, lm: CharLM, precision: str, device: torch.device) -> None:
+        self._config, self._device, self.dim = lm.config, device, lm.config.dim
+        self._index = {item: i for i, item in enumerate(lm.config.items) if len(item) == 1}
+        w = lm.weights
+        self._layers = [
+            LSTMLayer(
+                ih=linear(
+                    ifog(w[f"rnn.weight_ih_l{i}"]),
+                    ifog(w[f"rnn.bias_ih_l{i}"] + w[f"rnn.bias_hh_l{i}"]),
+                    precision,
+                    device,
+                ),
+                hh=linear(ifog(w[f"rnn.weight_hh_l{i}"]), None, precision, device),
+                hr=None,
+                hidden=lm.config.hidden_size,
+                width=lm.config.hidden_size,
+            )
+            for i in range(lm.config.nlayers)
+        ]
+        self._characters = w["encoder.weight"].to(device)
+        self._proj: Linear | None = None
+        if lm.config.nout is not None:
+            self._proj = linear(w["proj.weight"], w["proj.bias"], "float32", device)
+
+    @torch.inference_mode()
+    def encode(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+        """Return the state at the edge of every token; Shape: (sum T, dim)."""
+        ids, lengths, edges = self._read(sentences)
+        plan = schedule(lengths, LANES)
+        kept = np.full(len(ids), -1, dtype=np.int64)
+        kept[edges] = np.arange(len(edges))
+        target = torch.from_numpy(kept[plan.rows]).to(self._device)
+        characters = torch.from_numpy(ids).to(self._device)
+        states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
+        for block, outputs in run(self._layers, plan, lambda rows: self._characters[characters[rows]], self._device):
+            at = (target[block] >= 0).nonzero().squeeze(1)
+            states[target[block][at]] = outputs[-1][at]
+        return states if self._proj is None else self._proj(states)
+
+    def _read(self, sentences: Sequence[Sequence[str]]) -> tuple[Ints, Ints, Ints]:
+        """Return the characters of all strings end to end, the strings' lengths, and each token's edge in them."""
+        ids: list[int] = []
+        lengths, edges = [], []
+        start = self._config.document_delimiter
+        for tokens in sentences:
+            text = " ".join(tokens)
+            words = tokens
+            if not self._config.is_forward:
+                text, words = text[::-1], tokens[::-1]
+            # The blank after each word, or for the last word the blank that ends the string.
+            ends = list(accumulate((len(word) + 1 for word in words), initial=len(ids) + len(start) - 1))[1:]
+            edges += ends if self._config.is_forward else ends[::-1]
+            before = len(ids)
+            ids += [self._index.get(character, 0) for character in f"{start}{text} "]
+            lengths.append(len(ids) - before)
+        return np.array(ids), np.array(lengths), np.array(edges)
+
+
+def load(path: str | None, *, device: str = "cpu", precision: str = "float32") -> CSE:
+    """Load the encoder from a folder, or the bundled one.
+
+    Raises:
+        MissingFileError: a model is not there.
+        DataError: it is damaged, or of the other direction.
+        UsageError: an unknown device or precision.
+    """
+    return CSE(Path(path) if path else bundled("cse"), device=device, precision=precision)

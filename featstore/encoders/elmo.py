@@ -1,0 +1,208 @@
+"""ELMo (Peters et al. 2018): a character CNN for each token, then a bidirectional LSTM, all layers kept.
+
+In: sentences of tokens and a folder with ``options.json`` and ``weights.hdf5``. Out: for each token the token layer
+doubled, then each LSTM layer's forward and backward state, as AllenNLP's ``ElmoEmbedder`` gives them with its
+state reset for each sentence, so that a vector depends on its sentence alone. The token layer is computed once
+for each distinct token and kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from featstore.bundled import bundled
+from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, ElmoLM, load_elmo
+from featstore.encoders.kernels import device_of, linear
+from featstore.encoders.lanes import schedule
+from featstore.encoders.recurrent import LSTMLayer, ifog, run
+from featstore.fingerprint import file_sha256, fingerprint
+from featstore.ragged import Ragged
+
+log = logging.getLogger(__name__)
+
+LANES = 64
+CNN_TOKENS = 256
+# Character ids beyond the 256 bytes; AllenNLP's ELMoCharacterMapper.
+BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = 256, 257, 258, 259, 260
+BOUNDARIES = {"<S>": BEGIN_SENTENCE, "</S>": END_SENTENCE}
+
+
+def character_ids(token: str, room: int) -> list[int]:
+    """Return the ``room`` character ids of a token: its UTF-8 bytes between two markers, then padding.
+
+    Bytes beyond ``room - 2`` are cut, and what UTF-8 cannot spell is left out, as AllenNLP does.
+    """
+    content = [BOUNDARIES[token]] if token in BOUNDARIES else list(token.encode("utf-8", "ignore")[: room - 2])
+    ids = [BEGIN_WORD, *content, END_WORD]
+    return ids + [PADDING] * (room - len(ids))
+
+
+class ELMo:
+    """The encoder ``elmo``; see :class:`featstore.encoders.Encoder`.
+
+    Attributes:
+        cut_tokens: distinct tokens seen so far that were longer than the model reads, and cut.
+    """
+
+    name = "elmo"
+
+    def __init__(self, folder: Path, *, device: str, precision: str, cached_tokens: int) -> None:
+        lm = load_elmo(folder)
+        self._config, self._device = lm.config, device_of(device)
+        self._tokens = _TokenLayer(lm, self._device, cached_tokens)
+        self._stacks = {d: _stack(lm, d, precision, self._device) for d in DIRECTIONS}
+        self.layers = lm.config.n_layers + 1
+        self.dim = self.layers * 2 * lm.config.projection_dim
+        self.facts: Mapping[str, Any] = {
+            "encoder": "elmo",
+            "version": 1,
+            "weights": {name: file_sha256(folder / name) for name in (OPTIONS, WEIGHTS)},
+            "precision": precision,
+            "layers": self.layers,
+            "state": "zero at the start of each sentence",
+        }
+        self.identity = fingerprint(self.facts)
+
+    @property
+    def cut_tokens(self) -> frozenset[str]:
+        return frozenset(self._tokens.cut)
+
+    @torch.inference_mode()
+    def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
+        """Encode sentences; Shape: values (sum T, D) float32, layer-major, forward before backward in each layer."""
+        offsets = np.zeros(len(batch) + 1, dtype=np.int64)
+        np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
+        sentences = [["<S>", *tokens, "</S>"] for tokens in batch]
+        lengths = np.array([len(tokens) for tokens in sentences], dtype=np.int64)
+        inside = np.ones(lengths.sum(), dtype=bool)
+        ends = np.cumsum(lengths)
+        inside[ends - lengths] = inside[ends - 1] = False
+        place = torch.from_numpy(np.where(inside, np.cumsum(inside) - 1, -1)).to(self._device)
+        inputs = self._tokens.encode([token for tokens in sentences for token in tokens])
+        width = self._config.projection_dim
+        values = torch.empty(int(offsets[-1]), self.layers, 2, width, device=self._device)
+        values[:, 0] = inputs[place >= 0][:, None]
+        for side, direction in enumerate(DIRECTIONS):
+            plan = schedule(lengths, LANES, backward=direction == "backward")
+            rows = place[torch.from_numpy(plan.rows).to(self._device)]
+            for block, outputs in run(self._stacks[direction], plan, lambda items: inputs[items], self._device):
+                at = (rows[block] >= 0).nonzero().squeeze(1)
+                for layer, output in enumerate(outputs, start=1):
+                    values[rows[block][at], layer, side] = output[at]
+        return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
+
+
+def _stack(lm: ElmoLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:
+    """Return the LSTM layers of one direction."""
+    config, layers = lm.config, []
+    for i in range(config.n_layers):
+        w = {name: lm.weights[f"{direction}.{i}.{name}"] for name in ("weight_ih", "weight_hh", "bias", "weight_hr")}
+        layers.append(
+            LSTMLayer(
+                ih=linear(ifog(w["weight_ih"]), ifog(w["bias"]), precision, device),
+                hh=linear(ifog(w["weight_hh"]), None, precision, device),
+                hr=linear(w["weight_hr"], None, precision, device),
+                hidden=config.dim,
+                width=config.projection_dim,
+                cell_clip=config.cell_clip,
+                proj_clip=config.proj_clip,
+                skip=config.use_skip_connections and i > 0,
+            )
+        )
+    return layers
+
+
+class _TokenLayer:
+    """The character CNN with its highway and projection, and a bounded memory of what it gave.
+
+    It runs in float32 whatever the precision: it is the first layer of the vectors, and computed once for each
+    distinct token it costs little.
+    """
+
+    def __init__(self, lm: ElmoLM, device: torch.device, cached: int) -> None:
+        self._config, self._device = lm.config, device
+        self._weights = {name: w.to(device) for name, w in lm.weights.items() if not name.startswith(DIRECTIONS)}
+        self._activation = torch.relu if lm.config.activation == "relu" else torch.tanh
+        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._cached = cached
+        self.cut: set[str] = set()
+
+    def encode(self, tokens: Sequence[str]) -> Tensor:
+        """Return the token layer; Shape: (tokens, P)."""
+        distinct = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+        fresh = self._compute([token for token in distinct if token not in self._known])
+        rows = [fresh[t] if t in fresh else self._known[t] for t in distinct]
+        for token, row in zip(distinct, rows, strict=True):
+            self._known[token] = row
+            self._known.move_to_end(token)
+        while len(self._known) > self._cached:
+            self._known.popitem(last=False)
+        return torch.stack(rows)[torch.tensor([distinct[token] for token in tokens], device=self._device)]
+
+    def _compute(self, tokens: Sequence[str]) -> dict[str, Tensor]:
+        """Run the network on new tokens, those of equal length together."""
+        room, widest = self._config.max_characters, max(width for width, _ in self._config.filters)
+        lengths: dict[int, list[tuple[str, list[int]]]] = {}
+        cut = set()
+        for token in tokens:
+            ids = character_ids(token, room)
+            if len(token.encode("utf-8", "ignore")) > room - 2 and token not in BOUNDARIES:
+                cut.add(token)
+            # One window of padding alone gives what all further ones give; the maximum needs it once.
+            used = min(room, ids.index(END_WORD) + 1 + widest)
+            lengths.setdefault(used, []).append((token, ids[:used]))
+        if cut - self.cut:
+            self.cut |= cut
+            log.warning(
+                "ELMo read only the first %d bytes of %d longer tokens, such as %r", room - 2, len(cut), min(cut)
+            )
+        result: dict[str, Tensor] = {}
+        for group in lengths.values():
+            for first in range(0, len(group), CNN_TOKENS):
+                part = group[first : first + CNN_TOKENS]
+                vectors = self._network(torch.tensor([ids for _, ids in part], device=self._device))
+                # A clone each: a row that is a view would keep its whole group in memory.
+                result |= {token: row.clone() for (token, _), row in zip(part, vectors, strict=True)}
+        return result
+
+    def _network(self, ids: Tensor) -> Tensor:
+        """Convolutions, highway and projection; Shape: ids (n, characters), returns (n, P)."""
+        w = self._weights
+        characters = w["char_embed"][ids].transpose(1, 2)
+        convolved = [
+            F.conv1d(characters, w[f"conv.{i}.weight"], w[f"conv.{i}.bias"]).amax(-1)
+            for i in range(len(self._config.filters))
+        ]
+        x = self._activation(torch.cat(convolved, dim=-1))
+        for i in range(self._config.n_highway):
+            carry = torch.sigmoid(F.linear(x, w[f"highway.{i}.carry.weight"], w[f"highway.{i}.carry.bias"]))
+            transformed = F.linear(x, w[f"highway.{i}.transform.weight"], w[f"highway.{i}.transform.bias"]).relu_()
+            x = torch.lerp(x, transformed, carry)
+        return F.linear(x, w["projection.weight"], w["projection.bias"])
+
+
+def load(path: str | None, *, device: str = "cpu", precision: str = "float32", cached_tokens: int = 32_768) -> ELMo:
+    """Load the encoder from a folder, or the bundled one.
+
+    Args:
+        path: the folder.
+        device: torch's name of the device.
+        precision: of the LSTMs.
+        cached_tokens: distinct tokens whose first layer is kept, the most recent ones.
+
+    Raises:
+        MissingFileError: a file is not there.
+        DataError: it is damaged, or the weights do not fit the options.
+        UsageError: an unknown device or precision.
+    """
+    folder = Path(path) if path else bundled("elmo")
+    return ELMo(folder, device=device, precision=precision, cached_tokens=cached_tokens)

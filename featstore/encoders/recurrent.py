@@ -1,0 +1,117 @@
+"""The LSTM stack that CSE and ELMo share, run over a schedule of lanes.
+
+In: the weights of the layers and, block by block, their input. Out: every layer's output rows for the block; the
+state stays with the runner from block to block, so the memory does not depend on how long a sentence is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featstore.encoders.lanes import Schedule
+
+Linear = Callable[[Tensor], Tensor]
+
+# Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
+BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LSTMLayer:
+    """One layer in one direction; the gates' columns are i, f, o, g (:func:`ifog`).
+
+    Attributes:
+        ih: input (n, D) to gates (n, 4 H), the whole bias in it.
+        hh: state (n, P) to gates (n, 4 H).
+        hr: output (n, H) to state (n, P), or None where the output is the state (P = H).
+        hidden: H.
+        width: P.
+        cell_clip: bound of the cell, or None.
+        proj_clip: bound of the projected state, or None.
+        skip: whether the input is added to the output.
+    """
+
+    ih: Linear
+    hh: Linear
+    hr: Linear | None
+    hidden: int
+    width: int
+    cell_clip: float | None = None
+    proj_clip: float | None = None
+    skip: bool = False
+
+
+def ifog(gates: Tensor) -> Tensor:
+    """Reorder the rows of a weight or bias (4 H, ..) from torch's i, f, g, o, so that the sigmoids lie together."""
+    i, f, g, o = gates.chunk(4)
+    return torch.cat([i, f, o, g])
+
+
+def run(
+    layers: Sequence[LSTMLayer], plan: Schedule, source: Linear, device: torch.device
+) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Run ``layers`` over ``plan``.
+
+    Args:
+        layers: from the lowest up.
+        plan: which item is read when.
+        source: gives the input of items (rows of the first layer's ``ih``).
+        device: where the weights are.
+
+    Yields:
+        the rows of ``plan`` that a block covers, and each layer's output for them; Shape: (rows, P).
+    """
+    states = [
+        (torch.zeros(plan.lanes, la.width, device=device), torch.zeros(plan.lanes, la.hidden, device=device))
+        for la in layers
+    ]
+    rows = torch.from_numpy(plan.rows).to(device)
+    resets = {step: torch.from_numpy(lanes).to(device) for step, lanes in plan.resets.items()}
+    for steps in plan.blocks(BLOCK_ROWS):
+        begins = plan.begins[steps.start : steps.stop + 1].tolist()
+        covered = slice(begins[0], begins[-1])
+        outputs, x = [], source(rows[covered])
+        for layer, state in zip(layers, states, strict=True):
+            y = _block(layer, state, layer.ih(x), [b - begins[0] for b in begins], [resets.get(s) for s in steps])
+            x = y + x if layer.skip else y
+            outputs.append(x)
+        yield covered, outputs
+
+
+def _block(
+    layer: LSTMLayer,
+    state: tuple[Tensor, Tensor],
+    gates: Tensor,
+    begins: Sequence[int],
+    resets: Sequence[Tensor | None],
+) -> Tensor:
+    """Run one layer over a block: Hochreiter and Schmidhuber's cell with ELMo's clipping and projection.
+
+    Shape: gates (rows, 4 H), which is overwritten; state (lanes, P) and (lanes, H), updated; returns (rows, P).
+    """
+    output = gates.new_empty(len(gates), layer.width)
+    three = 3 * layer.hidden
+    for step, reset in enumerate(resets):
+        first, last = begins[step], begins[step + 1]
+        h, c = state[0][: last - first], state[1][: last - first]
+        if reset is not None:
+            h.index_fill_(0, reset, 0.0)
+            c.index_fill_(0, reset, 0.0)
+        z = gates[first:last].add_(layer.hh(h))
+        i, f, o = z[:, :three].sigmoid_().chunk(3, 1)
+        g = z[:, three:].tanh_()
+        c.mul_(f).addcmul_(i, g)
+        if layer.cell_clip:
+            c.clamp_(-layer.cell_clip, layer.cell_clip)
+        out = torch.tanh(c, out=g).mul_(o)
+        if layer.hr is not None:
+            out = layer.hr(out)
+            if layer.proj_clip:
+                out = out.clamp_(-layer.proj_clip, layer.proj_clip)
+        h.copy_(out)
+        output[first:last] = out
+    return output

@@ -61,6 +61,11 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
     notes = {
         "documents": len(texts),
         "mentions": sum(len(document.entities) for document in release.documents.values()),
+        "mentions agreeing": sum(
+            document.text[e.start : e.end] == e.text
+            for document in release.documents.values()
+            for e in document.entities
+        ),
         "sentences": sum(len(text.sentences.spans) for text in texts.values()),
         "boundaries glued": sum(text.sentences.glued for text in texts.values()),
         "pairs across sentences": len(chosen.keys() - candidates),

@@ -1,0 +1,196 @@
+"""Audit: what a corpus holds, and what of its test parts its training parts already show.
+
+In: a spec. Out: a :class:`CorpusReport` of plain data: counts by split, fold and class (the paper's Table 1), proof
+that mentions and offsets agree, sentences, tokens, and the leakage between train and test of each fold.
+
+Leakage is counted on instances of the test part. *Exact*: their sentence, as the encoders see it plain, occurs in the
+training part. *Near*: a sentence of the training part shares at least 0.8 of its words (Jaccard similarity of
+the sets of lower-cased tokens; exact ones included).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featstore.corpora import load_corpus
+from featstore.corpora.duplicates import near_duplicates
+from featstore.corpora.text import SPLITTER, TOKENISER
+from featstore.records import Corpus, Instance
+
+NEAR = 0.8
+LONG_TOKEN = 50  # ELMo reads no more characters of a token
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStats:
+    """Tokens of the distinct sentences.
+
+    Attributes:
+        total: all of them.
+        mean, p50, p99, max: tokens a sentence.
+        long: tokens of more than 50 characters, of which ELMo sees the beginning only.
+        longest: characters of the longest.
+    """
+
+    total: int
+    mean: float
+    p50: int
+    p99: int
+    max: int
+    long: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """What of one fold's test part stands in its training part (dev included); instances.
+
+    Attributes:
+        fold: the fold.
+        train, test: instances of the two parts.
+        exact: test instances whose sentence is in the training part.
+        near: test instances with a near duplicate there, the exact ones included.
+        other_label: those of ``near`` none of whose duplicates has their label.
+    """
+
+    fold: int
+    train: int
+    test: int
+    exact: int
+    near: int
+    other_label: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusReport:
+    """All that ``cli data check`` shows.
+
+    Attributes:
+        spec, name, digest: of the corpus.
+        tokeniser, splitter: name and version.
+        instances: all of them.
+        labels: all labels, the negative one first.
+        positive: those that the official score counts.
+        counts: ``all`` and each split, or each fold (its test part), -> label -> instances, with a ``total``.
+        mentions, agreeing: mentions held against their characters, and those that agree; 0 where the corpus came
+            with its mentions masked.
+        sentences: distinct sentences.
+        tokens: their tokens.
+        leakage: one entry a fold; empty where there is no test part.
+        notes: what the reader counted.
+    """
+
+    spec: str
+    name: str
+    digest: str
+    tokeniser: str
+    splitter: str
+    instances: int
+    labels: tuple[str, ...]
+    positive: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    mentions: int
+    agreeing: int
+    sentences: int
+    tokens: TokenStats
+    leakage: tuple[Leakage, ...]
+    notes: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data that ``json.dumps`` takes."""
+        return asdict(self)
+
+
+def check_corpus(spec: str, *, instances: Path | None = None) -> CorpusReport:
+    """Read a corpus and report on it; errors as :func:`featstore.corpora.load_corpus`."""
+    # The plain sentences: in the sentence context the encoders see no tags.
+    return audit(load_corpus(spec, context="sentence", instances=instances))
+
+
+def audit(corpus: Corpus) -> CorpusReport:
+    """Report on a corpus that was loaded in the sentence context."""
+    sentences = {instance.group: instance.tokens for instance in corpus.instances}
+    return CorpusReport(
+        spec=corpus.spec,
+        name=corpus.name,
+        digest=corpus.digest,
+        tokeniser=TOKENISER,
+        splitter=SPLITTER,
+        instances=len(corpus.instances),
+        labels=corpus.labels,
+        positive=corpus.positive,
+        counts=_counts(corpus),
+        mentions=corpus.notes.get("mentions", 0),
+        agreeing=corpus.notes.get("mentions agreeing", 0),
+        sentences=len(sentences),
+        tokens=_token_stats(list(sentences.values())),
+        leakage=_leakage(corpus, sentences),
+        notes=dict(corpus.notes),
+    )
+
+
+def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
+    """Count instances by part and label; unlabelled ones count in the total alone."""
+    tables: dict[str, Counter[str]] = defaultdict(Counter)
+    for instance in corpus.instances:
+        part = instance.split if instance.fold is None else f"fold {instance.fold}"
+        for name in ("all", part):
+            if name is not None:
+                tables[name].update([instance.label] if instance.label is not None else [])
+                tables[name]["total"] += 1
+    columns = (*corpus.labels, "total")
+    return {name: {column: table[column] for column in columns} for name, table in tables.items()}
+
+
+def _token_stats(sentences: Sequence[tuple[str, ...]]) -> TokenStats:
+    lengths = np.array([len(tokens) for tokens in sentences])
+    characters = [len(token) for tokens in sentences for token in tokens]
+    p50, p99 = (int(np.percentile(lengths, q, method="nearest")) for q in (50, 99))
+    return TokenStats(
+        total=int(lengths.sum()),
+        mean=round(float(lengths.mean()), 2),
+        p50=p50,
+        p99=p99,
+        max=int(lengths.max()),
+        long=sum(length > LONG_TOKEN for length in characters),
+        longest=max(characters),
+    )
+
+
+def _leakage(corpus: Corpus, sentences: Mapping[str, tuple[str, ...]]) -> tuple[Leakage, ...]:
+    """Measure each fold; near duplicates are sought once, among all distinct sentences."""
+    groups = list(sentences)
+    words = [frozenset(token.lower() for token in sentences[group]) for group in groups]
+    alike: dict[str, set[str]] = {group: {group} for group in groups}
+    for one, other in near_duplicates(words, NEAR):
+        alike[groups[one]].add(groups[other])
+        alike[groups[other]].add(groups[one])
+    reports = []
+    for fold in corpus.folds:
+        parts = corpus.partition(fold)
+        train = [corpus.instances[position] for position in (*parts.train, *parts.dev)]
+        test = [corpus.instances[position] for position in parts.test]
+        if train and test:
+            reports.append(_fold_leakage(fold, train, test, alike))
+    return tuple(reports)
+
+
+def _fold_leakage(
+    fold: int, train: Sequence[Instance], test: Sequence[Instance], alike: Mapping[str, set[str]]
+) -> Leakage:
+    labels: dict[str, set[str | None]] = defaultdict(set)
+    for instance in train:
+        labels[instance.group].add(instance.label)
+    exact = near = other_label = 0
+    for instance in test:
+        twins = alike[instance.group] & labels.keys()
+        exact += instance.group in twins
+        near += bool(twins)
+        other_label += bool(twins) and all(instance.label not in labels[twin] for twin in twins)
+    return Leakage(fold, len(train), len(test), exact, near, other_label)

@@ -81,6 +81,8 @@ class ELMo:
         """Encode sentences; Shape: values (sum T, D) float32, layer-major, forward before backward in each layer."""
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
+        if not offsets[-1]:
+            return Ragged(np.zeros((0, self.dim), dtype=np.float32), offsets)
         sentences = [["<S>", *tokens, "</S>"] for tokens in batch]
         lengths = np.array([len(tokens) for tokens in sentences], dtype=np.int64)
         inside = np.ones(lengths.sum(), dtype=bool)
@@ -130,7 +132,17 @@ class _TokenLayer:
 
     def __init__(self, lm: ElmoLM, device: torch.device, cached: int) -> None:
         self._config, self._device = lm.config, device
-        self._weights = {name: w.to(device) for name, w in lm.weights.items() if not name.startswith(DIRECTIONS)}
+        w = {name: tensor.to(device) for name, tensor in lm.weights.items()}
+        self._characters = w["char_embed"]
+        self._filters = [(w[f"conv.{i}.weight"], w[f"conv.{i}.bias"]) for i in range(len(lm.config.filters))]
+        self._highways = [
+            [
+                linear(w[f"highway.{i}.{part}.weight"], w[f"highway.{i}.{part}.bias"], "float32", device)
+                for part in ("transform", "carry")
+            ]
+            for i in range(lm.config.n_highway)
+        ]
+        self._projection = linear(w["projection.weight"], w["projection.bias"], "float32", device)
         self._activation = torch.relu if lm.config.activation == "relu" else torch.tanh
         self._known: OrderedDict[str, Tensor] = OrderedDict()
         self._cached = cached
@@ -176,18 +188,13 @@ class _TokenLayer:
 
     def _network(self, ids: Tensor) -> Tensor:
         """Convolutions, highway and projection; Shape: ids (n, characters), returns (n, P)."""
-        w = self._weights
-        characters = w["char_embed"][ids].transpose(1, 2)
-        convolved = [
-            F.conv1d(characters, w[f"conv.{i}.weight"], w[f"conv.{i}.bias"]).amax(-1)
-            for i in range(len(self._config.filters))
-        ]
+        alone = len(ids) == 1
+        characters = self._characters[ids.expand(2, -1) if alone else ids].transpose(1, 2)  # as in kernels.linear
+        convolved = [F.conv1d(characters, weight, bias).amax(-1) for weight, bias in self._filters]
         x = self._activation(torch.cat(convolved, dim=-1))
-        for i in range(self._config.n_highway):
-            carry = torch.sigmoid(F.linear(x, w[f"highway.{i}.carry.weight"], w[f"highway.{i}.carry.bias"]))
-            transformed = F.linear(x, w[f"highway.{i}.transform.weight"], w[f"highway.{i}.transform.bias"]).relu_()
-            x = torch.lerp(x, transformed, carry)
-        return F.linear(x, w["projection.weight"], w["projection.bias"])
+        for transform, carry in self._highways:
+            x = torch.lerp(x, transform(x).relu_(), carry(x).sigmoid_())
+        return self._projection(x)[: len(ids)]
 
 
 def load(path: str | None, *, device: str = "cpu", precision: str = "float32", cached_tokens: int = 32_768) -> ELMo:

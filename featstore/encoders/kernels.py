@@ -17,6 +17,7 @@ from featstore.records import check_choice
 
 Linear = Callable[[Tensor], Tensor]
 PRECISIONS = ("float32", "bfloat16")
+FEWEST_ROWS = 4
 
 
 def device_of(name: str) -> torch.device:
@@ -48,5 +49,17 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     weight, bias = weight.to(device, dtype), None if bias is None else bias.to(device, dtype)
     if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x.to(dtype), packed, bias, "none", [], "").float()
-    return lambda x: F.linear(x.to(dtype), weight, bias).float()
+
+        def product(x: Tensor) -> Tensor:
+            return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")  # type: ignore[no-any-return]
+    else:
+
+        def product(x: Tensor) -> Tensor:
+            return F.linear(x, weight, bias)
+
+    def rows(x: Tensor) -> Tensor:
+        # A product of very few rows sums in another order; padded, a row's result never depends on the others.
+        few = max(0, FEWEST_ROWS - len(x))
+        return product(F.pad(x, (0, 0, 0, few)).to(dtype))[: len(x)].float()
+
+    return rows

@@ -29,6 +29,12 @@ from featstore.errors import FeatstoreError, ResourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from classifier.report import Summary
+    from classifier.runs import Evaluation, Notice, RunConfig
+    from classifier.train import Epoch
+    from featstore.corpora.audit import CorpusReport
+    from featstore.records import Corpus as LoadedCorpus
+
 app = typer.Typer(
     help="Relation extraction from biomedical text with encoders whose vectors are computed once and kept.",
     no_args_is_help=True,
@@ -44,6 +50,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 CONFIG_FILE = Path("featstore.toml")
+RUNS = Path("runs")
 SECONDS_BETWEEN_LINES = 5.0
 
 Corpus = Annotated[
@@ -310,6 +317,297 @@ def _print_featurized(results: list[Any], store: str) -> None:
             for f in results
         ],
     )
+
+
+# ---------------------------------------------------------------------------------------------- train and eval
+
+
+Run = Annotated[
+    Path | None,
+    typer.Option("--run", envvar="FEATSTORE_RUN", help="The run's folder (default: below runs/, named by what it is)."),
+]
+
+
+@app.command("train")
+def train_command(
+    features: Annotated[
+        str, typer.Option(help="What the head reads: names joined by +; elmo[top], elmo[avg], elmo[0]; NAME@ID.")
+    ] = "glove+cse+elmo",
+    corpus: Corpus = "sample",
+    fold: Annotated[int, typer.Option(help="The fold to train; 1 for a corpus with one released split.")] = 1,
+    run: Run = None,
+    store: Store = "features",
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    instances: Instances = None,
+    head: Annotated[str, typer.Option(help="paper: Hiai et al. 2021, eq. 1-10.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
+    optimizer: Annotated[str, typer.Option(help="sgd (the paper's) or adamw.")] = "sgd",
+    lr: Annotated[float, typer.Option(help="Learning rate at the start; 0.001 suits adamw.")] = 0.1,
+    batch_size: Annotated[int, typer.Option(help="Instances in a batch.")] = 32,
+    hidden: Annotated[int, typer.Option(help="Hidden units of each direction.")] = 256,
+    dropout: Annotated[float, typer.Option(help="On the inputs and before the output layer.")] = 0.0,
+    standardise: Annotated[
+        bool, typer.Option("--standardise", help="Centre and scale each input column over the training part.")
+    ] = False,
+    max_epochs: Annotated[int, typer.Option(help="At most so many epochs.")] = 100,
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before the learning rate is halved.")] = 3,
+    precision: Annotated[str, typer.Option(help="Of the matrix products: float32 or bfloat16.")] = "float32",
+    threads: Annotated[int, typer.Option(help="Threads of the matrix products.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train the head on stored vectors."""
+    from classifier.runs import RunConfig, run_name, train_fold
+    from classifier.train import TrainConfig
+
+    config = RunConfig(
+        corpus=corpus,
+        indicators=indicators,
+        context=context,
+        instances=str(instances or ""),
+        train=TrainConfig(
+            features=features,
+            head=head,
+            seed=seed,
+            optimizer=optimizer,
+            lr=lr,
+            batch_size=batch_size,
+            hidden=hidden,
+            dropout=dropout,
+            standardise=standardise,
+            max_epochs=max_epochs,
+            patience=patience,
+            precision=precision,
+            threads=threads,
+        ),
+    )
+    folder = run or RUNS / run_name(config)
+    checkpoint = train_fold(_load(config), store, config, fold, folder, progress=_report_epoch)
+    epochs = checkpoint.training["epochs"]
+    best = epochs[checkpoint.training["best_epoch"] - 1]
+    if as_json:
+        print_json({"run": folder, "fold": fold, "best": best, "training": checkpoint.training})
+        return
+    print_table(
+        str(folder),
+        ["fold", "epochs", "best epoch", "dev F1", "time"],
+        [
+            [
+                str(fold),
+                str(len(epochs)),
+                str(best["number"]),
+                _percent(best["dev_f1"]),
+                _duration(checkpoint.training["seconds"]),
+            ]
+        ],
+    )
+    err.print(f"evaluate it with: cli eval --fold {fold} --run {folder}", soft_wrap=True)
+
+
+def _load(config: RunConfig) -> LoadedCorpus:
+    from featstore.corpora import load_corpus
+
+    return load_corpus(
+        config.corpus,
+        indicators=config.indicators,
+        context=config.context,
+        instances=Path(config.instances) if config.instances else None,
+    )
+
+
+def _report_epoch(event: Epoch | Notice) -> None:
+    """Show an epoch as a line; a terminal shows only every new best one and the last besides the first few."""
+    from classifier.train import Epoch
+
+    if not isinstance(event, Epoch):
+        err.print(_escape(event.text), soft_wrap=True)
+        return
+    err.print(
+        f"epoch {event.number}: loss {event.train_loss:.4f}, dev loss {event.dev_loss:.4f}, "
+        f"dev F1 {_percent(event.dev_f1)}{' *' if event.best else ''}, lr {event.lr:g}, {event.seconds:.1f} s",
+        soft_wrap=True,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+@app.command("eval")
+def eval_command(
+    fold: Annotated[int | None, typer.Option(help="One fold.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Several: all, or numbers such as 1,2,3.")] = None,
+    run: Run = None,
+    store: Store = "features",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Write the predictions of one fold: the evaluation kit's TSV for ChemProt, else a TSV."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
+    from classifier.report import summarise
+    from classifier.runs import evaluate_fold, latest_run, read_config
+
+    if fold is not None and folds is not None:
+        raise UsageError("--fold and --folds are both given; give one of them.")
+    folder = run or latest_run(RUNS)
+    config = read_config(folder)
+    corpus = _load(config)
+    wanted = _folds(fold, folds, corpus, folder)
+    if predictions and len(wanted) > 1:
+        raise UsageError(f"--predictions takes one fold, {len(wanted)} were asked for; add --fold.")
+    evaluations = [evaluate_fold(corpus, store, config, each, folder, progress=_report_epoch) for each in wanted]
+    if predictions:
+        _write_predictions(predictions, corpus, evaluations[0])
+    summary = summarise([evaluation.metrics for evaluation in evaluations])
+    if as_json:
+        print_json(
+            {
+                "run": folder,
+                "corpus": config.corpus,
+                "features": config.train.features,
+                "folds": {evaluation.fold: evaluation.metrics for evaluation in evaluations},
+                "summary": summary,
+            }
+        )
+        return
+    _print_evaluations(config.train.features, corpus, evaluations, summary)
+
+
+def _folds(fold: int | None, folds: str | None, corpus: LoadedCorpus, folder: Path) -> tuple[int, ...]:
+    """The folds that are asked for; those that are trained if none is."""
+    from classifier.runs import trained_folds
+
+    if fold is not None:
+        return (fold,)
+    if folds is None:
+        return trained_folds(folder) or corpus.folds[:1]
+    if folds == "all":
+        return corpus.folds
+    try:
+        return tuple(int(word) for word in folds.split(","))
+    except ValueError as error:
+        raise UsageError(f"--folds '{folds}' is neither 'all' nor numbers such as 1,2,3.") from error
+
+
+def _write_predictions(path: Path, corpus: LoadedCorpus, evaluation: Evaluation) -> None:
+    from classifier.checkpoint import write_atomically
+    from classifier.outputs import chemprot_tsv, predictions_tsv
+
+    if corpus.name == "chemprot":
+        text = chemprot_tsv(evaluation.instances, evaluation.predictions, corpus.labels, corpus.positive)
+    else:
+        text = predictions_tsv(evaluation.instances, evaluation.predictions, corpus.labels)
+    write_atomically(path, text.encode("utf-8"))
+
+
+def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Evaluation], summary: Summary) -> None:
+    rows = [
+        [f"fold {e.fold}", *map(_percent, (e.metrics.micro.precision, e.metrics.micro.recall, e.metrics.micro.f1))]
+        for e in evaluations
+    ]
+    if len(evaluations) > 1:
+        rows.append(["mean", *map(_percent, (summary.precision, summary.recall, summary.f1))])
+        rows.append(["sd", "", "", _percent(summary.f1_deviation)])
+    counted = " + ".join(corpus.positive)
+    print_table(f"{features} on {corpus.spec}: micro over {counted}", ["test", "P", "R", "F1"], rows)
+    for evaluation in evaluations[: 1 if len(evaluations) == 1 else 0]:
+        metrics = evaluation.metrics
+        print_table(
+            "By class",
+            ["class", "gold", "predicted", "P", "R", "F1"],
+            [
+                [label, str(s.gold), str(s.predicted), _percent(s.precision), _percent(s.recall), _percent(s.f1)]
+                for label, s in metrics.per_class.items()
+            ],
+        )
+        print_table(
+            "Confusion (rows gold, columns predicted)",
+            ["", *metrics.labels],
+            [[label, *map(str, row)] for label, row in zip(metrics.labels, metrics.confusion, strict=True)],
+        )
+    if summary.missed_as_negative is not None:
+        out.print(f"Of the positives that were missed, {summary.missed_as_negative:.1%} were called negative.")
+
+
+# ------------------------------------------------------------------------------------------------------ extract
+
+
+@app.command("extract")
+def extract_command(
+    source: Annotated[Path, typer.Argument(metavar="INPUT.jsonl", help="Pairs: text, head, tail a line (README).")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go, one JSON object a line.")],
+    run: Run = None,
+    fold: Annotated[int | None, typer.Option(help="Whose model to use (default: the first trained fold).")] = None,
+    encoders: Annotated[
+        str, typer.Option(help="NAME:PATH, separated by commas, for encoders other than the bundled ones.")
+    ] = "",
+    store: Annotated[
+        str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
+    ] = None,
+) -> None:
+    """Classify the pairs of a file with a trained run, encoding on the way."""
+    from classifier.extract import extract_file
+    from classifier.runs import latest_run, trained_folds
+
+    folder = run or latest_run(RUNS)
+    trained = trained_folds(folder)
+    fold_dir = folder / f"fold-{fold if fold is not None else (trained or (1,))[0]}"
+    specs = [spec for spec in encoders.split(",") if spec]
+    with progress_bar("encoding", "sentences") as progress:
+        count = extract_file(fold_dir, source, target, encoders=specs, store_root=store, progress=progress)
+    err.print(f"{count:,} pairs -> {_escape(str(target))}", soft_wrap=True)
+
+
+# --------------------------------------------------------------------------------------------------------- data
+
+
+@data_app.command("check")
+def data_check(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="As for --corpus.")] = "sample",
+    instances: Instances = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count a corpus, prove its offsets, and look for test sentences in the training parts."""
+    from featstore.corpora.audit import check_corpus
+
+    report = check_corpus(corpus, instances=instances)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+
+
+def _print_report(report: CorpusReport) -> None:
+    columns = [*report.labels, "total"]
+    print_table(
+        f"{report.spec}: instances",
+        ["part", *columns],
+        [[part, *(f"{counts[c]:,}" for c in columns)] for part, counts in report.counts.items()],
+    )
+    tokens = report.tokens
+    facts = {
+        "digest": report.digest[:16],
+        "distinct sentences": f"{report.sentences:,}",
+        "tokens in them": f"{tokens.total:,}",
+        "tokens a sentence": f"mean {tokens.mean}, median {tokens.p50}, 99 % below {tokens.p99}, longest {tokens.max}",
+        "tokens over 50 characters": f"{tokens.long:,} (longest {tokens.longest})",
+        "tokeniser, splitter": f"{report.tokeniser}, {report.splitter}",
+    }
+    if report.mentions:
+        facts["mentions that equal their characters"] = f"{report.agreeing:,} of {report.mentions:,}"
+    facts |= {note: f"{count:,}" for note, count in report.notes.items()}
+    print_table("Facts", ["", ""], [[name, value] for name, value in facts.items()])
+    if report.leakage:
+        print_table(
+            "Test instances whose sentence stands in the training part",
+            ["fold", "train", "test", "exactly", "nearly (Jaccard >= 0.8)", "with other labels only"],
+            [
+                [str(k.fold), f"{k.train:,}", f"{k.test:,}", f"{k.exact:,}", f"{k.near:,}", f"{k.other_label:,}"]
+                for k in report.leakage
+            ],
+        )
 
 
 def main() -> None:

@@ -152,8 +152,7 @@ def featurize(
             worth_it = expected_seconds(missing, sentences, encoder) > WORTH_A_WORKER
             workers = (os.cpu_count() or 1) if worth_it else 1
         if workers == 1:
-            counter = _Counter(progress, 1, len(missing))
-            _encode(_batches(missing, sentences), sentences, encoder, store, lambda done: counter(0, done))
+            encode_missing(sentences, encoder, store, progress=progress)
         else:
             _encode_in_workers(_batches(missing, sentences), sentences, job, _Counter(progress, workers, len(missing)))
             store.close()
@@ -171,6 +170,19 @@ def featurize(
         workers=workers,
         seconds=time.perf_counter() - start,
     )
+
+
+def encode_missing(
+    sentences: Sentences, encoder: Encoder, store: FeatureStore, *, progress: Progress | None = None
+) -> None:
+    """Encode in this process what an open feature set lacks; what extraction does with a set in memory.
+
+    Raises:
+        KeyboardInterrupt: after the finished batches were committed.
+    """
+    missing = store.missing(list(sentences))
+    counter = _Counter(progress, 1, len(missing))
+    _encode(_batches(missing, sentences), sentences, encoder, store, lambda done: counter(0, done))
 
 
 def _check_space(needed: int, root: str | Path) -> None:

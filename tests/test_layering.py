@@ -45,6 +45,12 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.runs": BASE
     | SCORING
     | {"classifier.metrics", "classifier.predict", "classifier.train", "classifier.outputs", "classifier.split"},
+    "classifier.report": {"classifier.metrics"},
+    # The one place that joins both halves.
+    "classifier.extract": BASE
+    | SCORING
+    | {"classifier.predict", "featstore.stores", "featstore.corpora", "featstore.encoders"}
+    | {"featstore.featurize", "featstore.forecast"},
 }
 TORCH_FREE = {"classifier.metrics"}
 ONLY_IN_CLI = {"typer", "rich"}

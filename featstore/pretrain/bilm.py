@@ -1,0 +1,213 @@
+"""Pre-train a bidirectional word language model (Peters et al. 2018), the network behind ELMo.
+
+In: text files. Out: an :class:`~featstore.encoders.bilm.ElmoLM`. Each sentence is read on its own, from zero states,
+between ``<S>`` and ``</S>``, forward and backward: just what the encoder does later, so that vectors in use come from
+states that were trained. Batches are sentences of like length. The character CNN runs once for each *distinct* word
+of a batch, and the softmax over the vocabulary is adaptive (Grave et al. 2017), which gives true probabilities, so
+that the perplexity reported is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featstore.encoders.bilm import CHARACTERS, DIRECTIONS, ElmoConfig, ElmoLM
+from featstore.pretrain.adaptive import AdaptiveSoftmax
+from featstore.pretrain.parallel import Group
+from featstore.pretrain.projected_lstm import projected_lstm
+from featstore.pretrain.schedule import PERPLEXITY
+from featstore.pretrain.sentences import PADDING, Batch, Batcher, pieces
+from featstore.pretrain.text import Position, TextSource
+
+# Lines whose sentences are sorted by length together before they are cut into batches.
+_POOL_LINES = 2000
+
+
+class BiLSTMLayer(nn.Module):
+    """A projected LSTM in each direction, under the names of :class:`~featstore.encoders.bilm.ElmoLM`, stacked."""
+
+    def __init__(self, config: ElmoConfig) -> None:
+        super().__init__()
+        width, cells = config.projection_dim, config.dim
+        self._cell_clip, self._proj_clip = config.cell_clip or math.inf, config.proj_clip or math.inf
+        self.weight_ih = nn.Parameter(torch.randn(2, 4 * cells, width) * width**-0.5)
+        self.weight_hh = nn.Parameter(torch.randn(2, 4 * cells, width) * width**-0.5)
+        self.weight_hr = nn.Parameter(torch.randn(2, width, cells) * cells**-0.5)
+        self.bias = nn.Parameter(torch.zeros(2, 4 * cells))
+        with torch.no_grad():
+            self.bias[:, cells : 2 * cells].fill_(1.0)  # forget gates begin open
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: (2, T, B, projection_dim) to the same."""
+        weights = (self.weight_ih, self.weight_hh, self.bias, self.weight_hr)
+        return projected_lstm(
+            x, *weights, cell_clip=self._cell_clip, proj_clip=self._proj_clip, precision=torch.bfloat16
+        )
+
+
+class BiLMNetwork(nn.Module):
+    """Character CNN, highway layers, projection, LSTM layers in both directions, adaptive softmax."""
+
+    def __init__(self, config: ElmoConfig, vocabulary: int, dropout: float) -> None:
+        super().__init__()
+        self.config, self.dropout = config, nn.Dropout(dropout)
+        wide, width = config.n_filters, config.projection_dim
+        self.char_embed = nn.Embedding(CHARACTERS, config.char_dim)
+        self.conv = nn.ModuleList(nn.Conv1d(config.char_dim, n, w) for w, n in config.filters)
+        self.transform = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.n_highway))
+        self.carry = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.n_highway))
+        self.projection = nn.Linear(wide, width)
+        self.layers = nn.ModuleList(BiLSTMLayer(config) for _ in range(config.n_layers))
+        cutoffs = [c for c in (1000, 8000) if c < vocabulary - 1]
+        self.softmax = AdaptiveSoftmax(width, vocabulary, cutoffs or [vocabulary // 2])
+        for gate in self.carry:
+            assert isinstance(gate, nn.Linear)
+            nn.init.constant_(gate.bias, -2.0)  # begin by handing the convolutions' output on
+
+    def words(self, characters: Tensor) -> Tensor:
+        """Return the token layer's vectors of words; Shape: (N, max_characters) to (N, projection_dim)."""
+        longest = int((characters != PADDING).sum(1).max())
+        # Windows that begin after the longest word see padding alone and are all alike: one of them is enough.
+        shown = characters[:, : min(characters.shape[1], longest + max(w for w, _ in self.config.filters))]
+        embedded = self.char_embed(shown).transpose(1, 2)
+        x = torch.cat([conv(embedded).amax(2) for conv in self.conv], dim=1)
+        x = torch.relu(x) if self.config.activation == "relu" else torch.tanh(x)
+        for transform, carry in zip(self.transform, self.carry, strict=True):
+            gate = torch.sigmoid(carry(x))
+            x = gate * torch.relu(transform(x)) + (1 - gate) * x
+        return self.projection(x)  # type: ignore[no-any-return]
+
+    def forward(self, characters: Tensor, words: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss in nats a prediction, over both directions. Shapes as in :class:`Batch`."""
+        with torch.autocast(characters.device.type, torch.bfloat16):
+            parts = torch.tensor_split(characters, 3)  # by length: the short ones need few windows
+            vectors = torch.cat([self.words(part) for part in parts if len(part)]).float()
+        x = nn.functional.embedding(words, vectors)
+        for number, layer in enumerate(self.layers):
+            y = layer(self.dropout(x))
+            x = y + x if number and self.config.use_skip_connections else y
+        known = targets >= 0
+        with torch.autocast(characters.device.type, torch.bfloat16):
+            loss: Tensor = self.softmax(self.dropout(x[known]), targets[known])
+        return loss
+
+
+class BiLMTask:
+    """A word biLM in training; see :class:`featstore.pretrain.loop.Task`.
+
+    Args:
+        config: the model.
+        vocabulary: what the softmax predicts, most frequent words first.
+        source: the text.
+        dropout: share of the LSTMs' inputs and outputs that is dropped.
+        tokens: tokens in a batch, over the whole group.
+        max_tokens: longest sentence.
+        group: the processes that share each batch.
+    """
+
+    name = "elmo"
+    measure = PERPLEXITY
+
+    def __init__(
+        self,
+        config: ElmoConfig,
+        vocabulary: Sequence[str],
+        source: TextSource,
+        *,
+        dropout: float,
+        tokens: int,
+        max_tokens: int,
+        group: Group | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.config, self.vocabulary, self.source, self.device = config, vocabulary, source, torch.device(device)
+        self.model: nn.Module = BiLMNetwork(config, len(vocabulary), dropout).to(self.device)
+        self.units = 0
+        self._group, self._max_tokens, self._dropout = group or Group(), max_tokens, dropout
+        self._batcher = Batcher(vocabulary, config.max_characters, tokens)
+        self._lines: Iterator[str]
+        self._seek(Position(), 0)
+        self._held_out = self._batcher.batches(list(pieces(source.held_out(), max_tokens)), None)
+
+    def _seek(self, position: Position, pools: int) -> None:
+        """Go on reading at ``position``, after ``pools`` pools."""
+        self._position, self._pools = position, pools
+        self._lines = self.source.lines(position)
+        self._pool_start, self._pieces, self._taken = position.copy(), list[list[list[str]]](), 0
+
+    def _fill(self) -> None:
+        self._pool_start = self._position.copy()
+        pool = list(pieces(islice(self._lines, _POOL_LINES), self._max_tokens))
+        self._pieces, self._taken = self._batcher.batches(pool, self._pools), 0
+        self._pools += 1
+
+    def loss(self) -> Tensor:
+        """Mean loss of the next batch, in nats a word."""
+        self.model.train()
+        if self._taken == len(self._pieces):
+            self._fill()
+        piece = self._pieces[self._taken]
+        self._taken += 1
+        self.units += sum(map(len, piece)) + len(piece)
+        own = piece[self._group.rank :: self._group.size]
+        return self._apply(self._batcher.build(own or piece))
+
+    def _apply(self, batch: Batch) -> Tensor:
+        arrays = (batch.characters, batch.words, batch.targets)
+        loss: Tensor = self.model(*(torch.from_numpy(a).long().to(self.device) for a in arrays))
+        return loss
+
+    @torch.no_grad()
+    def held_out(self) -> float:
+        """Mean loss on the held-out text over both directions, in nats a word (sentence ends counted as words)."""
+        self.model.eval()
+        batches = [self._batcher.build(piece) for piece in self._held_out]
+        return sum(self._apply(b).item() * b.tokens for b in batches) / sum(b.tokens for b in batches)
+
+    def settings(self) -> Mapping[str, Any]:
+        """What makes this training itself."""
+        return {
+            "model": "bilm",
+            "config": asdict(self.config),
+            "vocabulary": hashlib.sha256("\n".join(self.vocabulary).encode("utf-8")).hexdigest(),
+            "dropout": self._dropout,
+            "tokens": self._batcher.tokens,
+            "max_tokens": self._max_tokens,
+            **self.source.facts(),
+        }
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Where the present pool begins in the text, and how much of it was taken."""
+        pools = self._pools - bool(self._pieces)
+        return {}, {"position": asdict(self._pool_start), "pools": pools, "taken": self._taken, "units": self.units}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Take up what :meth:`state` returned."""
+        self._seek(Position(**facts["position"]), facts["pools"])
+        self.units = facts["units"]
+        if facts["taken"]:
+            self._fill()
+            self._taken = facts["taken"]
+
+    def trained(self) -> ElmoLM:
+        """The model as the encoder takes it."""
+        weights: dict[str, Tensor] = {}
+        for name, tensor in self.model.state_dict().items():
+            kind, _, rest = name.partition(".")
+            whole = tensor.float().cpu()
+            if kind == "layers":  # number.weight, both directions stacked
+                weights |= {f"{direction}.{rest}": whole[d] for d, direction in enumerate(DIRECTIONS)}
+            elif kind in ("transform", "carry"):  # number.weight or number.bias
+                number, _, part = rest.partition(".")
+                weights[f"highway.{number}.{kind}.{part}"] = whole
+            elif kind != "softmax":
+                weights["char_embed" if kind == "char_embed" else name] = whole
+        return ElmoLM(self.config, weights)

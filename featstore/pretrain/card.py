@@ -1,0 +1,89 @@
+"""The model card that stands beside trained weights: README.md, in the form that model hubs read.
+
+In: the settings, the text and the log of a training. Out: one Markdown file that says what the model is, what it was
+trained on, how large it is and how its held-out loss fell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from featstore.fingerprint import file_sha256
+from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.text import TextSource
+
+_CURVE_ROWS = 12
+# Settings that say where and how a training ran, not what it made.
+_NOT_TOLD = {"text", "valid", "out", "fresh", "device"}
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """Return the fields of a configuration as plain data, nested ones beside the others, paths left out."""
+    told: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            told |= settings_of(value)
+        elif field.name not in _NOT_TOLD:
+            told[field.name] = value
+    return told
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a ``log.jsonl``."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    method: str,
+    source: TextSource,
+    settings: Mapping[str, Any],
+    logs: Mapping[str, Sequence[Mapping[str, Any]]],
+    files: Sequence[Path],
+) -> None:
+    """Write ``README.md`` into ``folder``.
+
+    Args:
+        title: what the model is.
+        method: the paper it follows.
+        source: the text it was trained on.
+        settings: everything that was chosen.
+        logs: name of each training, and its log.
+        files: the weights.
+    """
+    lines = ["---", "language: en", "library_name: featstore", "tags: [biomedical, language-model]", "---", ""]
+    lines += [f"# {title}", "", f"Method: {method}. Trained by featstore.", "", "## Text", ""]
+    lines += _table(("file", "bytes", "sha256", "part"), _files(source))
+    lines += ["", "## Settings", "", *_table(("setting", "value"), settings.items()), "", "## Held-out loss", ""]
+    for name, log in logs.items():
+        head = (f"{name}: step", "read", "training", f"held-out {log[-1]['measure']}")
+        lines += [*_table(head, _curve(log)), ""]
+    sizes = ((path.name, f"{path.stat().st_size:,}", file_sha256(path)) for path in files)
+    lines += ["## Files", "", *_table(("file", "bytes", "sha256"), sizes), ""]
+    write_bytes(folder / "README.md", "\n".join(lines).encode("utf-8"))
+
+
+def _files(source: TextSource) -> Iterator[tuple[str, ...]]:
+    for part, paths in (("training", source.text), ("held-out", source.valid)):
+        for path in paths:
+            yield path.name, f"{path.stat().st_size:,}", file_sha256(path), part
+
+
+def _curve(log: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Some rows of a log, evenly spaced, the last one among them."""
+    count = min(_CURVE_ROWS, len(log))
+    for i in range(count):
+        entry = log[(i + 1) * len(log) // count - 1]
+        yield f"{entry['step']:,}", f"{entry['units']:,}", f"{entry['train']:.3f}", f"{entry['held_out']:.3f}"
+
+
+def _table(head: Sequence[str], rows: Any) -> list[str]:
+    body = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *body]

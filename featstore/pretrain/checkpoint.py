@@ -1,0 +1,66 @@
+"""Checkpoints of a training: one safetensors file whose header also carries the facts as JSON. No pickle.
+
+In: tensors (weights, optimiser, carried state, buffers, random state) and plain facts. Out: a file that is either
+wholly there or not at all, because it is written under another name, flushed to the disk and renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from featstore.errors import DataError, ResourceError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or absent; the file that was there before stays until then.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ResourceError(
+                f"{path}: the disk is full ({len(data):,} bytes to write); what was written before is kept. "
+                "Free some space and run the same command again: it goes on from the last checkpoint."
+            ) from error
+        raise
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    """Write a checkpoint. ``facts`` is JSON data."""
+    whole = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    write_bytes(path, save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return the tensors and facts of a checkpoint.
+
+    Raises:
+        DataError: the file is damaged or is no checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (SafetensorError, KeyError, json.JSONDecodeError, struct.error) as error:
+        raise DataError(
+            f"{path}: not a checkpoint of a training, or damaged ({error}); delete it to begin anew."
+        ) from error

@@ -1,0 +1,174 @@
+"""``pretrain cse``: text files to a folder that ``cse:DIR`` takes.
+
+In: :class:`CSEConfig`. Out: ``forward.safetensors`` and ``backward.safetensors`` with a model card, and below
+``training/`` the checkpoints and logs. The directions are two models with nothing in common but the characters, so
+they train side by side, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featstore.encoders.charlm import CharLMConfig, save_charlm
+from featstore.errors import UsageError
+from featstore.pretrain.card import read_log, settings_of, write_card
+from featstore.pretrain.charlm import CharLMTask, learn_characters
+from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.loop import LOG, train
+from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
+from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.text import TextSource
+from featstore.records import check_choice
+
+DIRECTIONS = ("forward", "backward")
+CHARACTERS = "characters.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CSEConfig:
+    """A training of character language models. The defaults are those of the bundled pair.
+
+    Attributes:
+        text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
+        out: folder for the models.
+        valid: files of held-out text; none: one line in a hundred of ``text`` is held out.
+        direction: ``forward``, ``backward`` or ``both``.
+        hidden_size: units of each LSTM layer; the width of one direction's vectors.
+        nlayers: LSTM layers.
+        embedding_size: width of a character's embedding.
+        dropout: share of inputs and outputs of the LSTM that is dropped in training.
+        least: occurrences that a character needs to be in the dictionary.
+        streams: streams of text side by side.
+        length: characters between two cuts of the gradient.
+        schedule: how long and how fast.
+        held_out_chars: characters of held-out text to measure on.
+        processes: for each direction, the processes that share its streams.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
+        dtype: storage of the finished models, ``float16`` or ``float32``.
+        fresh: forget checkpoints that are in ``out``.
+
+    Raises:
+        UsageError: a value that no training can have.
+    """
+
+    text: tuple[Path, ...]
+    out: Path
+    valid: tuple[Path, ...] = ()
+    direction: str = "both"
+    hidden_size: int = 512
+    nlayers: int = 1
+    embedding_size: int = 64
+    dropout: float = 0.0
+    least: int = 25
+    streams: int = 64
+    length: int = 128
+    schedule: Schedule = field(default_factory=Schedule)
+    held_out_chars: int = 150_000
+    processes: int = 1
+    device: str = "auto"
+    dtype: str = "float16"
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("direction", self.direction, (*DIRECTIONS, "both"))
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("dtype", self.dtype, ("float16", "float32"))
+        sizes = (self.hidden_size, self.nlayers, self.embedding_size, self.streams, self.length, self.processes)
+        if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
+        if self.streams % self.processes:
+            raise UsageError(f"{self.streams} streams cannot be shared evenly by {self.processes} processes.")
+
+    @property
+    def source(self) -> TextSource:
+        """The text."""
+        return TextSource(self.text, self.valid, self.held_out_chars)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions to train."""
+        return DIRECTIONS if self.direction == "both" else (self.direction,)
+
+
+def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+    """Train and write character language models; a training that was cut off goes on.
+
+    Args:
+        progress: called in this process with where each direction stands, about twice a second.
+
+    Returns:
+        for each direction the path of its file and its log.
+
+    Raises:
+        MissingFileError, DataError: text that is not there, not UTF-8 or too little.
+        MismatchError: ``out`` holds checkpoints of a training with other settings.
+        ResourceError: the disk is full, or a process was killed.
+    """
+    training = config.out / "training"
+    if config.fresh:
+        shutil.rmtree(training, ignore_errors=True)
+    training.mkdir(parents=True, exist_ok=True)
+    characters, units = _characters(config, training / CHARACTERS)
+    steps = config.schedule.total(units, config.streams * config.length)
+    jobs = [Job(_train_direction, (config, d, characters, steps), config.processes) for d in config.directions]
+    run_jobs(jobs, progress)
+    files = {direction: config.out / f"{direction}.safetensors" for direction in config.directions}
+    logs = {direction: read_log(training / direction / LOG) for direction in files}
+    write_card(
+        config.out,
+        title="Character language models for contextual string embeddings",
+        method="Akbik et al. 2018, Contextual String Embeddings for Sequence Labeling",
+        source=config.source,
+        settings=settings_of(config) | {"steps": steps, "characters": len(characters)},
+        logs=logs,
+        files=tuple(files.values()),
+    )
+    return {direction: {"file": str(path), "log": logs[direction]} for direction, path in files.items()}
+
+
+def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
+    """Return the dictionary and the length of the text, learnt once and then read from ``path``."""
+    facts = {"least": config.least, **config.source.facts()}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["facts"] == facts:
+            return tuple(kept["characters"]), kept["units"]
+    characters, units = learn_characters(config.source.one_pass(), config.least)
+    kept = {"facts": facts, "characters": characters, "units": units}
+    write_bytes(path, json.dumps(kept).encode("utf-8"))
+    return characters, units
+
+
+def _train_direction(
+    config: CSEConfig,
+    direction: str,
+    characters: tuple[str, ...],
+    steps: int,
+    group: Group,
+    report: Callable[[Progress], None] | None,
+) -> None:
+    """Train one direction in this process and write its file."""
+    torch.manual_seed(config.schedule.seed)
+    model = CharLMConfig(
+        hidden_size=config.hidden_size,
+        nlayers=config.nlayers,
+        embedding_size=config.embedding_size,
+        nout=None,
+        is_forward=direction == "forward",
+        document_delimiter="\n",
+        dropout=config.dropout,
+        items=characters,
+    )
+    shape = {"streams": config.streams, "length": config.length}
+    task = CharLMTask(model, config.source, **shape, group=group, device=choose_device(config.device))
+    torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
+    train(task, config.schedule, steps, config.out / "training" / direction, report, group)
+    if group.rank == 0:
+        save_charlm(config.out / f"{direction}.safetensors", task.trained(), dtype=config.dtype)

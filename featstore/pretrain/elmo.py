@@ -1,0 +1,195 @@
+"""``pretrain elmo``: text files to a folder that ``elmo:DIR`` takes.
+
+In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them, with a model card, and
+below ``training/`` the vocabulary, the checkpoint and the log.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featstore.encoders.bilm import OPTIONS, WEIGHTS, ElmoConfig, save_elmo
+from featstore.errors import UsageError
+from featstore.pretrain.bilm import BiLMTask
+from featstore.pretrain.card import read_log, settings_of, write_card
+from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.loop import LOG, train
+from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
+from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.sentences import learn_words, pieces
+from featstore.pretrain.text import TextSource
+from featstore.records import check_choice
+
+VOCABULARY = "vocabulary.json"
+
+
+def _schedule() -> Schedule:
+    return Schedule(learning_rate=2e-3, warmup=200, clip=1.0, evaluate_every=250, checkpoint_every=125)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ELMoConfig:
+    """A training of a bidirectional word language model. The defaults are those of the bundled one.
+
+    Attributes:
+        text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
+        out: folder for the model.
+        valid: files of held-out text; none: one line in a hundred of ``text`` is held out.
+        dim: units of each LSTM.
+        projection_dim: width of the token layer and of each direction's output.
+        n_layers: LSTM layers in each direction.
+        char_dim: width of a character's embedding.
+        filters: width and number of the character convolutions.
+        n_highway: highway layers.
+        max_characters: characters read of a token, its two markers among them.
+        cell_clip, proj_clip: bounds of the LSTMs' cells and outputs.
+        dropout: share of the LSTMs' inputs and outputs that is dropped in training.
+        vocabulary: words that the softmax predicts, the most frequent ones.
+        least: occurrences that such a word needs.
+        tokens: tokens in a batch, over all processes.
+        max_tokens: longest sentence; longer ones are read in pieces.
+        schedule: how long and how fast.
+        held_out_chars: characters of held-out text to measure on.
+        processes: processes that share each batch.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
+        dtype: storage of the finished model, ``float16`` or ``float32``.
+        fresh: forget a checkpoint that is in ``out``.
+
+    Raises:
+        UsageError: a value that no training can have.
+    """
+
+    text: tuple[Path, ...]
+    out: Path
+    valid: tuple[Path, ...] = ()
+    dim: int = 512
+    projection_dim: int = 128
+    n_layers: int = 2
+    char_dim: int = 16
+    filters: tuple[tuple[int, int], ...] = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256))
+    n_highway: int = 1
+    max_characters: int = 50
+    cell_clip: float = 3.0
+    proj_clip: float = 3.0
+    dropout: float = 0.0
+    vocabulary: int = 40_000
+    least: int = 5
+    tokens: int = 2048
+    max_tokens: int = 60
+    schedule: Schedule = field(default_factory=_schedule)
+    held_out_chars: int = 150_000
+    processes: int = 1
+    device: str = "auto"
+    dtype: str = "float16"
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("dtype", self.dtype, ("float16", "float32"))
+        sizes = (self.vocabulary, self.tokens, self.max_tokens, self.processes)
+        if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
+        try:
+            self.model()
+        except ValueError as error:
+            raise UsageError(f"no ELMo has these sizes: {error}.") from error
+
+    def model(self) -> ElmoConfig:
+        """The network's settings, as ``options.json`` holds them."""
+        return ElmoConfig(
+            char_dim=self.char_dim,
+            filters=self.filters,
+            n_highway=self.n_highway,
+            activation="relu",
+            max_characters=self.max_characters,
+            dim=self.dim,
+            projection_dim=self.projection_dim,
+            n_layers=self.n_layers,
+            cell_clip=self.cell_clip,
+            proj_clip=self.proj_clip,
+            use_skip_connections=True,
+        )
+
+    @property
+    def source(self) -> TextSource:
+        """The text."""
+        return TextSource(self.text, self.valid, self.held_out_chars)
+
+
+def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+    """Train and write a word biLM; a training that was cut off goes on.
+
+    Args:
+        progress: called in this process with where the training stands, about twice a second.
+
+    Returns:
+        the folder and the log.
+
+    Raises:
+        MissingFileError, DataError: text that is not there, not UTF-8 or too little.
+        MismatchError: ``out`` holds a checkpoint of a training with other settings.
+        ResourceError: the disk is full, or a process was killed.
+    """
+    training = config.out / "training"
+    if config.fresh:
+        shutil.rmtree(training, ignore_errors=True)
+    training.mkdir(parents=True, exist_ok=True)
+    vocabulary, units = _vocabulary(config, training / VOCABULARY)
+    steps = config.schedule.total(units, config.tokens)
+    run_jobs([Job(_train, (config, vocabulary, steps), config.processes)], progress)
+    log = read_log(training / LOG)
+    write_card(
+        config.out,
+        title="Bidirectional word language model (ELMo)",
+        method="Peters et al. 2018, Deep contextualized word representations",
+        source=config.source,
+        settings=settings_of(config) | {"steps": steps, "vocabulary": len(vocabulary)},
+        logs={"elmo": log},
+        files=(config.out / OPTIONS, config.out / WEIGHTS),
+    )
+    return {"folder": str(config.out), "log": log}
+
+
+def _vocabulary(config: ELMoConfig, path: Path) -> tuple[tuple[str, ...], int]:
+    """Return the words and the length of the text in tokens, learnt once and then read from ``path``."""
+    facts = {"size": config.vocabulary, "least": config.least, "longest": config.max_tokens, **config.source.facts()}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["facts"] == facts:
+            return tuple(kept["words"]), kept["units"]
+    text = pieces(config.source.one_pass(), config.max_tokens)
+    words, units = learn_words(text, config.vocabulary, config.least)
+    write_bytes(path, json.dumps({"facts": facts, "words": words, "units": units}).encode("utf-8"))
+    return words, units
+
+
+def _train(
+    config: ELMoConfig,
+    vocabulary: tuple[str, ...],
+    steps: int,
+    group: Group,
+    report: Callable[[Progress], None] | None,
+) -> None:
+    """Train in this process and write the files."""
+    torch.manual_seed(config.schedule.seed)
+    task = BiLMTask(
+        config.model(),
+        vocabulary,
+        config.source,
+        dropout=config.dropout,
+        tokens=config.tokens,
+        max_tokens=config.max_tokens,
+        group=group,
+        device=choose_device(config.device),
+    )
+    torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
+    train(task, config.schedule, steps, config.out / "training", report, group)
+    if group.rank == 0:
+        save_elmo(config.out, task.trained(), dtype=config.dtype)

@@ -1,0 +1,92 @@
+"""How long and how fast a training goes, and how it tells where it stands.
+
+In: what the user chose. Out: the number of steps, the learning rate of each, and :class:`Progress`, which the loop
+hands to whoever draws the bar.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from featstore.records import check_choice
+
+BITS, PERPLEXITY = "bits per character", "perplexity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes over the text, where ``steps`` is None.
+        steps: optimiser steps in all, or None.
+        learning_rate: AdamW's rate at its peak.
+        warmup: steps over which the rate rises from 0.
+        anneal: ``cosine`` (to a hundredth at the last step) or ``plateau`` (halved when the held-out loss has not
+            fallen for ``patience`` evaluations, as flair's trainer does).
+        patience: see ``plateau``.
+        clip: largest norm of the gradient.
+        weight_decay: AdamW's weight decay.
+        evaluate_every: steps between held-out evaluations.
+        checkpoint_every: steps between checkpoints; a killed training loses no more than these.
+        seed: of initial weights and dropout.
+    """
+
+    epochs: float = 1.0
+    steps: int | None = None
+    learning_rate: float = 3e-3
+    warmup: int = 100
+    anneal: str = "cosine"
+    patience: int = 5
+    clip: float = 0.5
+    weight_decay: float = 0.0
+    evaluate_every: int = 500
+    checkpoint_every: int = 250
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("anneal", self.anneal, ("cosine", "plateau"))
+
+    def total(self, units: int, units_per_step: int) -> int:
+        """Return the number of steps: ``steps``, or enough for ``epochs`` passes over ``units``."""
+        return self.steps or max(1, math.ceil(self.epochs * units / units_per_step))
+
+    def rate(self, step: int, steps: int, factor: float = 1.0) -> float:
+        """Return the learning rate of ``step``, counted from 0, of ``steps``."""
+        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
+        if self.anneal == "plateau":
+            return rate * factor
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training stands, for whoever draws the bar.
+
+    Attributes:
+        name: which training (``forward``, ``backward``, ``elmo``, ``glove``).
+        step: steps done.
+        steps: steps in all.
+        units: characters or words read, all runs together.
+        per_second: units a second in this run.
+        seconds_left: estimate for the rest.
+        measure: what the two losses are in: ``bits per character`` or ``perplexity``.
+        train: training loss since the last evaluation.
+        held_out: the last held-out loss, or None before the first.
+    """
+
+    name: str
+    step: int
+    steps: int
+    units: int
+    per_second: float
+    seconds_left: float
+    measure: str
+    train: float
+    held_out: float | None
+
+
+def in_measure(measure: str, nats: float) -> float:
+    """Return a loss in nats as bits per character or perplexity."""
+    return nats / math.log(2) if measure == BITS else math.exp(min(nats, 700.0))

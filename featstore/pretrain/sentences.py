@@ -1,0 +1,133 @@
+"""Text to the batches that a word biLM learns from.
+
+In: lines. Out: sentences, the vocabulary, and :class:`Batch`: sentences of like length, with each distinct word spelt
+once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import DataError
+from featstore.pretrain.text import sentences
+
+BEGIN, END, UNKNOWN = "<S>", "</S>", "<unk>"
+SPECIAL = (UNKNOWN, BEGIN, END)
+_SENTENCE_CHARACTERS = {BEGIN: 256, END: 257}
+_WORD_BEGIN, _WORD_END, PADDING = 258, 259, 260
+
+
+def pieces(lines: Iterable[str], max_tokens: int) -> Iterator[list[str]]:
+    """Yield the tokens of each sentence of each line; a sentence of more than ``max_tokens`` in several pieces."""
+    for line in lines:
+        for tokens in sentences(line):
+            for start in range(0, len(tokens), max_tokens):
+                yield tokens[start : start + max_tokens]
+
+
+def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple[str, ...], int]:
+    """Return the vocabulary, most frequent first, after ``<unk>``, ``<S>`` and ``</S>``; and what there is to predict.
+
+    Args:
+        size: words at most.
+        least: occurrences that a word needs.
+
+    Raises:
+        DataError: there are fewer than 100 such words.
+    """
+    counts: Counter[str] = Counter()
+    read = 0
+    for sentence in text:
+        counts.update(sentence)
+        read += len(sentence) + 1  # the sentence's end is predicted too
+    words = sorted((w for w, n in counts.items() if n >= least), key=lambda w: (-counts[w], w))[:size]
+    if len(words) < 100:
+        raise DataError(
+            f"only {len(words)} words occur {least} times or more in {read:,} words of text; a word model needs "
+            "more text, or a smaller least count."
+        )
+    return (*SPECIAL, *words), read
+
+
+class Spelling:
+    """Words to character ids as AllenNLP spells them: UTF-8 bytes between two markers, padded."""
+
+    def __init__(self, max_characters: int) -> None:
+        self._max = max_characters
+        self._rows: dict[str, NDArray[np.int16]] = {}
+
+    def __call__(self, words: Sequence[str]) -> NDArray[np.int16]:
+        """Shape: (len(words), max_characters)."""
+        return np.stack([self._row(word) for word in words])
+
+    def _row(self, word: str) -> NDArray[np.int16]:
+        if word not in self._rows:
+            if word in _SENTENCE_CHARACTERS:
+                middle = [_SENTENCE_CHARACTERS[word]]
+            else:
+                middle = list(word.encode("utf-8"))[: self._max - 2]
+            row = np.full(self._max, PADDING, np.int16)
+            row[: len(middle) + 2] = [_WORD_BEGIN, *middle, _WORD_END]
+            if len(self._rows) > 500_000:
+                self._rows.clear()
+            self._rows[word] = row
+        return self._rows[word]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sentences of like length, ready for the network.
+
+    Attributes:
+        characters: the distinct words' character ids, shortest words first; Shape: (N, max_characters).
+        words: rows of ``characters``; Shape: (2, T, B), forward then backward, each from its own beginning.
+        targets: the word to predict at each place, or -1 after a sentence's end; Shape: (2, T, B).
+        tokens: predictions in each direction.
+    """
+
+    characters: NDArray[np.int16]
+    words: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    tokens: int
+
+
+class Batcher:
+    """Cuts sentences into batches: pools of them are sorted by length, cut, and the pieces taken in random order."""
+
+    def __init__(self, vocabulary: Sequence[str], max_characters: int, tokens: int) -> None:
+        self._index = {word: i for i, word in enumerate(vocabulary)}
+        self._spelling = Spelling(max_characters)
+        self.tokens = tokens
+
+    def batches(self, pool: Sequence[list[str]], seed: int | None) -> list[list[list[str]]]:
+        """Cut a pool into lists of sentences with about the wanted number of tokens each."""
+        ordered = sorted(pool, key=len)
+        pieces: list[list[list[str]]] = [[]]
+        for sentence in ordered:
+            if (len(pieces[-1]) + 1) * (len(sentence) + 1) > self.tokens and pieces[-1]:
+                pieces.append([])
+            pieces[-1].append(sentence)
+        if seed is not None:
+            order = np.random.default_rng(seed).permutation(len(pieces))
+            pieces = [pieces[i] for i in order]
+        return pieces
+
+    def build(self, piece: Sequence[list[str]]) -> Batch:
+        """Turn sentences into arrays."""
+        distinct = {BEGIN, END}.union(*piece)
+        ordered = sorted(distinct, key=lambda w: (len(w.encode("utf-8")), w))
+        row = {word: i for i, word in enumerate(ordered)}
+        steps = max(map(len, piece)) + 1
+        words = np.zeros((2, steps, len(piece)), np.int64)
+        targets = np.full((2, steps, len(piece)), -1, np.int64)
+        for b, sentence in enumerate(piece):
+            whole = [BEGIN, *sentence, END]
+            for direction, run in enumerate((whole, whole[::-1])):
+                words[direction, : len(run) - 1, b] = [row[w] for w in run[:-1]]
+                targets[direction, : len(run) - 1, b] = [self._index.get(w, 0) for w in run[1:]]
+        return Batch(self._spelling(ordered), words, targets, sum(map(len, piece)) + len(piece))

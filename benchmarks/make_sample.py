@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SEED = 20210
-GAD_INSTANCES, FOLDS = 600, 5
+GAD_INSTANCES, FOLDS = 800, 5
 DOCUMENTS = {"train": 40, "dev": 12, "test": 20}
 FILES = {
     "train": "chemprot_training/chemprot_training_{}.tsv",

@@ -7,6 +7,7 @@ validator, so that two versions are never joined; a server that cannot resume se
 
 from __future__ import annotations
 
+import errno
 import json
 import urllib.request
 from collections.abc import Callable
@@ -46,8 +47,9 @@ def download(url: str, file: Path, *, limit: int, progress: Progress | None = No
         request.add_header("If-Range", validator)
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-            have = _resumed_at(response, have)
+            have = _resumed_at(url, response, have)
             if not have:
+                part.unlink(missing_ok=True)  # before its new validator is written down
                 _remember(url, response, note)
             total = _total(response, have)
             if total is not None and total > limit:
@@ -60,8 +62,6 @@ def download(url: str, file: Path, *, limit: int, progress: Progress | None = No
             download(url, file, limit=limit, progress=progress)
             return
         raise DataError(f"{url}: the server answers {error.code} {error.reason}.") from error
-    except DataError:
-        raise
     except (OSError, HTTPException) as error:
         raise _broken(url, part, error) from error
     if total is not None and part.stat().st_size != total:
@@ -74,23 +74,28 @@ def _arrived(url: str, part: Path, note: Path) -> tuple[int, str]:
     """Return how many bytes of ``url`` have arrived earlier, and their validator; 0 if they cannot be resumed."""
     if not (part.exists() and note.exists()):
         return 0, ""
-    earlier = json.loads(note.read_text(encoding="utf-8"))
-    if earlier["url"] != url or not earlier["validator"]:
+    try:
+        given, validator = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:  # cut short by a crash
         return 0, ""
-    return part.stat().st_size, earlier["validator"]
+    return (part.stat().st_size, validator) if given == url and validator else (0, "")
 
 
 def _remember(url: str, response: HTTPResponse, note: Path) -> None:
     """Write down of which version the bytes are; a weak ETag may not be resumed by."""
     tag = response.headers.get("ETag", "")
     validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-    note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+    note.write_text(json.dumps([url, validator]), encoding="utf-8")
 
 
-def _resumed_at(response: HTTPResponse, have: int) -> int:
+def _resumed_at(url: str, response: HTTPResponse, have: int) -> int:
     """Return where the answer begins: at ``have``, or at 0 if the server sends the whole."""
+    if response.status == 200:
+        return 0
     given = response.headers.get("Content-Range", "")
-    return have if response.status == 206 and given.startswith(f"bytes {have}-") else 0
+    if response.status != 206 or not given.startswith(f"bytes {have}-"):
+        raise DataError(f"{url}: asked for the bytes from {have} on, the server answers {response.status} '{given}'.")
+    return have
 
 
 def _total(response: HTTPResponse, have: int) -> int | None:
@@ -115,6 +120,6 @@ def _receive(
 
 def _broken(url: str, part: Path, error: Exception) -> Exception:
     """Return the error of a connection or a disk that failed."""
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ResourceError(f"the disk of {part.parent} is full; make room and run the command again to resume.")
     return DataError(f"{url}: {error}; run the command again to resume.")

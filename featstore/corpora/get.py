@@ -11,6 +11,7 @@ kept: its structure has been read and found right, but figures may not be compar
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -71,7 +72,7 @@ def get_corpus(name: str, source: str | None, *, progress: Progress | None = Non
             write_checksums(staged, files, source)
             _place(staged, home, Path(work))
     except OSError as error:
-        if error.errno == 28 and not isinstance(error, ResourceError):
+        if error.errno == errno.ENOSPC and not isinstance(error, ResourceError):
             raise ResourceError(f"the disk of {home.parent} is full; make room and run the command again.") from error
         raise
     for file in differing(name, home):

@@ -78,12 +78,15 @@ def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
     Args:
         entities: the character spans that no boundary may cut.
     """
-    starts, position = [], 0
-    for part in segtok.segmenter.split_single(text):
-        sentence = part.strip()
-        if sentence:
-            starts.append(text.index(sentence, position))
-            position = starts[-1] + len(sentence)
+    starts, offset = [], 0
+    for line in text.split("\n"):
+        position = 0
+        for part in segtok.segmenter.split_single(line):
+            if sentence := part.strip():
+                position = line.index(sentence, position)
+                starts.append(offset + position)
+                position += len(sentence)
+        offset += len(line) + 1
     inside = {cut for cut in starts for start, end in entities if start < cut < end}
     kept = [start for start in starts if start not in inside]
     spans = tuple((a, a + len(text[a:b].rstrip())) for a, b in pairwise([*kept, len(text)]))

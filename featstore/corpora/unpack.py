@@ -7,7 +7,9 @@ unpack to a full disk. Zip files inside (ChemProt's release has them) are unpack
 
 from __future__ import annotations
 
+import errno
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +22,20 @@ from featstore.errors import DataError
 
 _CHUNK = 1 << 18
 _DEPTH = 2  # an archive and the archives in it
+_MAC_EXTRAS = "__MACOSX/"  # what macOS adds to a zip: names of real files, other content
+
+# What the standard library raises on archives that are cut short or made up.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(slots=True)
@@ -51,19 +67,23 @@ def unpack(archive: Path, folder: Path, allowance: Allowance, depth: int = _DEPT
     try:
         for name, content in _members(archive):
             allowance.take(archive, 0, files=1)
+            if _MAC_EXTRAS in name:
+                continue
             target = folder / _safe(archive, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "xb") as out:
                 while chunk := content.read(_CHUNK):
                     allowance.take(archive, len(chunk))
                     out.write(chunk)
-            if target.suffix.lower() == ".zip" and depth > 1:
+            if target.suffix.lower() == ".zip" and depth > 1 and zipfile.is_zipfile(target):
                 unpack(target, target.parent, allowance, depth - 1)
                 target.unlink()
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise DataError(f"{archive} cannot be unpacked: {error}; fetch it again.") from error
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+    except FileExistsError as error:
         raise DataError(f"{archive} holds the name {error.filename} twice.") from error
+    except _DAMAGED as error:
+        if isinstance(error, DataError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            raise
+        raise DataError(f"{archive} cannot be unpacked: {error}; fetch it again.") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

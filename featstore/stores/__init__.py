@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featstore.ragged import Ragged
 
 if TYPE_CHECKING:
-    from featstore.stores.places import Place
     from featstore.stores.sets import SetInfo
 
-# name -> "module:function"; the function takes the set's place, its meta, and whether reads compare checksums.
+# name -> "module:class" of the layout of a shard in files (a featstore.stores.shards.ShardFormat).
 BACKENDS: dict[str, str] = {
-    "hdf5": "featstore.stores.hdf5:open_set",
-    "zarr": "featstore.stores.zarr:open_set",
-    "memory": "featstore.stores.memory:open_set",
+    "hdf5": "featstore.stores.hdf5:Hdf5Shards",
+    "zarr": "featstore.stores.zarr:ZarrShards",
 }
+MEMORY = "memory"  # the backend that keeps nothing: for tests, and the oracle of the others
 DTYPES = ("float16", "float32")
 
 
@@ -111,12 +109,16 @@ def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) ->
     """
     from featstore.stores import sets
     from featstore.stores.places import join, place_of
+    from featstore.stores.sharded import ShardedStore
 
     sets.check_meta(meta)
+    if meta.backend == MEMORY:
+        from featstore.stores.memory import MemoryStore
+
+        return MemoryStore(meta)
     place = place_of(join(str(root), sets.directory_name(meta)))
-    if meta.backend != "memory":
-        sets.ensure(place, meta)
-    return _open(place, meta, check)
+    sets.ensure(place, meta)
+    return ShardedStore(sets.shard_files(place, meta), check=check)
 
 
 def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
@@ -131,17 +133,10 @@ def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
         DamagedStoreError: there is one, but not as it was written.
         MismatchError: a newer version of featstore wrote it.
     """
-    from featstore.stores import sets
-    from featstore.stores.places import place_of
+    from featstore.stores.sets import open_files
+    from featstore.stores.sharded import ShardedStore
 
-    place = place_of(path)
-    return _open(place, sets.read_meta(place), check)
-
-
-def _open(place: Place, meta: FeatureMeta, check: bool) -> FeatureStore:
-    module, _, function = BACKENDS[meta.backend].partition(":")
-    store: FeatureStore = getattr(import_module(module), function)(place, meta, check)
-    return store
+    return ShardedStore(open_files(path), check=check)
 
 
 def list_sets(root: str | Path) -> list[SetInfo]:

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
 from featstore.stores import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype
-from featstore.stores.places import Buffer, Place
+from featstore.stores.places import Buffer
 from featstore.stores.rows import Extent
-from featstore.stores.sharded import ShardedStore
 
 
 @contextmanager
@@ -86,15 +85,15 @@ class Hdf5Shards:
                 )
             if values.chunks is None:
                 offset = values.id.get_offset()
-                return [] if rows == 0 else None if offset is None else [Extent(path, 0, rows, offset)]
+                return [] if rows == 0 else None if offset is None else [Extent(where, 0, rows, offset)]
             if values.id.get_create_plist().get_nfilters() or values.chunks[1] != meta.dim:
                 return None
             places: list[tuple[int, int]] = []
             values.id.chunk_iter(lambda chunk: places.append((chunk.chunk_offset[0], chunk.byte_offset)))
-            return _join(path, sorted(places), values.chunks[0], rows, rows and values.nbytes // rows)
+            return _join(where, sorted(places), values.chunks[0], rows, meta.dim * values.dtype.itemsize)
 
 
-def _join(path: Path, places: list[tuple[int, int]], chunk: int, rows: int, row_bytes: int) -> list[Extent] | None:
+def _join(path: str, places: list[tuple[int, int]], chunk: int, rows: int, row_bytes: int) -> list[Extent] | None:
     """Make extents of chunks (first row, byte offset); chunks that follow each other in the file become one."""
     if [first for first, _ in places] != list(range(0, rows, chunk)):
         return None  # a chunk that was never written has no bytes to read; the library knows what it holds
@@ -106,8 +105,3 @@ def _join(path: Path, places: list[tuple[int, int]], chunk: int, rows: int, row_
         else:
             extents.append(Extent(path, first, stop, offset))
     return extents
-
-
-def open_set(place: Place, meta: FeatureMeta, check: bool) -> ShardedStore:
-    """Open a feature set whose shards are HDF5 files."""
-    return ShardedStore(place, meta, Hdf5Shards(), check=check)

@@ -3,14 +3,15 @@
 In: keys, offsets and values of some sentences. Out: what every backend stores of them, the same whichever
 backend it is. A shard is named by a digest of what it holds, so that a name is also a promise: two writers
 who store the same vectors write the same shard, a shard of another encoder does not fit its folder, and a
-damaged index cannot pass. Each sentence carries a checksum of its own, so that damage is named by sentence.
-FORMAT.md is the specification.
+damaged index cannot pass. Each sentence carries a checksum of its own, so that damage is named by sentence, and
+the index closes with one of the data files, for the bytes that belong to no sentence. FORMAT.md is the specification.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,10 +22,13 @@ from featstore.errors import DamagedStoreError, UsageError
 from featstore.fingerprint import canonical_json
 from featstore.records import KEY_BYTES
 from featstore.stores import FeatureMeta
+from featstore.stores.places import Buffer
 
 FORMAT_VERSION = 1
 INDEX_SUFFIX = ".index"
 _CHUNK_BYTES = 16 * 1024**2
+# What every message about damage ends with.
+REPAIR = "`cli store verify` lists the damage and `cli store repair` mends it."
 _MAGIC = b"FSINDEX1"
 _HEADER = len(_MAGIC) + 8
 _PER_SENTENCE = KEY_BYTES + 8 + 8  # key, offset, checksum
@@ -97,8 +101,17 @@ def shard_name(meta: FeatureMeta, index: ShardIndex) -> str:
     return digest.hexdigest()
 
 
-def pack_index(index: ShardIndex) -> bytes:
-    """Return the bytes of a shard's index file: magic, count, keys, offsets, checksums; little endian."""
+def files_checksum(files: Mapping[str, Buffer]) -> int:
+    """Return the CRC-32 of a shard's files: of each, sorted by name, its name, a zero byte, its length, its bytes."""
+    crc = 0
+    for name in sorted(files):
+        head = name.encode("utf-8") + b"\0" + len(files[name]).to_bytes(8, "little")
+        crc = zlib.crc32(files[name], zlib.crc32(head, crc))
+    return crc
+
+
+def pack_index(index: ShardIndex, files: int) -> bytes:
+    """Return the bytes of a shard's index file, little endian: magic, count, keys, offsets, checksums, ``files``."""
     return b"".join(
         (
             _MAGIC,
@@ -106,13 +119,14 @@ def pack_index(index: ShardIndex) -> bytes:
             index.keys.tobytes(),
             index.offsets.astype("<i8").tobytes(),
             index.checksums.astype("<u8").tobytes(),
+            files.to_bytes(8, "little"),
         )
     )
 
 
 def sentences_of_size(size: int) -> int:
     """Return how many sentences an index file of ``size`` bytes lists, or -1 if no index has that size."""
-    count, rest = divmod(size - _HEADER - 8, _PER_SENTENCE)
+    count, rest = divmod(size - _HEADER - 16, _PER_SENTENCE)
     return count if rest == 0 and count > 0 else -1
 
 
@@ -130,14 +144,13 @@ def unpack_keys(raw: bytes, size: int, where: str) -> NDArray[np.uint8]:
     count = sentences_of_size(size)
     if count < 0 or len(raw) < head_size(count) or raw[:_HEADER] != _MAGIC + count.to_bytes(8, "little"):
         raise DamagedStoreError(
-            f"{where} ({size} bytes) is not the index of a shard of format {FORMAT_VERSION}; "
-            "`cli store verify` lists the damage and `cli store repair` mends it."
+            f"{where} ({size} bytes) is not the index of a shard of format {FORMAT_VERSION}. {REPAIR}"
         )
     return np.frombuffer(raw, dtype=np.uint8, count=count * KEY_BYTES, offset=_HEADER).reshape(-1, KEY_BYTES)
 
 
-def unpack_index(raw: bytes, where: str) -> ShardIndex:
-    """Return a shard's index from the bytes of its file. Whether it fits its name is :func:`check_name`'s to say.
+def unpack_index(raw: bytes, where: str) -> tuple[ShardIndex, int]:
+    """Return a shard's index and its files' checksum. Whether it fits its name is :func:`check_name`'s to say.
 
     Raises:
         DamagedStoreError: the bytes are not those of an index.
@@ -146,7 +159,7 @@ def unpack_index(raw: bytes, where: str) -> ShardIndex:
     count, end = len(keys), head_size(len(keys))
     offsets = np.frombuffer(raw, dtype="<i8", count=count + 1, offset=end).astype(np.int64)
     sums = np.frombuffer(raw, dtype="<u8", count=count, offset=end + 8 * (count + 1)).astype(np.uint64)
-    return ShardIndex(keys, offsets, sums)
+    return ShardIndex(keys, offsets, sums), int.from_bytes(raw[-8:], "little")
 
 
 def check_name(meta: FeatureMeta, index: ShardIndex, name: str, where: str) -> None:
@@ -159,7 +172,7 @@ def check_name(meta: FeatureMeta, index: ShardIndex, name: str, where: str) -> N
     if not sound or shard_name(meta, index) != name:
         raise DamagedStoreError(
             f"{where}: the index does not fit its name; its bytes changed, or it belongs to another feature set "
-            f"than {meta.name} {meta.identity[:16]} {meta.dtype}. `cli store repair` mends it."
+            f"than {meta.name} {meta.identity[:16]} {meta.dtype}. {REPAIR}"
         )
 
 

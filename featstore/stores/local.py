@@ -19,9 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featstore.errors import FeatstoreError, ResourceError
-from featstore.stores.places import Buffer, check_relative, missing
+from featstore.stores.places import STAGING, Buffer, check_relative, missing
 
-_STAGING = "tmp"
 _LOCK = "lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -137,7 +136,7 @@ class LocalPlace:
                 _discard(staged)
 
     def _stage(self) -> Path:
-        staging = self._path / _STAGING
+        staging = self._path / STAGING
         self._make_folder(staging)
         return staging / secrets.token_hex(8)
 
@@ -216,12 +215,6 @@ class LocalPlace:
             yield _flock(fd, how)
         finally:
             os.close(fd)
-
-    def sweep(self) -> list[str]:
-        left = [f"{_STAGING}/{entry.name}" for entry in self._entries(_STAGING)]
-        for name in left:
-            _discard(self.local(name))
-        return left
 
 
 def _flock(fd: int, how: int) -> bool:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta
 from featstore.stores.checks import check_vectors, not_stored
-from featstore.stores.places import Place
 
 
 class MemoryStore:
@@ -50,8 +49,3 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to do: what is stored stays as long as the object."""
-
-
-def open_set(place: Place, meta: FeatureMeta, check: bool) -> MemoryStore:  # noqa: ARG001
-    """Return an empty store; the place does not matter."""
-    return MemoryStore(meta)

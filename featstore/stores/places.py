@@ -15,6 +15,8 @@ from typing import Protocol
 
 from featstore.errors import DamagedStoreError, MissingFileError
 
+STAGING = "tmp"  # where a local place writes before it renames; nobody reads there
+
 # What a place can write: bytes, or a buffer that need not be copied to become bytes.
 Buffer = bytes | bytearray | memoryview
 
@@ -77,10 +79,6 @@ class Place(Protocol):
         Inside it is False where that is not sure: a writer is at work (and ``wait`` is False), or this place has
         no locks.
         """
-        ...
-
-    def sweep(self) -> list[str]:
-        """Remove what dead writers left in the staging folder; to be called while :meth:`alone`."""
         ...
 
 

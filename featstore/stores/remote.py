@@ -135,6 +135,3 @@ class RemotePlace:
     @contextmanager
     def alone(self, *, wait: bool) -> Iterator[bool]:  # noqa: ARG002
         yield False
-
-    def sweep(self) -> list[str]:
-        return []

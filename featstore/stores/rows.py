@@ -11,13 +11,13 @@ import os
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.errors import DamagedStoreError
+from featstore.errors import DamagedStoreError, MissingFileError
+from featstore.stores.layout import REPAIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Extent:
         offset: byte offset of the first row in the file.
     """
 
-    path: Path
+    path: str
     first: int
     stop: int
     offset: int
@@ -40,13 +40,13 @@ class Extent:
 class Rows(Protocol):
     """The rows of one shard."""
 
-    def read_into(self, start: int, out: NDArray[np.floating]) -> None:
-        """Fill ``out``, of shape (t, D), with rows ``start`` to ``start + t``."""
+    def read_into(self, start: int, out: memoryview) -> None:
+        """Fill ``out``, the bytes of whole rows, with the rows from ``start`` on."""
         ...
 
 
 class _OpenFile:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.fd)
 
@@ -56,17 +56,20 @@ class OpenFiles:
 
     def __init__(self, most: int = 128) -> None:
         self._most = most
-        self._files: OrderedDict[Path, _OpenFile] = OrderedDict()
+        self._files: OrderedDict[str, _OpenFile] = OrderedDict()
 
-    def get(self, path: Path) -> _OpenFile:
+    def get(self, path: str) -> _OpenFile:
         """Return the file, opened if need be.
 
         Raises:
-            FileNotFoundError: there is none.
+            MissingFileError: there is none.
         """
         file = self._files.get(path)
         if file is None:
-            file = self._files[path] = _OpenFile(path)
+            try:
+                file = self._files[path] = _OpenFile(path)
+            except FileNotFoundError as error:
+                raise MissingFileError(f"{path} does not exist.") from error
             while len(self._files) > self._most:
                 self._files.popitem(last=False)
         else:
@@ -79,57 +82,63 @@ class OpenFiles:
 
 
 class FileRows:
-    """Rows read from extents of files."""
+    """Rows of ``row_bytes`` each, read from extents of files."""
 
-    def __init__(self, extents: list[Extent], files: OpenFiles) -> None:
+    def __init__(self, extents: list[Extent], row_bytes: int, files: OpenFiles) -> None:
         self._extents = extents
+        self._row_bytes = row_bytes
         self._files = files
 
-    def read_into(self, start: int, out: NDArray[np.floating]) -> None:
-        """Fill ``out``, C-contiguous (t, D), with rows ``start`` to ``start + t``.
+    def read_into(self, start: int, out: memoryview) -> None:
+        """Fill ``out``, the bytes of whole rows, with the rows from ``start`` on.
 
         Raises:
             DamagedStoreError: the file ends before the rows do.
-            FileNotFoundError: the file is gone.
+            MissingFileError: the file is gone.
         """
-        stop = start + len(out)
-        row_bytes = out.strides[0]
         for extent in self._extents:
-            a, b = max(start, extent.first), min(stop, extent.stop)
-            if a < b:
-                where = extent.offset + (a - extent.first) * row_bytes
-                self._fill(extent.path, where, out[a - start : b - start])
+            if extent.first <= start < extent.stop:
+                part = out[: (extent.stop - start) * self._row_bytes]
+                self._fill(part, extent.path, extent.offset + (start - extent.first) * self._row_bytes)
+                if len(part) == len(out):
+                    return
+                start, out = extent.stop, out[len(part) :]
 
-    def _fill(self, path: Path, where: int, out: NDArray[np.floating]) -> None:
+    def _fill(self, out: memoryview, path: str, where: int) -> None:
         file = self._files.get(path)
-        buffer = out.reshape(-1).view(np.uint8).data
-        done = os.preadv(file.fd, [buffer], where)
-        while 0 < done < len(buffer):  # a read may stop early (2 GiB limit, a signal)
-            more = os.preadv(file.fd, [buffer[done:]], where + done)
+        done = os.preadv(file.fd, [out], where)
+        while 0 < done < len(out):  # a read may stop early (2 GiB limit, a signal)
+            more = os.preadv(file.fd, [out[done:]], where + done)
             if more == 0:
                 break
             done += more
-        if done < len(buffer):
+        if done < len(out):
             raise DamagedStoreError(
-                f"{path} ends at byte {where + done}, rows were expected up to byte {where + len(buffer)}; "
-                "`cli store verify` lists the damage and `cli store repair` mends it."
+                f"{path} ends at byte {where + done}, rows were expected up to byte {where + len(out)}. {REPAIR}"
             )
 
 
 class ArrayRows:
-    """Rows of a decoded shard."""
+    """Rows of a decoded shard; Shape: values (sum T, D)."""
 
     def __init__(self, values: NDArray[np.floating]) -> None:
-        self._values = values
+        self._bytes = byte_view(np.ascontiguousarray(values))
+        self._row_bytes = values.shape[1] * values.itemsize
 
     @property
     def nbytes(self) -> int:
         """Memory that the rows take."""
-        return self._values.nbytes
+        return len(self._bytes)
 
-    def read_into(self, start: int, out: NDArray[np.floating]) -> None:
-        """Fill ``out``, (t, D), with rows ``start`` to ``start + t``."""
-        out[:] = self._values[start : start + len(out)]
+    def read_into(self, start: int, out: memoryview) -> None:
+        """Fill ``out``, the bytes of whole rows, with the rows from ``start`` on."""
+        where = start * self._row_bytes
+        out[:] = self._bytes[where : where + len(out)]
+
+
+def byte_view(values: NDArray[np.floating]) -> memoryview:
+    """Return the bytes of a C-contiguous array, not copied."""
+    return values.reshape(-1).view(np.uint8).data
 
 
 class DecodedShards:

@@ -6,22 +6,25 @@ the sets that are there. ``set.json`` is plain JSON of a known shape; whatever d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import FACTS_VERSION, canonical_json
 from featstore.records import check_choice
-from featstore.stores import BACKENDS, DTYPES, FeatureMeta
+from featstore.stores import BACKENDS, DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, sentences_of_size
-from featstore.stores.places import Place, join, place_of
-from featstore.stores.sharded import SHARDS
+from featstore.stores.places import STAGING, Place, join, place_of
+from featstore.stores.shards import SHARDS, ShardFiles
 
 SET_FILE = "set.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SET_FILE = 1024**2
 _LARGEST_DIM = 2**20
@@ -50,10 +53,10 @@ def check_meta(meta: FeatureMeta) -> FeatureMeta:
     Raises:
         UsageError: a name, identity, backend, type or size that no feature set can have.
     """
-    check_choice("store backend", meta.backend, tuple(BACKENDS))
+    check_choice("store backend", meta.backend, (*BACKENDS, MEMORY))
     check_choice("store dtype", meta.dtype, DTYPES)
     if not _NAME.fullmatch(meta.name):
-        raise UsageError(f"'{meta.name}' cannot name a feature set; letters, digits and ._+ are allowed, up to 64.")
+        raise UsageError(f"'{meta.name}' cannot name a feature set; letters, digits and ._+- are allowed, up to 64.")
     if not _IDENTITY.fullmatch(meta.identity):
         raise UsageError(f"the identity of '{meta.name}' must be 64 hex digits, '{meta.identity}' was given.")
     if not 1 <= meta.dim <= _LARGEST_DIM or not 1 <= meta.layers <= meta.dim or meta.dim % meta.layers:
@@ -82,8 +85,14 @@ def write_meta(place: Place, meta: FeatureMeta) -> None:
         "backend": meta.backend,
         "facts": meta.facts,
     }
-    canonical_json(facts)  # the facts are JSON, or this raises before anything is written
-    place.publish(SET_FILE, {"": (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode("utf-8")})
+    signed = {**facts, "checksum": _checksum(facts)}
+    place.publish(SET_FILE, {"": (json.dumps(signed, indent=1, sort_keys=True) + "\n").encode("utf-8")})
+
+
+def _checksum(facts: Mapping[str, Any]) -> str:
+    """The sha256 of the canonical JSON of all fields but the checksum itself."""
+    rest = {name: value for name, value in facts.items() if name != "checksum"}
+    return hashlib.sha256(canonical_json(rest).encode("ascii")).hexdigest()
 
 
 def read_meta(place: Place) -> FeatureMeta:
@@ -109,6 +118,8 @@ def read_meta(place: Place) -> FeatureMeta:
             raise MismatchError(
                 f"{where} has format {version}, this featstore reads formats up to {FORMAT_VERSION}; update featstore."
             )
+        if _field(found, "checksum", str) != _checksum(found):
+            raise ValueError("its checksum does not fit; it was changed after it was written")
         return check_meta(
             FeatureMeta(
                 name=_field(found, "name", str),
@@ -123,7 +134,10 @@ def read_meta(place: Place) -> FeatureMeta:
     except MismatchError:
         raise
     except (ValueError, RecursionError) as error:
-        raise DamagedStoreError(f"{where} does not say what the feature set is: {error}") from error
+        raise DamagedStoreError(
+            f"{where} does not say what the feature set is: {error}. Move that file away, and `cli featurize` with the "
+            "same encoder writes it again; the shards stay."
+        ) from error
 
 
 def _field(found: Any, name: str, kind: type) -> Any:
@@ -131,6 +145,22 @@ def _field(found: Any, name: str, kind: type) -> Any:
     if type(value) is not kind:
         raise ValueError(f"'{name}' must be of type {kind.__name__}")
     return value
+
+
+def shard_files(place: Place, meta: FeatureMeta) -> ShardFiles:
+    """Return the shards of a set, laid out as its backend does."""
+    module, _, layout = BACKENDS[meta.backend].partition(":")
+    return ShardFiles(place, meta, getattr(import_module(module), layout)())
+
+
+def open_files(path: str | Path) -> ShardFiles:
+    """Return the shards of the set at ``path``, whatever state they are in.
+
+    Raises:
+        MissingFileError, DamagedStoreError, MismatchError: as :func:`read_meta`.
+    """
+    place = place_of(path)
+    return shard_files(place, read_meta(place))
 
 
 def ensure(place: Place, meta: FeatureMeta) -> None:
@@ -153,15 +183,16 @@ def sweep(place: Place) -> list[str]:
     if not place.writable():
         return []
     with place.alone(wait=False) as alone:
-        return place.sweep() + remove_orphans(place) if alone else []
+        left = leftovers(place) if alone else []
+        place.remove(left)
+    return left
 
 
-def remove_orphans(place: Place) -> list[str]:
-    """Remove shards without an index; to be called while ``place.alone()``."""
+def leftovers(place: Place) -> list[str]:
+    """Return what no reader sees: staged files and data without an index, of a writer at work or a dead one."""
     names = place.sizes(SHARDS)
     orphans = [f"{SHARDS}/{n}" for n in names if n.split(".")[0] + INDEX_SUFFIX not in names]
-    place.remove(orphans)
-    return orphans
+    return [f"{STAGING}/{n}" for n in place.sizes(STAGING)] + orphans
 
 
 def check_same(place: Place, meta: FeatureMeta, wanted: FeatureMeta) -> None:

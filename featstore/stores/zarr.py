@@ -23,9 +23,8 @@ from zarr.storage import MemoryStore
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
 from featstore.stores import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows
-from featstore.stores.places import Buffer, Place
+from featstore.stores.places import Buffer
 from featstore.stores.rows import Extent
-from featstore.stores.sharded import ShardedStore
 
 # What the library raises for metadata and chunks that it cannot make sense of.
 _BROKEN = (
@@ -90,7 +89,7 @@ class ZarrShards:
         if chunk is None:
             return None
         return [
-            Extent(path / "values" / "c" / str(i) / "0", first, min(first + chunk, rows), 0)
+            Extent(str(path / "values" / "c" / str(i) / "0"), first, min(first + chunk, rows), 0)
             for i, first in enumerate(range(0, rows, chunk))
         ]
 
@@ -139,8 +138,3 @@ def _plain_chunk_rows(path: Path, rows: int, meta: FeatureMeta) -> int | None:
     if isinstance(chunk, int) and chunk > 0 and found == {**found, **plain}:
         return chunk
     return None
-
-
-def open_set(place: Place, meta: FeatureMeta, check: bool) -> ShardedStore:
-    """Open a feature set whose shards are Zarr v3 groups."""
-    return ShardedStore(place, meta, ZarrShards(), check=check)

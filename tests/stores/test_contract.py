@@ -282,7 +282,6 @@ def test_a_backend_is_one_file_and_one_line(
 import io
 import numpy as np
 from featstore.stores.layout import ShardIndex
-from featstore.stores.sharded import ShardedStore
 
 class NpyShards:
     suffix = ".npz"
@@ -295,13 +294,10 @@ class NpyShards:
             return ShardIndex(file["keys"], file["offsets"], file["checksums"]), file["values"]
     def extents(self, path, rows, meta):
         return None
-
-def open_set(place, meta, check):
-    return ShardedStore(place, meta, NpyShards(), check=check)
 """
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(featstore.stores.BACKENDS, "npy", "npy_backend:open_set")
+    monkeypatch.setitem(featstore.stores.BACKENDS, "npy", "npy_backend:NpyShards")
     store = create_store(tmp_path / "features", make_meta("npy"))
     store.append(*make_batch(range(10)))
     keys, vectors = make_batch([3, 9, 0])

@@ -1,0 +1,160 @@
+"""The shards of a feature set as files: written whole, read back, told apart by name.
+
+In: a place, the set's facts, and how the backend lays a shard out. Out: shards. This is the floor that the store
+(which finds rows by key) and the maintenance (which goes through all shards, damaged ones too) stand on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import DamagedStoreError
+from featstore.stores import FeatureMeta
+from featstore.stores.layout import (
+    INDEX_SUFFIX,
+    REPAIR,
+    ShardIndex,
+    check_name,
+    disk_dtype,
+    files_checksum,
+    pack_index,
+    shard_name,
+    unpack_index,
+)
+from featstore.stores.places import Buffer, Place, join
+from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
+
+SHARDS = "shards"
+
+
+class ShardFormat(Protocol):
+    """How a backend lays a shard out in files."""
+
+    suffix: str
+
+    def encode(self, index: ShardIndex, values: NDArray[np.floating]) -> Mapping[str, Buffer]:
+        """Return the shard's files by name relative to the shard; ``{"": content}`` for one file."""
+        ...
+
+    def decode(self, files: Mapping[str, bytes], where: str) -> tuple[ShardIndex, NDArray[np.floating]]:
+        """Return what :meth:`encode` was given.
+
+        Raises:
+            DamagedStoreError: the files are not those of a shard.
+        """
+        ...
+
+    def extents(self, path: Path, rows: int, meta: FeatureMeta) -> list[Extent] | None:
+        """Return where the plain bytes of the rows lie, or None if they have to be decoded.
+
+        Raises:
+            DamagedStoreError: the shard does not hold ``rows`` rows of this set's width and type.
+        """
+        ...
+
+
+class ShardFiles:
+    """The shards below ``SET/shards``.
+
+    Args:
+        place: the set's directory.
+        meta: the set's facts.
+        layout: the backend's layout of a shard.
+    """
+
+    def __init__(self, place: Place, meta: FeatureMeta, layout: ShardFormat) -> None:
+        self.place = place
+        self.meta = meta
+        self.layout = layout
+        self.dtype = disk_dtype(meta)
+
+    def sizes(self) -> dict[str, int]:
+        """Names of all shards, sorted, and the size of each one's index file."""
+        found = self.place.sizes(SHARDS).items()
+        return {name.removesuffix(INDEX_SUFFIX): size for name, size in sorted(found) if name.endswith(INDEX_SUFFIX)}
+
+    def index_name(self, name: str) -> str:
+        """Where the index of a shard lies, relative to the set."""
+        return f"{SHARDS}/{name}{INDEX_SUFFIX}"
+
+    def data_name(self, name: str) -> str:
+        """Where the data of a shard lie, relative to the set."""
+        return f"{SHARDS}/{name}{self.layout.suffix}"
+
+    def write(self, index: ShardIndex, values: NDArray[np.floating]) -> tuple[str, int]:
+        """Write a shard, durable when this returns; gives its name and the size of its index file.
+
+        Args:
+            index: its index, of the sentences in ``values``.
+            values: (sum T, D), of :attr:`dtype`, finite.
+
+        Raises:
+            ResourceError: no room, or no right, to write; then nothing of it is left.
+        """
+        name = shard_name(self.meta, index)
+        files = self.layout.encode(index, values)
+        packed = pack_index(index, files_checksum(files))
+        with self.place.writing():
+            self.place.publish(self.data_name(name), files)
+            self.place.publish(self.index_name(name), {"": packed})
+        return name, len(packed)
+
+    def remove(self, names: list[str]) -> None:
+        """Remove shards, each one's index first, while no writer commits."""
+        with self.place.alone(wait=True):
+            self.place.remove([self.index_name(name) for name in names])
+            self.place.remove([self.data_name(name) for name in names])
+
+    def load_index(self, name: str) -> ShardIndex:
+        """Return a shard's index, checked against its name.
+
+        Raises:
+            MissingFileError, DamagedStoreError: it is gone, or changed.
+        """
+        where = join(self.place.location, self.index_name(name))
+        index, _ = unpack_index(self.place.read(self.index_name(name)), where)
+        check_name(self.meta, index, name, where)
+        return index
+
+    def load_plain(self, name: str, index: ShardIndex) -> NDArray[np.floating] | None:
+        """Return all rows of a shard as :meth:`read` gets them, or None where it decodes them; Shape: (sum T, D).
+
+        Raises:
+            MissingFileError, DamagedStoreError: they are gone, or not as many as the index says.
+        """
+        extents = self.extents(name, index)
+        if extents is None:
+            return None
+        values = np.empty((index.rows, self.meta.dim), dtype=self.dtype)
+        if len(values):
+            FileRows(extents, values.strides[0], OpenFiles()).read_into(0, byte_view(values))
+        return values
+
+    def load_data(self, name: str, index: ShardIndex) -> NDArray[np.floating]:
+        """Return all rows of a shard through the backend's own library; Shape: (sum T, D).
+
+        Raises:
+            MissingFileError, DamagedStoreError: they are gone, or of another shape than the index says.
+        """
+        where = join(self.place.location, self.data_name(name))
+        _, values = self.layout.decode(self.place.read_tree(self.data_name(name)), where)
+        if values.shape != (index.rows, self.meta.dim) or values.dtype != self.dtype:
+            raise DamagedStoreError(
+                f"{where} holds {values.shape} {values.dtype}, its index says ({index.rows}, {self.meta.dim}) "
+                f"{self.meta.dtype}. {REPAIR}"
+            )
+        return values
+
+    def extents(self, name: str, index: ShardIndex) -> list[Extent] | None:
+        """Return where a shard's rows lie in local files, or None where they have to be decoded.
+
+        Raises:
+            MissingFileError, DamagedStoreError: they are gone, or not as many as the index says.
+        """
+        path = self.place.local(self.data_name(name))
+        return None if path is None else self.layout.extents(path, index.rows, self.meta)

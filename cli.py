@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import logging
 import signal
 import sys
 import time
@@ -46,7 +47,8 @@ store_app = typer.Typer(help="Look after the stored vectors.", no_args_is_help=T
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
 
-out = Console(highlight=False)
+# Where stdout is a file or a pipe there is no width to fit; rows must not be broken.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
 CONFIG_FILE = Path("featstore.toml")
@@ -128,8 +130,16 @@ def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     out.print(table)
 
 
+def print_facts(title: str, facts: dict[str, str]) -> None:
+    """Print names and what they are on stdout."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in facts.items():
+        table.add_row(_escape(name), _escape(value))
+    out.print(table)
+
+
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a callback (done, total): a bar with rate and ETA on a terminal, a line every few seconds elsewhere."""
     start = time.monotonic()
     if err.is_terminal:
@@ -145,7 +155,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         with Progress(*columns, console=err) as bar:
             task = bar.add_task(what, total=None, rate="")
 
-            def on_terminal(done: int, total: int) -> None:
+            def on_terminal(done: int, total: int | None) -> None:
                 rate = done / max(1e-9, time.monotonic() - start)
                 bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} {unit}/s")
 
@@ -153,14 +163,16 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         return
     last = start
 
-    def on_log(done: int, total: int) -> None:
+    def on_log(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES or done == total:
-            last = now
-            rate = done / max(1e-9, now - start)
-            left = (total - done) / max(1e-9, rate)
-            err.print(f"{what}: {done:,}/{total:,} {unit}, {rate:,.0f}/s, {_duration(left)} left", soft_wrap=True)
+        if now - last < SECONDS_BETWEEN_LINES and done != total:
+            return
+        last = now
+        rate = done / max(1e-9, now - start)
+        left = "" if total is None else f", {_duration((total - done) / max(1e-9, rate))} left"
+        of = "" if total is None else f"/{total:,}"
+        err.print(f"{what}: {done:,}{of} {unit}, {rate:,.0f}/s{left}", soft_wrap=True)
 
     yield on_log
 
@@ -598,7 +610,7 @@ def _print_report(report: CorpusReport) -> None:
     if report.mentions:
         facts["mentions that equal their characters"] = f"{report.agreeing:,} of {report.mentions:,}"
     facts |= {note: f"{count:,}" for note, count in report.notes.items()}
-    print_table("Facts", ["", ""], [[name, value] for name, value in facts.items()])
+    print_facts("Facts", facts)
     if report.leakage:
         print_table(
             "Test instances whose sentence stands in the training part",
@@ -608,6 +620,88 @@ def _print_report(report: CorpusReport) -> None:
                 for k in report.leakage
             ],
         )
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="chemprot, gad or euadr.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="A folder, a zip or tar archive, or an http(s) address of one (default: the official source).",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a corpus to your data directory, where --corpus NAME finds it; structure and checksums are verified.
+
+    Official sources: ChemProt from BioCreative VI (biocreative.bioinformatics.udel.edu, registration), GAD and
+    EU-ADR from the archive of the BioBERT project (github.com/dmis-lab/biobert).
+    """
+    from featstore.corpora.get import get_corpus
+
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING)
+    with progress_bar(name, "bytes") as progress:
+        folder = get_corpus(name, source, progress=progress)
+    if as_json:
+        print_json({"corpus": name, "folder": folder})
+    else:
+        out.print(_escape(str(folder)), soft_wrap=True)
+
+
+# -------------------------------------------------------------------------------------------------------- store
+
+
+@store_app.command("ls")
+def store_ls(store: Store = "features", as_json: AsJson = False) -> None:
+    """List the feature sets of a store."""
+    from featstore.stores import list_sets
+
+    sets = list_sets(store)
+    if as_json:
+        print_json(sets)
+        return
+    print_table(
+        store,
+        ["encoder", "identity", "dim", "layers", "dtype", "backend", "shards", "sentences"],
+        [
+            [
+                s.meta.name,
+                s.meta.identity[:16],
+                str(s.meta.dim),
+                str(s.meta.layers),
+                s.meta.dtype,
+                s.meta.backend,
+                f"{s.shards:,}",
+                f"{s.sentences:,}",
+            ]
+            for s in sets
+        ],
+    )
+
+
+@store_app.command("info")
+def store_info(
+    name: Annotated[str, typer.Argument(help="An encoder's name; NAME@ID narrows to identities that begin so.")],
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a feature set holds and the facts that its encoder's identity is made of."""
+    from featstore.errors import MissingFeatureError
+    from featstore.stores import find_sets
+
+    found = find_sets(store, name)
+    if not found:
+        raise MissingFeatureError(f"{store} has no feature set '{name}'; `cli store ls --store {store}` lists them.")
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        rows = {"path": each.path, "shards": f"{each.shards:,}", "sentences": f"{each.sentences:,}"}
+        rows |= {key: str(value) for key, value in dataclasses.asdict(each.meta).items() if key != "facts"}
+        rows |= {f"fact: {key}": json.dumps(value, ensure_ascii=False) for key, value in each.meta.facts.items()}
+        print_facts(each.meta.name, rows)
 
 
 def main() -> None:

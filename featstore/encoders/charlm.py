@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from featstore.encoders.weights import checked, replace_file
@@ -169,7 +169,7 @@ def save_charlm(path: str | Path, lm: CharLM, *, dtype: str = "float32") -> None
         return
     tensors = {name: stored[name].cpu().clone(memory_format=torch.contiguous_format) for name in whole.weights}
     metadata = {"format": FORMAT, "dtype": dtype, "config": json.dumps(asdict(lm.config), ensure_ascii=True)}
-    replace_file(path, lambda name: save_file(tensors, name, metadata))
+    replace_file(path, lambda name: name.write_bytes(save(tensors, metadata)))
 
 
 def _config(path: Path, text: str) -> CharLMConfig:

@@ -26,7 +26,7 @@ from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
-LANES = 64
+LANES = 128
 
 
 class CSE:
@@ -77,6 +77,16 @@ def _load(path: Path, direction: str) -> CharLM:
     return lm
 
 
+def _of_characters(embeddings: Tensor, ih: Linear) -> Linear:
+    """Return the gates' input for character ids, multiplying once for each distinct character."""
+
+    def gates(ids: Tensor) -> Tensor:
+        distinct, where = torch.unique(ids, return_inverse=True)
+        return ih(embeddings[distinct])[where]
+
+    return gates
+
+
 class _Direction:
     """One character language model, ready to run."""
 
@@ -84,22 +94,19 @@ class _Direction:
         self._config, self._device, self.dim = lm.config, device, lm.config.dim
         self._index = {item: i for i, item in enumerate(lm.config.items) if len(item) == 1}
         w = lm.weights
-        self._layers = [
-            LSTMLayer(
-                ih=linear(
-                    ifog(w[f"rnn.weight_ih_l{i}"]),
-                    ifog(w[f"rnn.bias_ih_l{i}"] + w[f"rnn.bias_hh_l{i}"]),
-                    precision,
-                    device,
-                ),
-                hh=linear(ifog(w[f"rnn.weight_hh_l{i}"]), None, precision, device),
-                hr=None,
-                hidden=lm.config.hidden_size,
-                width=lm.config.hidden_size,
+        self._layers = []
+        for i in range(lm.config.nlayers):
+            bias = ifog(w[f"rnn.bias_ih_l{i}"] + w[f"rnn.bias_hh_l{i}"])
+            ih = linear(ifog(w[f"rnn.weight_ih_l{i}"]), bias, "float32" if i == 0 else precision, device)
+            self._layers.append(
+                LSTMLayer(
+                    ih=ih if i else _of_characters(w["encoder.weight"].to(device), ih),
+                    hh=linear(ifog(w[f"rnn.weight_hh_l{i}"]), None, precision, device),
+                    hr=None,
+                    hidden=lm.config.hidden_size,
+                    width=lm.config.hidden_size,
+                )
             )
-            for i in range(lm.config.nlayers)
-        ]
-        self._characters = w["encoder.weight"].to(device)
         self._proj: Linear | None = None
         if lm.config.nout is not None:
             self._proj = linear(w["proj.weight"], w["proj.bias"], "float32", device)
@@ -114,7 +121,7 @@ class _Direction:
         target = torch.from_numpy(kept[plan.rows]).to(self._device)
         characters = torch.from_numpy(ids).to(self._device)
         states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
-        for block, outputs in run(self._layers, plan, lambda rows: self._characters[characters[rows]], self._device):
+        for block, outputs in run(self._layers, plan, characters.__getitem__, self._device):
             at = (target[block] >= 0).nonzero().squeeze(1)
             states[target[block][at]] = outputs[-1][at]
         return states if self._proj is None else self._proj(states)

@@ -29,7 +29,7 @@ from featstore.ragged import Ragged
 
 log = logging.getLogger(__name__)
 
-LANES = 64
+LANES = 128
 CNN_TOKENS = 256
 # Character ids beyond the 256 bytes; AllenNLP's ELMoCharacterMapper.
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = 256, 257, 258, 259, 260

@@ -17,12 +17,12 @@ from featstore.encoders.lanes import Schedule
 Linear = Callable[[Tensor], Tensor]
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LSTMLayer:
-    """One layer in one direction; the gates' columns are i, f, o, g (:func:`ifog`).
+    """One layer in one direction; the gates' columns are i, f, o and doubled g (:func:`ifog`).
 
     Attributes:
         ih: input (n, D) to gates (n, 4 H), the whole bias in it.
@@ -46,9 +46,13 @@ class LSTMLayer:
 
 
 def ifog(gates: Tensor) -> Tensor:
-    """Reorder the rows of a weight or bias (4 H, ..) from torch's i, f, g, o, so that the sigmoids lie together."""
+    """Reorder the rows of a weight or bias (4 H, ..) from torch's i, f, g, o, and double those of g.
+
+    With g doubled all four gates are sigmoids, as tanh(x) = 2 sigmoid(2 x) - 1; torch's tanh takes six times as
+    long as its sigmoid. Doubling is exact.
+    """
     i, f, g, o = gates.chunk(4)
-    return torch.cat([i, f, o, g])
+    return torch.cat([i, f, o, 2 * g])
 
 
 def run(
@@ -94,24 +98,22 @@ def _block(
     Shape: gates (rows, 4 H), which is overwritten; state (lanes, P) and (lanes, H), updated; returns (rows, P).
     """
     output = gates.new_empty(len(gates), layer.width)
-    three = 3 * layer.hidden
     for step, reset in enumerate(resets):
-        first, last = begins[step], begins[step + 1]
-        h, c = state[0][: last - first], state[1][: last - first]
+        now = slice(begins[step], begins[step + 1])
+        lanes = now.stop - now.start
+        h, c = state[0][:lanes], state[1][:lanes]
         if reset is not None:
             h.index_fill_(0, reset, 0.0)
             c.index_fill_(0, reset, 0.0)
-        z = gates[first:last].add_(layer.hh(h))
-        i, f, o = z[:, :three].sigmoid_().chunk(3, 1)
-        g = z[:, three:].tanh_()
-        c.mul_(f).addcmul_(i, g)
+        i, f, o, g = gates[now].add_(layer.hh(h)).sigmoid_().chunk(4, 1)
+        c.mul_(f).sub_(i).addcmul_(i, g, value=2)
         if layer.cell_clip:
             c.clamp_(-layer.cell_clip, layer.cell_clip)
-        out = torch.tanh(c, out=g).mul_(o)
+        out = (2 * c).sigmoid_().mul_(2).sub_(1).mul_(o)
         if layer.hr is not None:
             out = layer.hr(out)
             if layer.proj_clip:
-                out = out.clamp_(-layer.proj_clip, layer.proj_clip)
+                out.clamp_(-layer.proj_clip, layer.proj_clip)
         h.copy_(out)
-        output[first:last] = out
+        output[now] = out
     return output

@@ -25,6 +25,7 @@ from featstore.stores import FeatureMeta
 from featstore.stores.places import Buffer
 
 FORMAT_VERSION = 1
+SET_FILE = "set.json"
 INDEX_SUFFIX = ".index"
 _CHUNK_BYTES = 16 * 1024**2
 # What every message about damage ends with.

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featstore.errors import FeatstoreError, ResourceError
-from featstore.stores.places import STAGING, Buffer, check_relative, missing
+from featstore.stores.places import STAGING, Buffer, check_relative, gone, missing
 
 _LOCK = "lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -150,13 +150,22 @@ class LocalPlace:
         for folder in sorted(folders, reverse=True):
             _flush(folder)
 
+    def create(self) -> None:
+        with clear_errors(self._path):
+            missing_folders = [p for p in (self._path, *self._path.parents) if not p.is_dir()]
+            for folder in reversed(missing_folders):
+                folder.mkdir(exist_ok=True)
+                _flush(folder.parent)
+
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder and its parents, each entry flushed."""
+        """Make a folder of the place, its entry flushed. The place itself is never made anew."""
         if folder.is_dir():
             return
         with clear_errors(folder):
-            self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
+            try:
+                folder.mkdir(exist_ok=True)
+            except FileNotFoundError as error:
+                raise gone(self.location) from error
             _flush(folder.parent)
 
     def _rename(self, staged: Path, target: Path) -> None:
@@ -207,10 +216,12 @@ class LocalPlace:
 
     @contextmanager
     def _lock(self, how: int) -> Iterator[bool]:
-        self._make_folder(self._path)
         path = self._path / _LOCK
         with clear_errors(path):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except FileNotFoundError as error:
+                raise gone(self.location) from error
         try:
             yield _flock(fd, how)
         finally:

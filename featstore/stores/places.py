@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from featstore.errors import DamagedStoreError, MissingFileError
+from featstore.errors import DamagedStoreError, MissingFileError, ResourceError
 
 STAGING = "tmp"  # where a local place writes before it renames; nobody reads there
 
@@ -35,6 +35,10 @@ class Place(Protocol):
 
     def local(self, name: str) -> Path | None:
         """The path of ``name``, or None where there are no local files."""
+        ...
+
+    def create(self) -> None:
+        """Make the directory itself, if it is not there; nothing else makes it."""
         ...
 
     def exists(self, name: str) -> bool: ...
@@ -104,6 +108,11 @@ def join(location: str, name: str) -> str:
 def missing(location: str, name: str) -> MissingFileError:
     """The error for a file that is not there."""
     return MissingFileError(f"{join(location, name)} does not exist.")
+
+
+def gone(location: str) -> ResourceError:
+    """The error for a place that was there and is not any more."""
+    return ResourceError(f"{location} is gone; is its file system still mounted? Nothing was written in its stead.")
 
 
 def check_relative(name: str) -> str:

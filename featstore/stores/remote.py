@@ -61,6 +61,9 @@ class RemotePlace:
     def local(self, name: str) -> None:  # noqa: ARG002
         return None
 
+    def create(self) -> None:
+        """Nothing to do: addresses have no directories."""
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{check_relative(name)}" if name else str(self._root)
 

@@ -19,11 +19,10 @@ from featstore.errors import DamagedStoreError, MismatchError, MissingFileError,
 from featstore.fingerprint import FACTS_VERSION, canonical_json
 from featstore.records import check_choice
 from featstore.stores import BACKENDS, DTYPES, MEMORY, FeatureMeta
-from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, sentences_of_size
+from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
 from featstore.stores.places import STAGING, Place, join, place_of
 from featstore.stores.shards import SHARDS, ShardFiles
 
-SET_FILE = "set.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SET_FILE = 1024**2
@@ -170,6 +169,7 @@ def ensure(place: Place, meta: FeatureMeta) -> None:
         MismatchError: it is another feature set.
     """
     if not place.exists(SET_FILE):
+        place.create()
         write_meta(place, meta)  # two who do so at once write the same
     check_same(place, read_meta(place), meta)
     sweep(place)

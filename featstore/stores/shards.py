@@ -18,6 +18,7 @@ from featstore.stores import FeatureMeta
 from featstore.stores.layout import (
     INDEX_SUFFIX,
     REPAIR,
+    SET_FILE,
     ShardIndex,
     check_name,
     disk_dtype,
@@ -26,7 +27,7 @@ from featstore.stores.layout import (
     shard_name,
     unpack_index,
 )
-from featstore.stores.places import Buffer, Place, join
+from featstore.stores.places import Buffer, Place, gone, join
 from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
 
 SHARDS = "shards"
@@ -74,9 +75,16 @@ class ShardFiles:
         self.dtype = disk_dtype(meta)
 
     def sizes(self) -> dict[str, int]:
-        """Names of all shards, sorted, and the size of each one's index file."""
-        found = self.place.sizes(SHARDS).items()
-        return {name.removesuffix(INDEX_SUFFIX): size for name, size in sorted(found) if name.endswith(INDEX_SUFFIX)}
+        """Names of all shards, sorted, and the size of each one's index file.
+
+        Raises:
+            ResourceError: the whole set is gone, which must not be taken for an empty one.
+        """
+        found = self.place.sizes(SHARDS)
+        if not found and not self.place.exists(SET_FILE):
+            raise gone(self.place.location)
+        suffix = INDEX_SUFFIX
+        return {name.removesuffix(suffix): size for name, size in sorted(found.items()) if name.endswith(suffix)}
 
     def index_name(self, name: str) -> str:
         """Where the index of a shard lies, relative to the set."""

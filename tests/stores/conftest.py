@@ -1,23 +1,24 @@
-"""Vectors and feature sets that the tests of the stores share."""
+"""Vectors, feature sets and writers that the tests of the stores share."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
+import runpy
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from featstore.fingerprint import fingerprint
-from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta
 
-Batch = tuple[list[bytes], Ragged]
-
-
+WRITER = runpy.run_path(str(Path(__file__).with_name("writer.py")))
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -29,30 +30,60 @@ def tmp_path() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _key(number: int) -> bytes:
-    return hashlib.blake2b(str(number).encode(), digest_size=16).digest()
-
-
 @pytest.fixture(scope="session")
-def make_batch() -> Callable[..., Batch]:
-    """Return a function that makes the vectors of sentences named by numbers: a number always gives the same."""
-
-    def make(numbers: range | list[int], dim: int = 8, dtype: str = "float16") -> Batch:
-        parts = []
-        for number in numbers:
-            draw = np.random.default_rng(number)
-            parts.append(draw.standard_normal((int(draw.integers(1, 9)), dim)).astype(dtype))
-        return [_key(n) for n in numbers], Ragged.from_list(parts, dim, dtype)
-
-    return make
+def make_batch() -> Callable[..., Any]:
+    """The function that makes keys and vectors of numbered sentences."""
+    return WRITER["batch"]
 
 
 @pytest.fixture(scope="session")
 def make_meta() -> Callable[..., FeatureMeta]:
-    """Return a function that makes the facts of a feature set; facts differ as its arguments differ."""
+    """The function that makes the facts of a feature set."""
+    return WRITER["facts"]
 
-    def make(backend: str, dtype: str = "float16", dim: int = 8, name: str = "toy", **facts: object) -> FeatureMeta:
-        declared = {"kind": name, "dim": dim, **facts}
-        return FeatureMeta(name, fingerprint(declared), dim, 1, dtype, backend, declared)
 
-    return make
+class WriterServer:
+    """Starts writers, each a process of its own (see writer.py)."""
+
+    def __init__(self) -> None:
+        script = str(Path(__file__).with_name("writer.py"))
+        self._server = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def start(self, **job: object) -> int:
+        """Start a writer and return its process id."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(job).encode() + b"\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    @staticmethod
+    def kill(pid: int, how: int = signal.SIGKILL) -> bool:
+        """Kill a writer; False if it had ended before."""
+        try:
+            os.kill(pid, how)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @staticmethod
+    def wait(pid: int, seconds: float = 60) -> None:
+        """Wait until a writer is gone."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not WriterServer.kill(pid, 0):
+                return
+            time.sleep(0.002)
+        raise TimeoutError(f"writer {pid} still runs after {seconds} s")
+
+    def stop(self) -> None:
+        """End the server; it has no writers any more."""
+        self._server.communicate()
+
+
+@pytest.fixture(scope="session")
+def writers() -> Iterator[WriterServer]:
+    """The server of writers."""
+    server = WriterServer()
+    yield server
+    server.stop()

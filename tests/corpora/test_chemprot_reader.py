@@ -1,6 +1,7 @@
 """The ChemProt reader: what comes out of a small release, and what each kind of damage says."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,15 +212,11 @@ def test_no_damage_raises_anything_else(chemprot_dir: Path, what: str, at: int, 
     path = listed if what == "list" else file_of(chemprot_dir, "train", what)
     before = path.read_bytes()
     path.write_bytes(before[:at] + new + before[at + cut :])
-    try:
+    with suppress(FeatstoreError):
         corpus = load_corpus(f"chemprot:{chemprot_dir}")
-    except FeatstoreError as error:
-        assert str(error)
-    else:
         assert corpus.instances
         assert all(i.label in corpus.labels for i in corpus.instances)
-    finally:
-        path.write_bytes(before)
+    path.write_bytes(before)
 
 
 def test_windows_lines_and_a_byte_order_mark_change_nothing(chemprot_dir: Path) -> None:

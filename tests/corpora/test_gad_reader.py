@@ -94,7 +94,7 @@ def test_damage_names_file_and_line(write_gad: WriteGad, old: str, new: str, mes
 def test_folds_are_counted_without_a_gap(write_gad: WriteGad) -> None:
     folder = write_gad()
     (folder / "2").rename(folder / "5")
-    with pytest.raises(MissingFileError, match="holds the folds 1, 3, 5; folders 1, 2, .. without a gap"):
+    with pytest.raises(MissingFileError, match="holds the folds 1, 3, 5; folders 1, 2,"):
         load_corpus(f"gad:{folder}")
 
 

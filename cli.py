@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from classifier.train import Epoch
     from featstore.corpora.audit import CorpusReport
     from featstore.records import Corpus as LoadedCorpus
+    from featstore.stores.bundle import Bundled
+    from featstore.stores.sets import SetInfo
 
 app = typer.Typer(
     help="Relation extraction from biomedical text with encoders whose vectors are computed once and kept.",
@@ -115,6 +117,8 @@ def print_json(value: Any) -> None:
             return dataclasses.asdict(item)
         if isinstance(item, Path):
             return str(item)
+        if isinstance(item, bytes):
+            return item.hex()
         raise TypeError(f"{type(item).__name__} is not JSON")
 
     sys.stdout.write(json.dumps(value, default=plain, indent=2, ensure_ascii=False) + "\n")
@@ -194,23 +198,48 @@ def _size(count: float) -> str:
 # ---------------------------------------------------------------------------------------------- configuration
 
 
-def _configured(group: Any, settings: dict[str, Any], path: str) -> dict[str, Any]:
-    """Turn ``featstore.toml`` into click's default map: top-level keys reach every command that has the option."""
+def _configured(group: Any, settings: dict[str, Any], table: str = "") -> dict[str, Any]:
+    """Turn a table of ``featstore.toml`` into click's default map.
+
+    A table is named after its command and a key after its option, with - or _ between words; a key outside the
+    tables reaches every command that has the option.
+    """
     import click
 
+    shared = {key: value for key, value in settings.items() if key not in group.commands}
+    unused = set(shared)
     defaults: dict[str, Any] = {}
-    shared = {key: value for key, value in settings.items() if not isinstance(value, dict)}
     for name, command in group.commands.items():
         own = settings.get(name, {})
+        if not isinstance(own, dict):
+            raise UsageError(f"{CONFIG_FILE}: '{table}{name}' must be a table, [{table}{name}].")
         if isinstance(command, click.Group):
-            defaults[name] = _configured(command, {**shared, **own}, f"{path}{name}.")
-            continue
-        options = {parameter.name for parameter in command.params}
-        for key in own:
-            if key not in options:
-                raise UsageError(f"{CONFIG_FILE}: [{path}{name}] has no option '{key}'; see `cli {name} --help`.")
-        defaults[name] = {key: value for key, value in {**shared, **own}.items() if key in options}
+            reaching = {key: value for key, value in shared.items() if _takes(command, key)}
+            defaults[name] = _configured(command, {**reaching, **own}, f"{table}{name}.")
+        else:
+            options = _options(command)
+            for key in own:
+                if _word(key) not in options:
+                    raise UsageError(f"{CONFIG_FILE}: [{table}{name}] has no option '{key}'; see cli {name} --help.")
+            reaching = {key: value for key, value in shared.items() if _word(key) in options}
+            defaults[name] = {options[_word(key)]: value for key, value in {**reaching, **own}.items()}
+        unused -= reaching.keys()
+    if unused:
+        raise UsageError(f"{CONFIG_FILE}: '{table}{min(unused)}' is neither a command nor an option of any.")
     return defaults
+
+
+def _takes(group: Any, key: str) -> bool:
+    return any(_word(key) in _options(command) for command in group.commands.values())
+
+
+def _options(command: Any) -> dict[str, str]:
+    """The options of a command as ``featstore.toml`` writes them, and the parameters that they set."""
+    return {_word(option): parameter.name for parameter in command.params for option in parameter.opts}
+
+
+def _word(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
 
 
 def _show_version(wanted: bool) -> None:
@@ -236,7 +265,7 @@ def configure(
             settings = tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{CONFIG_FILE}: {error}") from error
-        context.default_map = _configured(context.command, settings, "")
+        context.default_map = _configured(context.command, settings)
 
 
 # --------------------------------------------------------------------------------------------------- featurize
@@ -688,12 +717,7 @@ def store_info(
     as_json: AsJson = False,
 ) -> None:
     """Show what a feature set holds and the facts that its encoder's identity is made of."""
-    from featstore.errors import MissingFeatureError
-    from featstore.stores import find_sets
-
-    found = find_sets(store, name)
-    if not found:
-        raise MissingFeatureError(f"{store} has no feature set '{name}'; `cli store ls --store {store}` lists them.")
+    found = _sets(store, name)
     if as_json:
         print_json(found)
         return
@@ -702,6 +726,308 @@ def store_info(
         rows |= {key: str(value) for key, value in dataclasses.asdict(each.meta).items() if key != "facts"}
         rows |= {f"fact: {key}": json.dumps(value, ensure_ascii=False) for key, value in each.meta.facts.items()}
         print_facts(each.meta.name, rows)
+
+
+SetName = Annotated[
+    str, typer.Argument(metavar="NAME", help="An encoder's name; NAME@ID where there are several sets.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+
+
+def _sets(store: str, name: str | None) -> list[SetInfo]:
+    """The feature sets of that name, or all."""
+    from featstore.errors import MissingFeatureError
+    from featstore.stores import find_sets, list_sets
+
+    found = find_sets(store, name) if name else list_sets(store)
+    if not found:
+        what = f"no feature set '{name}'" if name else "no feature set"
+        raise MissingFeatureError(f"{store} has {what}; `cli store ls --store {store}` lists what is there.")
+    return found
+
+
+def _one_set(store: str, name: str) -> SetInfo:
+    found = _sets(store, name)
+    if len(found) > 1:
+        several = ", ".join(f"{s.meta.name}@{s.meta.identity[:8]} ({s.meta.dtype}, {s.meta.backend})" for s in found)
+        raise UsageError(f"{store} has several sets '{name}': {several}; narrow the name with @ID.")
+    return found[0]
+
+
+@store_app.command("du")
+def store_du(store: Store = "features", as_json: AsJson = False) -> None:
+    """Show what each feature set takes on the disk, and when it was last written to."""
+    from featstore.stores.usage import usage
+
+    sets = usage(store)
+    if as_json:
+        print_json(sets)
+        return
+    print_table(
+        store,
+        ["set", "shards", "sentences", "tokens", "size", "leftovers", "last written"],
+        [
+            [
+                Path(s.path).name,
+                f"{s.shards:,}",
+                f"{s.sentences:,}",
+                f"{s.tokens:,}",
+                _size(s.bytes),
+                _size(s.leftover_bytes),
+                f"{_duration(s.age)} ago",
+            ]
+            for s in sets
+        ],
+    )
+
+
+@store_app.command("verify")
+def store_verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One encoder's sets (default: all).")] = None,
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Hold every byte against its checksum; damage is named by shard and sentence, and ends with exit code 5."""
+    from featstore.errors import DamagedStoreError
+    from featstore.stores.verify import verify
+
+    results = []
+    for each in _sets(store, name):
+        with progress_bar(Path(each.path).name, "shards") as progress:
+            results.append(verify(each.path, progress=progress))
+    if as_json:
+        print_json(results)
+    else:
+        print_table(
+            store,
+            ["set", "shards", "sentences", "damaged", "leftovers"],
+            [
+                [Path(r.path).name, f"{r.shards:,}", f"{r.sentences:,}", str(len(r.damages)), str(len(r.leftovers))]
+                for r in results
+            ],
+        )
+        for damage in (damage for result in results for damage in result.damages):
+            keys = ", ".join(key.hex() for key in damage.keys[:3]) + (", .." if len(damage.keys) > 3 else "")
+            out.print(_escape(f"{damage.shard}: {damage.what} ({len(damage.keys)} sentences: {keys})"), soft_wrap=True)
+    if any(result.damages for result in results):
+        raise DamagedStoreError("damage was found; `cli store repair NAME --corpus C` mends it.")
+
+
+@store_app.command("repair")
+def store_repair(
+    name: SetName,
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    encoder: Annotated[str | None, typer.Option(help="NAME:PATH if the bundled encoder did not make the set.")] = None,
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set damaged shards aside and encode just their sentences again."""
+    from featstore.corpora import load_corpus
+    from featstore.featurize import distinct_sentences
+    from featstore.mend import mend
+
+    chosen = _one_set(store, name)
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    sentences = distinct_sentences(loaded.instances)
+    with progress_bar(chosen.meta.name, "sentences") as progress:
+        result = mend(chosen.path, sentences, encoder or chosen.meta.name, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        facts = {
+            "shards set aside": ", ".join(result.repair.set_aside) or "none",
+            "sentences saved from them": f"{result.repair.saved:,}",
+            "sentences lost": f"{len(result.repair.lost):,}",
+            "encoded again": f"{result.encoded:,}",
+            "not in this corpus": f"{result.elsewhere:,}",
+        }
+        print_facts(f"{chosen.path}{' (nothing was done)' if dry_run else ''}", facts)
+    if result.elsewhere or result.repair.unreadable:
+        err.print("some sentences are of other corpora; featurize those again to have them back.", soft_wrap=True)
+        raise typer.Exit(3)
+
+
+@store_app.command("explain")
+def store_explain(
+    encoders: Annotated[str, typer.Option(help="As for featurize.")] = "glove,cse,elmo",
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether featurizing would hit the store, and if not why, fact by fact."""
+    from featstore.corpora import load_corpus
+    from featstore.encoders import load_encoder
+    from featstore.featurize import distinct_sentences
+    from featstore.stores.explain import explain
+
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    keys = list(distinct_sentences(loaded.instances))
+    loaded_encoders = [load_encoder(spec) for spec in _encoder_specs(encoders)]
+    results = [explain(store, encoder.name, encoder.facts, keys) for encoder in loaded_encoders]
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        out.print(f"{result.name}: {result.verdict} ({result.sentences:,} sentences wanted of {result.identity[:16]})")
+        for found in result.sets:
+            out.print(f"  {Path(found.path).name}: has {found.stored:,}, lacks {found.missing:,}", soft_wrap=True)
+            for difference in found.differences:
+                out.print(
+                    _escape(f"    {difference.fact}: wanted {difference.wanted}, found {difference.found}"),
+                    soft_wrap=True,
+                )
+
+
+@store_app.command("gc")
+def store_gc(
+    unreferenced: Annotated[bool, typer.Option(help="Sets that no run below runs/ was trained on.")] = False,
+    older_than: Annotated[float | None, typer.Option(help="Sets not written to for so many days.")] = None,
+    quota: Annotated[float | None, typer.Option(help="The oldest sets, until the store takes so many GB.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it the command says what would go.")] = False,
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Remove feature sets that meet all conditions given, and what dead writers left behind."""
+    from classifier.runs import encoders_in_use
+    from featstore.stores.usage import collect
+
+    result = collect(
+        store,
+        keep=encoders_in_use(RUNS) if unreferenced else None,
+        older_than=None if older_than is None else older_than * 86400,
+        quota=None if quota is None else int(quota * 1e9),
+        dry_run=not yes,
+    )
+    if as_json:
+        print_json(result)
+        return
+    for removed in result.removed:
+        out.print(_escape(f"{removed.path} ({_size(removed.bytes)})"), soft_wrap=True)
+    for leftover in result.leftovers:
+        out.print(_escape(leftover), soft_wrap=True)
+    out.print(f"{_size(result.freed)} {'freed' if yes else 'would be freed (add --yes)'}, {_size(result.kept)} kept")
+
+
+@store_app.command("convert")
+def store_convert(
+    name: SetName,
+    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float16, for a set in float32.")] = None,
+    to: Annotated[str | None, typer.Option(help="Another store to write to (default: the same).")] = None,
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a feature set once more in another backend or dtype, one shard at a time; the old set stays."""
+    from featstore.stores.rewrite import convert
+
+    chosen = _one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = convert(chosen.path, to or store, backend=backend, dtype=dtype, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            _escape(f"{result.source} -> {result.target}: {result.sentences:,} sentences, {result.shards:,} shards"),
+            soft_wrap=True,
+        )
+
+
+@store_app.command("compact")
+def store_compact(name: SetName, store: Store = "features", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Merge many small shards into few."""
+    from featstore.stores.rewrite import compact
+
+    chosen = _one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = compact(chosen.path, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(f"{result.merged:,} shards -> {result.made:,}; {result.doubles:,} sentences were stored twice")
+
+
+@store_app.command("export")
+def store_export(
+    name: SetName,
+    bundle: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write.")],
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Write a feature set to one file with a manifest and checksums: keys and vectors, no text."""
+    from featstore.stores.bundle import export_bundle
+
+    chosen = _one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = export_bundle(chosen.path, bundle, progress=progress)
+    _print_bundled(result, as_json)
+
+
+@store_app.command("import")
+def store_import(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    store: Store = "features",
+    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr (default: as it was).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole bundle; store nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store the vectors of a bundle that are not stored yet; every checksum is verified."""
+    from featstore.stores.bundle import import_bundle
+
+    with progress_bar(bundle.name, "shards") as progress:
+        result = import_bundle(bundle, store, backend=backend, dry_run=dry_run, progress=progress)
+    _print_bundled(result, as_json)
+
+
+def _print_bundled(result: Bundled, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            _escape(f"{result.bundle} <-> {result.path}: {result.sentences:,} sentences, {result.tokens:,} tokens"),
+            soft_wrap=True,
+        )
+
+
+@store_app.command("inspect")
+def store_inspect(
+    name: SetName,
+    instance: Annotated[str | None, typer.Option("--id", help="Of an instance (default: the first).")] = None,
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Show one sentence: tokens, offsets, where its vectors lie, and their norms."""
+    from featstore.corpora import load_corpus
+    from featstore.stores.inspect import inspect
+
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    found = next((i for i in loaded.instances if instance in (None, i.id)), None)
+    if found is None:
+        raise UsageError(f"{corpus} has no instance '{instance}'; the first is '{loaded.instances[0].id}'.")
+    view = inspect(_one_set(store, name).path, found.key)
+    if as_json:
+        print_json({"id": found.id, "tokens": found.tokens, "offsets": found.offsets, "stored": view})
+        return
+    state = "sound" if view.whole else "DAMAGED"
+    print_table(
+        f"{found.id}: {view.shard}, rows {view.first} to {view.stop - 1}, {state}",
+        ["token", "characters", *(f"norm {layer}" for layer in range(len(view.norms[0])))],
+        [
+            [token, "-" if start < 0 else f"{start}-{end}", *(f"{norm:.3f}" for norm in norms)]
+            for token, (start, end), norms in zip(found.tokens, found.offsets, view.norms, strict=True)
+        ],
+    )
 
 
 def main() -> None:

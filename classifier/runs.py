@@ -152,6 +152,21 @@ def trained_folds(run_dir: Path) -> tuple[int, ...]:
     return tuple(sorted(int(path.parent.name.removeprefix("fold-")) for path in run_dir.glob(f"fold-*/{RUN}")))
 
 
+def encoders_in_use(runs: Path) -> set[str]:
+    """Return the identities of all encoders that a head below ``runs`` was trained on.
+
+    Raises:
+        DataError: a checkpoint that cannot be read; better to stop than to call its features unused.
+    """
+    used: set[str] = set()
+    for path in runs.glob(f"*/fold-*/{RUN}"):
+        try:
+            used |= {spec["identity"] for spec in json.loads(path.read_text(encoding="utf-8"))["features"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not a run: {error}; remove it or train again.") from error
+    return used
+
+
 def train_fold(
     corpus: Corpus,
     store_root: str | Path,

@@ -1,0 +1,74 @@
+"""Repairing a feature set with the encoder that made it.
+
+In: a feature set, the sentences of a corpus, the encoder's spec. Out: damaged shards are set aside and just the
+sentences that were lost with them are encoded again. Stores know no text, so the corpus has to be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from featstore.encoders import load_encoder
+from featstore.errors import MismatchError
+from featstore.featurize import encode_missing
+from featstore.forecast import Sentences
+from featstore.stores import open_store
+from featstore.stores.verify import Repair, repair
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What became of the damage.
+
+    Attributes:
+        repair: what was set aside and what was lost with it.
+        encoded: lost sentences that were encoded again.
+        elsewhere: lost sentences that are not in the corpus; featurize theirs to have them again.
+    """
+
+    repair: Repair
+    encoded: int
+    elsewhere: int
+
+
+def mend(
+    path: str,
+    sentences: Sentences,
+    spec: str,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Mended:
+    """Set damaged shards aside and encode their sentences again.
+
+    Args:
+        path: the feature set.
+        sentences: where the tokens of lost sentences are looked for.
+        spec: the encoder that made the set.
+        dry_run: only say what would be done.
+        progress: called with (sentences encoded, sentences to encode).
+        options: of the encoder.
+
+    Raises:
+        MismatchError: the encoder is not the one that made the set; nothing was touched.
+        ResourceError: no room, or no right, to write.
+    """
+    encoder = load_encoder(spec, **options)
+    store = open_store(path)
+    try:
+        if store.meta.identity != encoder.identity:
+            raise MismatchError(
+                f"{path} was made by {store.meta.name} {store.meta.identity[:16]}, '{spec}' is "
+                f"{encoder.identity[:16]}; name the encoder that made it."
+            )
+        repaired = repair(path, dry_run=dry_run)
+        lost = {key: sentences[key] for key in repaired.lost if key in sentences}
+        if not dry_run:
+            store.refresh()
+            encode_missing(lost, encoder, store, progress=progress)
+    finally:
+        store.close()
+    return Mended(repaired, 0 if dry_run else len(lost), len(repaired.lost) - len(lost))

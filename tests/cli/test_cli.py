@@ -1,0 +1,201 @@
+"""The command line, run as a user runs it, with the bundled GloVe and short trainings."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``cli`` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+
+    def call(*words: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["cli", *words])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return Result(int(left.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+def pairs(path: Path, count: int = 60) -> Path:
+    """Write a JSONL corpus with splits: inhibition is a relation, presence is not."""
+    lines = []
+    for i in range(count):
+        verb, label = [("inhibits", "CPR:4"), ("was measured with", "NONE")][i % 2]
+        text = f"Compound{i} {verb} the kinase AKT{i} in cells ."
+        head = {"start": 0, "end": len(f"Compound{i}"), "type": "CHEMICAL"}
+        start = text.index("AKT")
+        tail = {"start": start, "end": start + len(f"AKT{i}"), "type": "GENE"}
+        split = ("train", "train", "train", "dev", "test")[i // 2 % 5]
+        lines.append(json.dumps({"text": text, "head": head, "tail": tail, "label": label, "split": split}))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_help_is_there_without_torch() -> None:
+    code = "import sys, cli; sys.argv = ['cli', '--help']\ntry: cli.main()\nexcept SystemExit: pass\n"
+    code += "heavy = {'torch', 'flair', 'h5py', 'zarr', 'numpy'} & set(sys.modules); assert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "featurize" in done.stdout
+
+
+def test_the_three_commands_of_the_readme(run: Run, tmp_path: Path) -> None:
+    # The commands are verbatim; the file only makes training short.
+    (tmp_path / "featstore.toml").write_text("[train]\nmax-epochs = 1\n")
+    featurized = run("featurize", "--encoders", "glove,cse,elmo")
+    assert featurized.code == 0, featurized.err
+    assert "elmo" in featurized.out
+    trained = run("train", "--features", "glove+cse")
+    assert trained.code == 0, trained.err
+    assert "epoch 1" in trained.err
+    evaluated = run("eval", "--fold", "3")
+    assert evaluated.code == 0, evaluated.err
+    assert "not trained yet; training it first" in evaluated.err
+    assert "F1" in evaluated.out
+
+
+def test_train_eval_extract_agree(run: Run, tmp_path: Path) -> None:
+    corpus = pairs(tmp_path / "pairs.jsonl")
+    spec = f"jsonl:{corpus}"
+    for context in ("tagged", "sentence"):
+        stored = run("featurize", "--encoders", "glove", "--corpus", spec, "--context", context, "--json")
+        assert stored.json()[0]["sentences"] == 60
+        options = ("--corpus", spec, "--context", context, "--run", f"run-{context}", "--optimizer", "adamw")
+        trained = run("train", "--features", "glove", *options, "--lr", "0.01", "--max-epochs", "4", "--json")
+        assert trained.code == 0, trained.err
+        evaluated = run("eval", "--run", f"run-{context}", "--predictions", "p.tsv", "--json").json()
+        assert evaluated["folds"]["1"]["micro"]["f1"] == 1.0
+        assert (tmp_path / f"run-{context}" / "fold-1" / "model.safetensors").exists()
+        assert run("extract", str(corpus), "-o", "out.jsonl", "--run", f"run-{context}").code == 0
+        relations = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert [r["line"] for r in relations] == list(range(1, 61))
+        scored = {row.split("\t")[0]: row.split("\t") for row in (tmp_path / "p.tsv").read_text().splitlines()[1:]}
+        for relation in relations:
+            if relation["id"] in scored:
+                _, _, predicted, *probabilities = scored[relation["id"]]
+                assert relation["label"] == predicted
+                assert [f"{p:.6f}" for p in relation["probabilities"].values()] == probabilities
+        assert len(scored) == 12
+
+
+def test_extract_refuses_other_encoders(run: Run, tmp_path: Path) -> None:
+    corpus = pairs(tmp_path / "pairs.jsonl")
+    vectors = tmp_path / "glove.tiny.txt"
+    vectors.write_text("inhibits 1 0\nkinase 0 1\n")
+    spec = f"glove:{vectors}"
+    run("featurize", "--encoders", spec, "--corpus", f"jsonl:{corpus}")
+    run("train", "--features", "glove", "--corpus", f"jsonl:{corpus}", "--run", "r", "--max-epochs", "1")
+    refused = run("extract", str(corpus), "-o", "out.jsonl", "--run", "r")
+    assert refused.code == 5
+    assert "--encoders glove:PATH" in refused.err
+    assert not (tmp_path / "out.jsonl").exists()
+    assert run("extract", str(corpus), "-o", "out.jsonl", "--run", "r", "--encoders", spec).code == 0
+
+
+def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
+    forecast = run("featurize", "--encoders", "glove", "--dry-run", "--json")
+    assert forecast.code == 0
+    assert forecast.json()[0]["missing_sentences"] == forecast.json()[0]["sentences"] > 300
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["featurize", "--encoders", "glvoe"], 2, "Did you mean 'glove'"),
+        (["featurize", "--encoders", ","], 2, "name at least one"),
+        (["featurize", "--corpus", "gad:nowhere"], 4, "nowhere"),
+        (["featurize", "--corpus", "chemprot"], 4, "cli data get chemprot"),
+        (["featurize", "--encoders", "glove:nowhere.txt"], 4, "nowhere.txt"),
+        (["featurize", "--encoders", "glove", "--dtype", "float8"], 2, "float16"),
+        (["featurize", "--encoders", "glove", "--backend", "sqlite"], 2, "zarr"),
+        (["featurize", "--context", "paragraph"], 2, "sentence"),
+        (["featurize", "--no-such-option"], 2, "No such option"),
+        (["train", "--features", "glove"], 5, "cli featurize --encoders glove"),
+        (["train", "--features", "glove+"], 2, "glove+cse"),
+        (["train", "--features", "glove", "--lr", "-1"], 2, "lr > 0"),
+        (["eval"], 4, "cli train"),
+        (["eval", "--fold", "1", "--folds", "all"], 2, "one of them"),
+        (["eval", "--run", "nowhere"], 4, "nowhere"),
+        (["extract", "in.jsonl", "-o", "out.jsonl", "--run", "nowhere"], 4, "nowhere"),
+        (["data", "check", "gad:nowhere"], 4, "nowhere"),
+        (["data", "get", "genia"], 2, "chemprot"),
+        (["store", "info", "glove"], 5, "store ls"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_message(run: Run, words: list[str], code: int, says: str) -> None:
+    result = run(*words)
+    assert result.code == code, result.err
+    assert says in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+
+
+def test_a_fold_that_does_not_exist(run: Run) -> None:
+    run("featurize", "--encoders", "glove")
+    result = run("train", "--features", "glove", "--fold", "99")
+    assert result.code == 2
+    assert "99" in result.err
+
+
+def test_flag_beats_environment_beats_file_beats_default(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stores() -> set[str]:
+        return {path.name for path in tmp_path.iterdir() if path.is_dir()}
+
+    (tmp_path / "featstore.toml").write_text('store = "from-file"\n[featurize]\nencoders = "glove"\n')
+    run("featurize")
+    assert stores() == {"from-file"}
+    monkeypatch.setenv("FEATSTORE_STORE", "from-environment")
+    run("featurize")
+    assert stores() == {"from-file", "from-environment"}
+    run("featurize", "--store", "from-flag")
+    assert stores() == {"from-file", "from-environment", "from-flag"}
+
+
+@pytest.mark.parametrize("text", ["[train]\nepochs = 3\n", "[train\n", "train = 3\n", "[nonsense]\nx = 1\n"])
+def test_a_wrong_configuration_file_is_refused(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "featstore.toml").write_text(text)
+    result = run("store", "ls")
+    assert result.code == 2
+    assert "featstore.toml" in result.err
+
+
+def test_store_ls_and_info(run: Run) -> None:
+    run("featurize", "--encoders", "glove")
+    (listed,) = run("store", "ls", "--json").json()
+    assert (listed["meta"]["name"], listed["meta"]["dim"]) == ("glove", 50)
+    assert "fact:" in run("store", "info", f"glove@{listed['meta']['identity'][:6]}").out
+
+
+def test_data_check_counts_the_sample(run: Run) -> None:
+    report = run("data", "check", "sample", "--json").json()
+    assert report["instances"] >= 300
+    assert sum(report["counts"][f"fold {k}"]["total"] for k in range(1, 6)) == report["instances"]
+    assert "Facts" in run("data", "check", "sample:chemprot").out

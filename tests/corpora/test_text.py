@@ -29,9 +29,9 @@ def test_no_boundary_cuts_an_entity(case: tuple[str, list[tuple[int, int]]]) -> 
     sentences = split_sentences(text, spans)
     for start, end in spans:
         for first, last in sentences.spans:
-            assert not start < first < end, "a sentence begins inside an entity"
-            if text[start:end].strip() == text[start:end]:
-                assert not start < last < end, "a sentence ends inside an entity"
+            for edge in (first, last):
+                if start < edge < end:  # allowed in the blanks at an entity's ends alone
+                    assert not (text[start:edge].strip() and text[edge:end].strip())
 
 
 @given(texts_with_spans())

@@ -101,6 +101,12 @@ class LocalPlace:
         except FileNotFoundError:
             return []  # a folder that nobody has written to yet
 
+    def total(self, name: str) -> int:
+        path = self.local(name)
+        if path.is_dir():
+            return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+        return path.stat().st_size if path.exists() else 0
+
     def read(self, name: str) -> bytes:
         return self.read_heads({name: -1})[0]
 
@@ -141,14 +147,16 @@ class LocalPlace:
         return staging / secrets.token_hex(8)
 
     def _write_tree(self, staged: Path, files: Mapping[str, Buffer]) -> None:
-        folders = {staged} if "" not in files else set()
+        folders: set[str] = set()
+        for file in files:
+            parts = check_relative(file).split("/")
+            folders.update("/".join(parts[:depth]) for depth in range(len(parts)) if file)
+        for folder in sorted(folders):
+            os.mkdir(staged / folder)
         for file, data in files.items():
-            path = staged / check_relative(file) if file else staged
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folders.update(p for p in path.parents if p.is_relative_to(staged))
-            _write(path, data)
+            _write(staged / file, data)
         for folder in sorted(folders, reverse=True):
-            _flush(folder)
+            _flush(staged / folder)
 
     def create(self) -> None:
         with clear_errors(self._path):

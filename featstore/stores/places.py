@@ -49,6 +49,10 @@ class Place(Protocol):
         """Names in ``folder`` and the size of each file (0 for a folder); empty if there is no such folder."""
         ...
 
+    def total(self, name: str) -> int:
+        """Bytes of a file, or of all files below a folder; 0 if there is none."""
+        ...
+
     def ages(self, folder: str) -> dict[str, float]:
         """Names in ``folder`` and the seconds since each was last changed."""
         ...

@@ -94,6 +94,10 @@ class RemotePlace:
                 ages[name] = min(now - fs.modified(file).timestamp() for file in files)
         return ages
 
+    def total(self, name: str) -> int:
+        with self._asking(name) as fs:
+            return int(fs.du(self._path(name)))
+
     def read(self, name: str) -> bytes:
         with self._asking(name) as fs:
             return bytes(fs.cat_file(self._path(name)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
-from featstore.fingerprint import FACTS_VERSION, canonical_json
+from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
 from featstore.records import check_choice
 from featstore.stores import BACKENDS, DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
@@ -71,9 +71,9 @@ def directory_name(meta: FeatureMeta) -> str:
     return f"{meta.name}-{meta.identity[:16]}-{meta.dtype}-{meta.backend}"
 
 
-def write_meta(place: Place, meta: FeatureMeta) -> None:
-    """Write ``set.json``."""
-    facts = {
+def describe(meta: FeatureMeta) -> dict[str, Any]:
+    """Return the content of ``set.json``: the facts of a feature set and their checksum."""
+    content: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "facts_version": FACTS_VERSION,
         "name": meta.name,
@@ -84,8 +84,12 @@ def write_meta(place: Place, meta: FeatureMeta) -> None:
         "backend": meta.backend,
         "facts": meta.facts,
     }
-    signed = {**facts, "checksum": _checksum(facts)}
-    place.publish(SET_FILE, {"": (json.dumps(signed, indent=1, sort_keys=True) + "\n").encode("utf-8")})
+    return {**content, "checksum": _checksum(content)}
+
+
+def write_meta(place: Place, meta: FeatureMeta) -> None:
+    """Write ``set.json``."""
+    place.publish(SET_FILE, {"": (json.dumps(describe(meta), indent=1, sort_keys=True) + "\n").encode("utf-8")})
 
 
 def _checksum(facts: Mapping[str, Any]) -> str:
@@ -111,25 +115,7 @@ def read_meta(place: Place) -> FeatureMeta:
     try:
         if len(raw) > _LARGEST_SET_FILE:
             raise ValueError(f"it is larger than {_LARGEST_SET_FILE} bytes")
-        found = json.loads(raw)
-        version = _field(found, "format", int)
-        if version > FORMAT_VERSION:
-            raise MismatchError(
-                f"{where} has format {version}, this featstore reads formats up to {FORMAT_VERSION}; update featstore."
-            )
-        if _field(found, "checksum", str) != _checksum(found):
-            raise ValueError("its checksum does not fit; it was changed after it was written")
-        return check_meta(
-            FeatureMeta(
-                name=_field(found, "name", str),
-                identity=_field(found, "identity", str),
-                dim=_field(found, "dim", int),
-                layers=_field(found, "layers", int),
-                dtype=_field(found, "dtype", str),
-                backend=_field(found, "backend", str),
-                facts=_field(found, "facts", dict),
-            )
-        )
+        return parse_meta(json.loads(raw), where)
     except MismatchError:
         raise
     except (ValueError, RecursionError) as error:
@@ -137,6 +123,36 @@ def read_meta(place: Place) -> FeatureMeta:
             f"{where} does not say what the feature set is: {error}. Move that file away, and `cli featurize` with the "
             "same encoder writes it again; the shards stay."
         ) from error
+
+
+def parse_meta(found: Any, where: str) -> FeatureMeta:
+    """Return what the content of a ``set.json`` says.
+
+    Raises:
+        ValueError: it is not what FORMAT.md says, or was changed after it was written.
+        MismatchError: a newer version of featstore wrote it.
+    """
+    version = _field(found, "format", int)
+    if version > FORMAT_VERSION:
+        raise MismatchError(
+            f"{where} has format {version}, this featstore reads formats up to {FORMAT_VERSION}; update featstore."
+        )
+    if _field(found, "checksum", str) != _checksum(found):
+        raise ValueError("its checksum does not fit; it was changed after it was written")
+    identity, facts = _field(found, "identity", str), _field(found, "facts", dict)
+    if facts and fingerprint({**facts, "facts_version": _field(found, "facts_version", int)}) != identity:
+        raise ValueError("its identity is not that of its facts")
+    return check_meta(
+        FeatureMeta(
+            name=_field(found, "name", str),
+            identity=identity,
+            dim=_field(found, "dim", int),
+            layers=_field(found, "layers", int),
+            dtype=_field(found, "dtype", str),
+            backend=_field(found, "backend", str),
+            facts=facts,
+        )
+    )
 
 
 def _field(found: Any, name: str, kind: type) -> Any:
@@ -166,8 +182,11 @@ def ensure(place: Place, meta: FeatureMeta) -> None:
     """Make the place the feature set of ``meta``, and clear away what dead writers left there.
 
     Raises:
+        UsageError: the identity is not that of the facts.
         MismatchError: it is another feature set.
     """
+    if meta.facts and fingerprint(meta.facts) != meta.identity:
+        raise UsageError(f"the identity of '{meta.name}' ({meta.identity[:16]}) is not that of its facts.")
     if not place.exists(SET_FILE):
         place.create()
         write_meta(place, meta)  # two who do so at once write the same

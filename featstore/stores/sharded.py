@@ -110,6 +110,14 @@ class ShardedStore:
         found = self._keys.find(key_array(keys))
         return list(dict.fromkeys(keys[i] for i in np.flatnonzero(found < 0).tolist()))
 
+    def locate(self, key: bytes) -> tuple[str, int] | None:
+        """Return the shard that a key is read from and its position in it, or None if it is not stored."""
+        position = int(self._keys.find(key_array([key]))[0])
+        if position < 0:
+            return None
+        number = int(np.searchsorted(self._starts, position, side="right")) - 1
+        return self._names[number], position - int(self._starts[number])
+
     def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
         """Commit one shard of those keys that are not stored yet. See :class:`featstore.stores.FeatureStore`."""
         table = key_array(keys)

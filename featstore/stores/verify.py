@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
-from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 from featstore.records import KEY_BYTES
 from featstore.stores.index import KeyIndex
@@ -43,7 +42,7 @@ class Damage:
     """One thing that is not as it was written.
 
     Attributes:
-        shard: the shard, or an empty string for the set itself.
+        shard: the shard.
         what: what is wrong, for people.
         keys: the sentences whose vectors are lost with it; empty if no vector is.
     """
@@ -118,8 +117,6 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> Verificatio
     """
     files = open_files(path)
     damages, shards, sentences = [], 0, 0
-    if files.meta.facts and fingerprint(files.meta.facts) != files.meta.identity:
-        damages.append(Damage("", "the identity in set.json is not that of its facts", ()))
     for shard in _examine_all(files, progress):
         shards += 1
         sentences += len(shard.index) if shard.index is not None else len(shard.guess)

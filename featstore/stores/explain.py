@@ -1,0 +1,137 @@
+"""Why vectors are, or are not, in the store: fact by fact.
+
+In: the facts of an encoder as it is now, and the keys of a corpus. Out: which feature sets of that encoder there
+are, what in their facts differs, and how many of the sentences each one has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featstore.fingerprint import fingerprint
+from featstore.stores import find_sets, open_store
+
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True, slots=True)
+class FactDifference:
+    """A fact that differs.
+
+    Attributes:
+        fact: its name; parts of nested facts are joined with dots.
+        wanted: its value now, as JSON, or ``(absent)``.
+        found: its value in the store, likewise.
+    """
+
+    fact: str
+    wanted: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMatch:
+    """A feature set of the encoder.
+
+    Attributes:
+        path: its directory or address.
+        identity: whose vectors it holds.
+        dtype: their type.
+        backend: how they are stored.
+        differences: what differs from the encoder as it is now; empty if its vectors can be used.
+        stored: how many of the sentences it has.
+        missing: how many it has not.
+    """
+
+    path: str
+    identity: str
+    dtype: str
+    backend: str
+    differences: tuple[FactDifference, ...]
+    stored: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the store has of an encoder for some sentences.
+
+    Attributes:
+        name: the encoder's name.
+        identity: the identity that is wanted.
+        sentences: distinct sentences asked for.
+        verdict: ``hit`` (a usable set has all), ``partial`` (the best usable one has some), ``stale`` (only sets with
+            other facts have any; none of their vectors is ever served for these facts), ``miss`` (nothing).
+        sets: all sets of that name, usable ones and those with most of the sentences first.
+    """
+
+    name: str
+    identity: str
+    sentences: int
+    verdict: str
+    sets: tuple[SetMatch, ...]
+
+
+def explain(root: str | Path, name: str, facts: Mapping[str, Any], keys: Sequence[bytes]) -> Explanation:
+    """Say what the store has of an encoder for some sentences, and why not more.
+
+    Args:
+        root: the store.
+        name: the encoder's name.
+        facts: its facts as it is now.
+        keys: the sentences.
+
+    Raises:
+        DamagedStoreError: a set that cannot be read.
+    """
+    distinct, identity = list(dict.fromkeys(keys)), fingerprint(facts)
+    matches = []
+    for info in find_sets(root, name):
+        with closing(open_store(info.path)) as store:
+            missing = len(store.missing(distinct))
+        differences = () if info.meta.identity == identity else tuple(differing(facts, info.meta.facts))
+        if info.meta.identity != identity and not differences:
+            differences = (FactDifference("identity", json.dumps(identity), json.dumps(info.meta.identity)),)
+        matches.append(
+            SetMatch(
+                info.path,
+                info.meta.identity,
+                info.meta.dtype,
+                info.meta.backend,
+                differences,
+                len(distinct) - missing,
+                missing,
+            )
+        )
+    matches.sort(key=lambda m: (bool(m.differences), m.missing, m.path))
+    return Explanation(name, identity, len(distinct), _verdict(matches), tuple(matches))
+
+
+def _verdict(matches: list[SetMatch]) -> str:
+    usable = [m for m in matches if not m.differences]
+    if any(m.missing == 0 for m in usable):
+        return "hit"
+    if any(m.stored for m in usable):
+        return "partial"
+    return "stale" if any(m.stored for m in matches) else "miss"
+
+
+def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[FactDifference]:
+    """Give the facts that differ, sorted by name."""
+    left, right = dict(_flat(wanted, "")), dict(_flat(found, ""))
+    for fact in sorted(left.keys() | right.keys()):
+        if left.get(fact) != right.get(fact):
+            yield FactDifference(fact, left.get(fact, ABSENT), right.get(fact, ABSENT))
+
+
+def _flat(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from classifier.recurrence import GATES, bilstm
+from classifier.bilstm import GATES, bilstm, project
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -79,20 +79,24 @@ class LayerMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape: (R, layers, D) -> (R, D)."""
-        return self.gamma * torch.einsum("l,rld->rd", self.scores.softmax(0), x)
+        weights = self.gamma * self.scores.softmax(0)
+        mixed = weights[0] * x[:, 0]
+        for layer in range(1, x.shape[1]):
+            mixed = mixed + weights[layer] * x[:, layer]
+        return mixed
 
 
 class FeatureInput(nn.Module):
-    """The input side of one feature: standardise, mix layers, join the tag vectors, multiply by W_x."""
+    """The input side of one feature: its rows, standardised, mixed and thinned out; its weights and tag vectors."""
 
     def __init__(self, feature: InputConfig, config: HeadConfig) -> None:
         super().__init__()
         self.feature = feature
         self.dtype = PRECISIONS[config.precision]
         self.dropout = config.dropout
-        width = 2 * GATES * config.hidden
-        self.weight = nn.Parameter(torch.empty(width, feature.dim).uniform_(-1, 1) * config.hidden**-0.5)
-        self.tags = nn.Parameter(torch.randn(config.tags, feature.dim)) if config.tags else None
+        bound = config.hidden**-0.5
+        self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, feature.dim).uniform_(-bound, bound))
+        self.tags = nn.Parameter(torch.randn(config.tags, feature.dim))
         self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
         self.mean: Tensor | None
         self.scale: Tensor | None
@@ -101,19 +105,15 @@ class FeatureInput(nn.Module):
         self.register_buffer("scale", torch.ones(columns) if config.standardise else None)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Shape: (R, layers * D) float16 or float32 -> (R + tags, 2 * 4H) in the head's precision."""
+        """Shape: (R, layers * D) float16 or float32 -> (R, D) in the precision of the products."""
         x = rows.float()
         if self.mean is not None and self.scale is not None:
             x = (x - self.mean).mul_(self.scale)
         if self.mix is not None:
             x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
-        weight = self.weight.to(self.dtype)
-        projected = nn.functional.linear(self._drop(x.to(self.dtype)), weight)
-        if self.tags is None:
-            return projected
-        return torch.cat([projected, nn.functional.linear(self._drop(self.tags.to(self.dtype)), weight)])
+        return self.drop(x.to(self.dtype))
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def drop(self, x: Tensor) -> Tensor:
         """Dropout whose share is rounded to 1/256: eight decisions for each 64 random bits."""
         threshold = round(256 * self.dropout)
         if not (self.training and threshold):
@@ -130,8 +130,8 @@ class Head(nn.Module):
         super().__init__()
         self.config = config
         bound = config.hidden**-0.5
-        self.inputs = nn.ModuleList(FeatureInput(feature, config) for feature in config.inputs)
-        self.bias = nn.Parameter(torch.empty(2 * GATES * config.hidden).uniform_(-bound, bound))
+        self.features = nn.ModuleList(FeatureInput(feature, config) for feature in config.inputs)
+        self.bias = nn.Parameter(torch.empty(2, GATES * config.hidden).uniform_(-bound, bound))
         self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
         self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1) * (2 * config.hidden) ** -0.5)
         self.drop = nn.Dropout(config.dropout)
@@ -146,17 +146,16 @@ class Head(nn.Module):
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
         """
-        count = len(rows[0])
-        projected: Tensor = self.bias
-        for feature, x in zip(self.inputs, rows, strict=True):
-            projected = projected + feature(x)
-        projected = projected.to(PRECISIONS[self.config.precision]).view(-1, 2, GATES * self.config.hidden)
-        steps = torch.where(index < 0, count - 1 - index, index).t().contiguous()
+        features = cast(Sequence[FeatureInput], self.features)
+        inputs = [feature(x) for feature, x in zip(features, rows, strict=True)]
+        tags = [feature.drop(feature.tags) for feature in features]
+        projected = project(inputs, tags, [feature.weight for feature in features], self.bias)
+        steps = torch.where(index < 0, len(inputs[0]) - 1 - index, index).t().contiguous()
         hidden = bilstm(projected, self.recurrent, steps, lengths)
 
         by_direction = self.attention.view(2, 1, 1, -1)
         scores = (torch.tanh(hidden) * by_direction).sum((0, 3))
-        padding = torch.arange(len(steps)).unsqueeze(1) >= lengths
+        padding = torch.arange(hidden.shape[1]).unsqueeze(1) >= lengths
         attention = scores.masked_fill(padding, -torch.inf).softmax(0)
         pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
         return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
@@ -172,8 +171,8 @@ class Head(nn.Module):
         Raises:
             ValueError: the head was built without ``standardise``.
         """
-        for feature, (mean, deviation) in zip(self.inputs, moments, strict=True):
-            if not isinstance(feature, FeatureInput) or feature.mean is None or feature.scale is None:
+        for feature, (mean, deviation) in zip(cast(Sequence[FeatureInput], self.features), moments, strict=True):
+            if feature.mean is None or feature.scale is None:
                 raise ValueError("this head was built without `standardise`.")
             feature.mean.copy_(mean)
             feature.scale.copy_(torch.where(deviation > 0, deviation, 1.0).reciprocal())

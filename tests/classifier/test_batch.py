@@ -1,0 +1,129 @@
+"""Batches: every instance once, the right vectors in the right places, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier.batch import Batch, Batcher, bucketed, tag_names
+from classifier.features import Feature
+from classifier.vectors import Sentences, Vectors
+from featstore.errors import DataError, MismatchError
+from featstore.records import Corpus, Instance
+from featstore.stores import FeatureStore
+
+
+@pytest.fixture
+def make_batcher(in_memory: Callable[..., FeatureStore]) -> Callable[..., Batcher]:
+    def make(instances: list[Instance], labels: tuple[str, ...] = ("neg", "pos")) -> Batcher:
+        store = in_memory(instances, "glove", 8)
+        vectors = Vectors([Feature("glove")], [store], Sentences.of(instances))
+        return Batcher(instances, vectors, labels, tag_names(instances))
+
+    return make
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 90), max_size=300), st.integers(1, 40), st.integers(1, 5), st.integers(0, 9))
+def test_bucketed_takes_each_once(lengths: list[int], size: int, pool: int, seed: int) -> None:
+    batches = bucketed(np.array(lengths), size, np.random.default_rng(seed), pool)
+    assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
+    assert sum(len(batch) != size for batch in batches) <= 1
+    again = bucketed(np.array(lengths), size, np.random.default_rng(seed), pool)
+    assert [b.tolist() for b in batches] == [b.tolist() for b in again]
+
+
+def test_bucketed_saves_padding_and_shuffles() -> None:
+    lengths = np.random.default_rng(0).integers(5, 90, 2000)
+
+    def padding(batches: list[np.ndarray]) -> float:
+        return sum(len(b) * lengths[b].max() for b in batches) / lengths.sum() - 1
+
+    batches = bucketed(lengths, 32, np.random.default_rng(1))
+    assert padding(batches) < 0.06
+    assert padding(bucketed(lengths, 32, np.random.default_rng(1), pool=1)) > 0.5
+    firsts = [lengths[b].mean() for b in batches]
+    assert firsts != sorted(firsts)
+    assert batches[0].tolist() != bucketed(lengths, 32, np.random.default_rng(2))[0].tolist()
+
+
+@pytest.mark.parametrize("context", ["tagged", "sentence"])
+def test_a_batch_lays_out_every_instance(
+    context: str, make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable
+) -> None:
+    corpus = make_corpus(context)
+    # Another pair of the first sentence: the head's sequence differs, the sentence does not.
+    first = corpus.instances[0]
+    instances = [*corpus.instances, replace(first, id="other", layout=first.layout[::-1])]
+    store = in_memory(instances, "glove", 8)
+    tags = tag_names(instances)
+    assert bool(tags) == (context == "sentence")
+    seen: list[int] = []
+    for batch in make_batcher(instances).shuffled(np.arange(len(instances)), 7, (1, 2)):
+        assert batch.lengths.tolist() == sorted(batch.lengths.tolist(), reverse=True)
+        assert batch.index.shape == (len(batch.positions), batch.lengths[0])
+        distinct = {instances[p].key for p in batch.positions}
+        assert len(batch.rows[0]) == sum(len(store.read([key])[0]) for key in distinct)
+        for b, position in enumerate(batch.positions):
+            instance = instances[position]
+            own = store.read([instance.key])[0]
+            assert batch.labels[b] == ("neg", "pos").index(instance.label or "")
+            steps = batch.index[b, : batch.lengths[b]].tolist()
+            assert len(steps) == len(instance.layout)
+            for step, entry in zip(steps, instance.layout, strict=True):
+                if entry < 0:
+                    assert tags[-1 - step] == instance.tags[-1 - entry]
+                else:
+                    assert np.array_equal(batch.rows[0][step].numpy(), own[entry])
+        seen += batch.positions.tolist()
+    assert sorted(seen) == list(range(len(instances)))
+
+
+def test_the_same_seed_gives_the_same_batches(
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher]
+) -> None:
+    instances = list(make_corpus().instances)
+    batcher = make_batcher(instances)
+    part = np.arange(0, len(instances), 2)
+
+    def drawn(seed: tuple[int, int]) -> list[list[int]]:
+        return [batch.positions.tolist() for batch in batcher.shuffled(part, 8, seed)]
+
+    assert drawn((1, 1)) == drawn((1, 1))
+    assert drawn((1, 1)) != drawn((1, 2))
+    assert drawn((1, 1)) != drawn((2, 1))
+    assert sorted(chain.from_iterable(drawn((1, 1)))) == part.tolist()
+
+
+def test_pairs_of_a_sentence_share_its_rows(
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher]
+) -> None:
+    first = make_corpus("sentence").instances[0]
+    instances = [replace(first, id=str(n)) for n in range(6)]
+    batch: Batch = next(make_batcher(instances).in_order(np.arange(6), 10))
+    assert len(batch.rows[0]) == len(first.tokens)
+    assert torch.equal(batch.index[0], batch.index[5])
+
+
+def test_refuses_what_does_not_fit(
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable
+) -> None:
+    instance = make_corpus("sentence").instances[0]
+    with pytest.raises(MismatchError, match=f"'{instance.id}' leads outside its {len(instance.tokens)} tokens"):
+        make_batcher([replace(instance, layout=(0, len(instance.tokens)))])
+    with pytest.raises(MismatchError, match="leads outside"):
+        make_batcher([replace(instance, layout=(0, -5))])
+    with pytest.raises(MismatchError, match="leads outside"):
+        make_batcher([replace(instance, layout=())])
+    with pytest.raises(DataError, match="label 'maybe'; known are neg, pos"):
+        make_batcher([replace(instance, label="maybe")])
+    vectors = Vectors([Feature("glove")], [in_memory([instance], "glove", 8)], Sentences.of([instance]))
+    with pytest.raises(MismatchError, match="tag '<gene>', for which the head has no vector; it knows none"):
+        Batcher([instance], vectors, ("neg", "pos"), ())

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
+from operator import itemgetter
 
 import segtok.segmenter  # type: ignore[import-untyped]
 
@@ -31,6 +32,8 @@ SPLITTER = f"segtok-{version('segtok')}"
 # zero-width space, word joiner, zero-width no-break space, soft hyphen.
 _INVISIBLE = "\u200b\u2060\ufeff\u00ad"
 _TOKEN = re.compile(rf"[^\W_]+(?:[.,]\d+)*|[^\w\s{_INVISIBLE}]|_")
+
+_start, _end = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,8 @@ class Sentences:
 
     def around(self, first: int, last: int) -> tuple[Span, int]:
         """Return the span of the sentences that hold the characters ``first`` to ``last``, and their number."""
-        starts = [start for start, _ in self.spans]
-        low = max(bisect_right(starts, first) - 1, 0)
-        high = max(bisect_right(starts, last) - 1, low)
+        low = max(bisect_right(self.spans, first, key=_start) - 1, 0)
+        high = max(bisect_right(self.spans, last, key=_start) - 1, low)
         return (self.spans[low][0], self.spans[high][1]), high - low + 1
 
 
@@ -67,8 +69,8 @@ class Sentence:
 
     def find(self, span: Span) -> Span:
         """Return the half-open token span of a character span (empty if no token lies in it)."""
-        first = bisect_left(self.offsets, span[0], key=lambda offset: offset[0])
-        last = bisect_right(self.offsets, span[1], key=lambda offset: offset[1])
+        first = bisect_left(self.offsets, span[0], key=_start)
+        last = bisect_right(self.offsets, span[1], key=_end)
         return first, max(first, last)
 
 

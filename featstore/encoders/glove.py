@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,18 +86,12 @@ class GloVe:
 
 
 def _spread(vectors: Vectors) -> NDArray[np.float64]:
-    """Return the standard deviation of each column, in parts as the table may be larger than memory; Shape: (D,).
-
-    Raises:
-        DataError: the table holds NaN or infinity.
-    """
+    """Return the standard deviation of each column, in parts as the table may be larger than memory; Shape: (D,)."""
     total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     for first in range(0, len(vectors), 65536):
         part = vectors[first : first + 65536].astype(np.float64)
         total += part.sum(axis=0)
         squares += (part * part).sum(axis=0)
-    if not np.isfinite(total).all():
-        raise DataError("the GloVe vectors hold NaN or infinite values; the table was not made or copied well.")
     variance: NDArray[np.float64] = squares / len(vectors) - (total / len(vectors)) ** 2
     return np.sqrt(np.maximum(variance, 0.0))
 
@@ -111,8 +106,10 @@ def _packaged() -> tuple[Table, dict[str, str]]:
     files = {path.name: file_sha256(path) for path in (words, numbers)}
     names = pyarrow.parquet.read_table(words).column("index").to_pylist()
     vectors = np.load(numbers, mmap_mode="r", allow_pickle=False)
-    if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype != np.float32:
-        raise DataError(f"{numbers} {vectors.shape} does not fit the {len(names)} words of {words.name}.")
+    if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+        raise DataError(
+            f"{numbers} {vectors.shape} does not hold a finite vector for each of the {len(names)} words of {words.name}."
+        )
     return ({name: row for row, name in enumerate(names)}, vectors), files
 
 
@@ -161,7 +158,7 @@ def read_table(path: Path) -> Table:
 def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[Vectors]]:
     rows: dict[str, int] = {}
     parts: list[Vectors] = []
-    fields: list[list[bytes]] = []
+    waiting: list[list[float]] = []
     dim = 0
     for number, raw in enumerate(file, start=1):
         line = raw.rstrip(b"\r\n ")
@@ -169,21 +166,23 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[Vectors]]:
             dim, is_header = _first_line(path, line)
             if is_header:
                 continue
-        word, *numbers = line.rsplit(b" ", dim)
-        if len(numbers) != dim:
-            raise DataError(f"{path}:{number}: {len(numbers)} numbers, but the first line has {dim}.")
+        word, *fields = line.rsplit(b" ", dim)
+        if len(fields) != dim:
+            raise DataError(f"{path}:{number}: {len(fields)} numbers, but the first line has {dim}.")
         try:
-            name = word.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number}: the word is not UTF-8 ({error}).") from error
+            name, values = word.decode("utf-8"), list(map(float, fields))
+        except ValueError as error:  # a UnicodeDecodeError is one
+            raise DataError(f"{path}:{number}: a word in UTF-8 and {dim} numbers were expected ({error}).") from error
+        if not all(map(isfinite, values)):
+            raise DataError(f"{path}:{number}: the vector of {name!r} holds NaN or infinity.")
         if name not in rows:
             rows[name] = len(rows)
-            fields.append(numbers)
-        if len(fields) == LINES_AT_ONCE:
-            parts.append(_numbers(path, number, fields))
-            fields.clear()
-    if fields:
-        parts.append(_numbers(path, number, fields))
+            waiting.append(values)
+        if len(waiting) == LINES_AT_ONCE:
+            parts.append(np.array(waiting, dtype=np.float32))
+            waiting.clear()
+    if waiting:
+        parts.append(np.array(waiting, dtype=np.float32))
     return rows, parts
 
 
@@ -195,15 +194,6 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     if len(fields) < 2:
         raise DataError(f"{path}:1: a word and its numbers, parted by blanks, were expected; got {line[:40]!r}.")
     return len(fields) - 1, False
-
-
-def _numbers(path: Path, last: int, fields: Sequence[Sequence[bytes]]) -> Vectors:
-    try:
-        return np.array(fields, dtype=np.bytes_).astype(np.float32)
-    except ValueError as error:
-        raise DataError(
-            f"{path}: one of the {len(fields)} lines up to {last} holds what is no number ({error})."
-        ) from error
 
 
 def load(path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32") -> GloVe:

@@ -7,6 +7,7 @@ state stays with the runner from block to block, so the memory does not depend o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -70,20 +71,32 @@ def run(
         the rows of ``plan`` that a block covers, and each layer's output for them; Shape: (rows, P).
     """
     states = [
-        (torch.zeros(plan.lanes, la.width, device=device), torch.zeros(plan.lanes, la.hidden, device=device))
-        for la in layers
+        (torch.zeros(plan.lanes, layer.width, device=device), torch.zeros(plan.lanes, layer.hidden, device=device))
+        for layer in layers
     ]
     rows = torch.from_numpy(plan.rows).to(device)
     resets = {step: torch.from_numpy(lanes).to(device) for step, lanes in plan.resets.items()}
-    for steps in plan.blocks(BLOCK_ROWS):
-        begins = plan.begins[steps.start : steps.stop + 1].tolist()
-        covered = slice(begins[0], begins[-1])
-        outputs, x = [], source(rows[covered])
-        for layer, state in zip(layers, states, strict=True):
-            y = _block(layer, state, layer.ih(x), [b - begins[0] for b in begins], [resets.get(s) for s in steps])
-            x = y + x if layer.skip else y
-            outputs.append(x)
-        yield covered, outputs
+    with _denormals_flushed():
+        for steps in plan.blocks(BLOCK_ROWS):
+            begins = plan.begins[steps.start : steps.stop + 1]
+            covered = slice(int(begins[0]), int(begins[-1]))
+            starts = [resets.get(step) for step in steps]
+            outputs, x = [], source(rows[covered])
+            for layer, state in zip(layers, states, strict=True):
+                y = _block(layer, state, layer.ih(x), (begins - begins[0]).tolist(), starts)
+                x = y.add_(x) if layer.skip else y
+                outputs.append(x)
+            yield covered, outputs
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero: a saturated gate gives such, and they slow a CPU's arithmetic."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _block(

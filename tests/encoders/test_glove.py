@@ -1,0 +1,111 @@
+"""GloVe: the packaged table, every shape of text file, the rule for unknown words, and what is refused."""
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featstore.encoders import load_encoder
+from featstore.encoders.glove import read_table
+from featstore.errors import DataError, MissingFileError, UsageError
+
+TEXT = "the 0.5 -1 2\n. . . 1 2 3\nnaïve 1e-3 0 -0\nat name@domain.com 7 8 9\nthe 9 9 9\np53 1 1 1\n"
+
+
+def write(folder: Path, text: str = TEXT) -> Path:
+    (folder / "glove.txt").write_text(text, encoding="utf-8")
+    return folder / "glove.txt"
+
+
+def test_words_with_blanks_and_repeats(tmp_path: Path) -> None:
+    rows, vectors = read_table(write(tmp_path))
+    assert list(rows) == ["the", ". . .", "naïve", "at name@domain.com", "p53"]
+    np.testing.assert_array_equal(vectors, np.float32([[0.5, -1, 2], [1, 2, 3], [1e-3, 0, 0], [7, 8, 9], [1, 1, 1]]))
+
+
+def test_gzip_zip_and_header_hold_the_same(tmp_path: Path) -> None:
+    plain = read_table(write(tmp_path))
+    with gzip.open(tmp_path / "glove.txt.gz", "wb") as file:
+        file.write(TEXT.encode())
+    with zipfile.ZipFile(tmp_path / "glove.zip", "w") as archive:
+        archive.writestr("readme", "x")
+        archive.writestr("glove.txt", TEXT)
+    (tmp_path / "header.txt").write_text("6 3\r\n" + TEXT.replace("\n", " \r\n"), encoding="utf-8", newline="")
+    for name in ("glove.txt.gz", "glove.zip", "header.txt"):
+        rows, vectors = read_table(tmp_path / name)
+        assert rows == plain[0]
+        np.testing.assert_array_equal(vectors, plain[1])
+
+
+def test_lookup_is_exact_then_lower_cased(tmp_path: Path) -> None:
+    encoder = load_encoder(f"glove:{write(tmp_path, 'The 1 1' + chr(10) + 'the 2 2' + chr(10) + 'p53 3 3')}")
+    vectors = encoder.encode([["The", "the", "THE"], [], ["P53"]])
+    assert vectors.lengths.tolist() == [3, 0, 1]
+    np.testing.assert_array_equal(vectors.values, np.float32([[1, 1], [2, 2], [2, 2], [3, 3]]))
+
+
+def test_unknown_words(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).normal(size=(4000, 4)) * [0.1, 1, 2, 5]
+    path = write(tmp_path, "".join(f"w{i} {' '.join(map(str, row))}\n" for i, row in enumerate(numbers)))
+    hashed, zero = load_encoder(f"glove:{path}"), load_encoder(f"glove:{path}", oov="zero")
+    tags = [["<gene>", "</gene>", "<chem>", "@GENE$", "<GENE>", "", "\ud800"]]
+    first, again = hashed.encode(tags).values, hashed.encode([tags[0][::-1]]).values[::-1]
+    np.testing.assert_array_equal(first, again)
+    assert len({row.tobytes() for row in first[:4]}) == 4
+    np.testing.assert_array_equal(first[0], first[4])  # the case of an unknown word does not count
+    assert not first[5].any()
+    assert not zero.encode(tags).values.any()
+    many = hashed.encode([[f"unknown{i}" for i in range(4000)]]).values
+    np.testing.assert_allclose(many.std(axis=0), numbers.std(axis=0), rtol=0.05)
+    np.testing.assert_allclose(many.mean(axis=0) / numbers.std(axis=0), 0, atol=0.06)
+    assert hashed.identity != zero.identity
+
+
+def test_the_packaged_table() -> None:
+    encoder = load_encoder("glove")
+    vectors = encoder.encode([["the", "Kinase"]]).values
+    assert (encoder.dim, vectors.dtype) == (50, np.float32)
+    # The first numbers of "the" in glove.6B.50d.txt.
+    np.testing.assert_allclose(vectors[0][:4], [0.418, 0.24968, -0.41242, 0.1217])
+    np.testing.assert_array_equal(vectors[1], encoder.encode([["kinase"]]).values[0])
+    assert encoder.identity == load_encoder("glove").identity
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("the 1 2\nof 1\n", r"glove.txt:2: 1 numbers, but the first line has 2"),
+        ("the 1 2\nof 1 x\n", r"glove.txt:2: a word in UTF-8 and 2 numbers"),
+        ("the 1 2\n\nof 1 2\n", r"glove.txt:2: 0 numbers"),
+        ("the 1 nan\n", r"glove.txt:1: the vector of 'the' holds NaN"),
+        ("the\n", r"glove.txt:1: a word and its numbers"),
+        ("", "is empty"),
+        ("5 3\n", "is empty"),
+    ],
+)
+def test_malformed_text_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_table(write(tmp_path, text))
+
+
+def test_damaged_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "bytes.txt").write_bytes(b"the 1 2\n\xff 1 2\n")
+    with pytest.raises(DataError, match=r"bytes.txt:2: .*utf-8"):
+        read_table(tmp_path / "bytes.txt")
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(TEXT.encode())[:-12])
+    with pytest.raises(DataError, match="cannot be read to its end"):
+        read_table(tmp_path / "cut.txt.gz")
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="cannot be read to its end"):
+        read_table(tmp_path / "broken.zip")
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.txt", TEXT)
+        archive.writestr("b.txt", TEXT)
+    with pytest.raises(DataError, match=r"holds \['a.txt', 'b.txt'\]"):
+        read_table(tmp_path / "two.zip")
+    with pytest.raises(MissingFileError, match="does not exist"):
+        load_encoder(f"glove:{tmp_path / 'none.txt'}")
+    with pytest.raises(UsageError, match=r"oov rule 'zeros' is unknown.*Did you mean 'zero'"):
+        load_encoder(f"glove:{write(tmp_path)}", oov="zeros")

@@ -2,31 +2,198 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from classifier.runs import RunConfig, evaluate_fold
+from classifier.checkpoint import load_checkpoint
+from classifier.outputs import chemprot_tsv
+from classifier.predict import classify
+from classifier.runs import (
+    Notice,
+    RunConfig,
+    config_toml,
+    evaluate_fold,
+    latest_run,
+    read_config,
+    run_name,
+    train_fold,
+    trained_folds,
+)
 from classifier.train import TrainConfig
+from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
+from featstore.stores import FeatureStore
 
 FAST = TrainConfig(features="glove+elmo", optimizer="adamw", lr=0.01, hidden=16, max_epochs=16, batch_size=8)
+FILES = ["config.toml", "metrics.json", "model.safetensors", "predictions.tsv", "run.json"]
+Make = Callable[..., Corpus]
+Store = Callable[[Corpus], Path]
 
 
-def run_config(corpus: Corpus, train: TrainConfig = FAST) -> RunConfig:
-    return RunConfig(corpus=corpus.spec, indicators=corpus.indicators, context=corpus.context, train=train)
+def run_config(corpus: Corpus, **train: object) -> RunConfig:
+    config = RunConfig(corpus=corpus.spec, indicators=corpus.indicators, context=corpus.context)
+    return replace(config, train=replace(FAST, **train))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("context", ["tagged", "sentence"])
+@pytest.mark.parametrize(
+    ("context", "options"),
+    [("tagged", {}), ("sentence", {"standardise": True, "precision": "bfloat16", "dropout": 0.1})],
+)
 def test_learns_a_signal(
-    context: str, make_corpus: Callable[..., Corpus], make_store: Callable[..., Path], tmp_path: Path
+    context: str, options: dict[str, object], make_corpus: Make, make_store: Store, tmp_path: Path
 ) -> None:
     corpus = make_corpus(context)
     heard: list[object] = []
-    evaluation = evaluate_fold(
-        corpus, make_store(corpus), run_config(corpus), 2, tmp_path / "run", progress=heard.append
-    )
+    config = run_config(corpus, **options)
+    run = tmp_path / "run"
+    evaluation = evaluate_fold(corpus, make_store(corpus), config, 2, run, progress=heard.append)
     assert evaluation.metrics.micro.f1 is not None
     assert evaluation.metrics.micro.f1 > 0.9
-    assert "not trained yet" in heard[0].text
+    assert isinstance(heard[0], Notice)
+    assert "fold 2" in heard[0].text
+    assert sorted(path.name for path in (run / "fold-2").iterdir()) == FILES
+    assert read_config(run) == config
+    assert trained_folds(run) == (2,)
+
+    rows = [line.split("\t") for line in (run / "fold-2" / "predictions.tsv").read_text().splitlines()]
+    assert rows[0] == ["id", "gold", "predicted", "p(neg)", "p(pos)"]
+    assert [row[0] for row in rows[1:]] == [corpus.instances[p].id for p in corpus.partition(2).test]
+    right = sum(row[1] == row[2] for row in rows[1:])
+    metrics = json.loads((run / "fold-2" / "metrics.json").read_text())
+    assert metrics["accuracy"] == pytest.approx(right / (len(rows) - 1))
+    assert all(float(row[3]) + float(row[4]) == pytest.approx(1, abs=2e-6) for row in rows[1:])
+
+
+def test_a_run_repeats_to_the_last_digit(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus("sentence")
+    store = make_store(corpus)
+    config = run_config(corpus, max_epochs=3, dropout=0.2, standardise=True)
+    for folder in ("a", "b"):
+        evaluate_fold(corpus, store, config, 1, tmp_path / folder, ram_budget=0 if folder == "b" else 1 << 30)
+    for name in ("config.toml", "metrics.json", "model.safetensors", "predictions.tsv"):
+        first, second = ((tmp_path / folder / "fold-1" / name).read_bytes() for folder in ("a", "b"))
+        assert first == second, name
+
+
+def test_an_evaluated_fold_is_not_trained_again(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus()
+    store, config = make_store(corpus), run_config(corpus, max_epochs=1)
+    first = evaluate_fold(corpus, store, config, 1, tmp_path)
+    heard: list[object] = []
+    second = evaluate_fold(corpus, store, config, 1, tmp_path, progress=heard.append)
+    assert heard == []
+    assert np.array_equal(first.predictions.probabilities, second.predictions.probabilities)
+    train_fold(corpus, store, config, 1, tmp_path, progress=heard.append)
+    assert len(heard) == 1
+    assert not (tmp_path / "fold-1" / "metrics.json").exists(), "the metrics of the head before"
+
+
+def test_a_checkpoint_serves_other_instances(
+    make_corpus: Make, make_store: Store, in_memory: Callable[..., FeatureStore], tmp_path: Path
+) -> None:
+    corpus = make_corpus("sentence")
+    evaluation = evaluate_fold(corpus, make_store(corpus), run_config(corpus, max_epochs=2), 3, tmp_path)
+    instances = [replace(instance, label=None) for instance in evaluation.instances[:4]]
+    stores = [in_memory(instances, "glove", 8), in_memory(instances, "elmo", 18, 3)]
+    predictions = classify(load_checkpoint(tmp_path / "fold-3"), instances, stores)
+    np.testing.assert_allclose(predictions.probabilities, evaluation.predictions.probabilities[:4], atol=1e-6)
+    for instance, weights in zip(instances, predictions.attention, strict=True):
+        assert weights.shape == (len(instance.layout),)
+        assert weights.sum() == pytest.approx(1)
+    with pytest.raises(MismatchError, match="trained on"):
+        classify(load_checkpoint(tmp_path / "fold-3"), instances, stores[::-1])
+
+
+def test_a_runs_folder_belongs_to_one_configuration(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus()
+    store = make_store(corpus)
+    train_fold(corpus, store, run_config(corpus, max_epochs=1), 1, tmp_path)
+    with pytest.raises(UsageError, match=r"lr is 0\.01 there and 0\.02 now\. Choose another folder with --run"):
+        train_fold(corpus, store, run_config(corpus, max_epochs=1, lr=0.02), 2, tmp_path)
+    with pytest.raises(MismatchError, match="context is 'tagged', the corpus was loaded with 'sentence'"):
+        train_fold(make_corpus("sentence"), store, run_config(corpus, max_epochs=1), 2, tmp_path)
+    changed = replace(corpus, digest="e2" * 8)
+    with pytest.raises(MismatchError, match="another version of the corpus"):
+        evaluate_fold(changed, store, run_config(corpus, max_epochs=1), 1, tmp_path)
+
+
+def test_nothing_is_written_when_training_cannot_end(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus, run = make_corpus(), tmp_path / "run"
+    store = make_store(corpus)
+    config = run_config(corpus)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(corpus, store, config, 1, run, progress=interrupt)
+    with pytest.raises(UsageError, match="fold 9 of toy does not exist; it has folds 1, 2, 3"):
+        train_fold(corpus, store, config, 9, run)
+    with pytest.raises(MissingFeatureError, match=r"featurize --encoders cse --corpus toy --context tagged .* --store"):
+        train_fold(corpus, store, run_config(corpus, features="cse"), 1, run)
+    sentence = make_corpus("sentence")  # only the tagged context was featurized
+    with pytest.raises(MissingFeatureError, match="--context sentence"):
+        train_fold(sentence, store, run_config(sentence), 1, run)
+    with pytest.raises(UsageError, match="the loss became"):
+        train_fold(corpus, store, run_config(corpus, optimizer="sgd", lr=1e38), 1, run)
+    assert not run.exists()
+
+
+def test_parts_that_cannot_be_trained_on(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus()
+    store = make_store(corpus)
+
+    def attempt(changed: Corpus) -> None:
+        train_fold(changed, store, run_config(corpus), 1, tmp_path / "run")
+
+    with pytest.raises(DataError, match="no training instance of the label rare"):
+        attempt(replace(corpus, labels=("neg", "pos", "rare")))
+    unlabelled = tuple(replace(i, label=None) if i.id == "toy:1" else i for i in corpus.instances)
+    with pytest.raises(DataError, match="has 1 instances without a label, the first is 'toy:1'"):
+        attempt(replace(corpus, instances=unlabelled))
+    split = [
+        replace(i, fold=None, split="dev" if i.label == "neg" and i.fold == 1 else "train") for i in corpus.instances
+    ]
+    with pytest.raises(DataError, match=r"dev part .* no instance of a positive label \(pos\)"):
+        attempt(replace(corpus, instances=tuple(split)))
+
+
+def test_names_and_configurations(tmp_path: Path) -> None:
+    plain = RunConfig(train=TrainConfig(features="glove+cse"))
+    assert run_name(plain) == "sample-glove+cse-tagged-tags-paper-seed1"
+    other = replace(plain, train=replace(plain.train, lr=0.05))
+    assert run_name(other).startswith(run_name(plain) + "-")
+    assert run_name(other) != run_name(replace(plain, train=replace(plain.train, lr=0.02)))
+
+    with pytest.raises(MissingFileError, match="holds no run"):
+        latest_run(tmp_path)
+    strange = replace(plain, corpus='jsonl:C:\\a "quoted" näme.jsonl')
+    for name, config in (("a", plain), ("b", strange)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(config_toml(config), encoding="utf-8")
+        assert read_config(tmp_path / name) == config
+    (tmp_path / "b" / "config.toml").write_text("seed = ")
+    with pytest.raises(DataError, match="not the configuration of a run"):
+        read_config(tmp_path / "b")
+    (tmp_path / "b" / "config.toml").write_text("[train]\nsede = 1\n")
+    with pytest.raises(DataError, match="sede"):
+        read_config(tmp_path / "b")
+    with pytest.raises(MissingFileError, match="is not a run"):
+        read_config(tmp_path / "c")
+
+
+def test_the_chemprot_evaluation_kits_format(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus()
+    evaluation = evaluate_fold(corpus, make_store(corpus), run_config(corpus, max_epochs=4), 1, tmp_path)
+    text = chemprot_tsv(evaluation.instances, evaluation.predictions, corpus.labels, corpus.positive)
+    positive = [i for i, n in zip(evaluation.instances, evaluation.predictions.labels, strict=True) if n == 1]
+    assert positive
+    assert text.splitlines() == [f"{i.source['pmid']}\tpos\tArg1:T1\tArg2:T2" for i in positive]
+    bare = [replace(i, source={"pmid": "1"}) for i in evaluation.instances]
+    with pytest.raises(DataError, match="has no 'head' in its source"):
+        chemprot_tsv(bare, evaluation.predictions, corpus.labels, corpus.positive)

@@ -1,0 +1,89 @@
+"""A checkpoint comes back as it was, and what is damaged or half there is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint, write_atomically
+from classifier.features import FeatureSpec
+from classifier.model import Head, HeadConfig, InputConfig
+from featstore.errors import DataError, MismatchError, MissingFileError
+
+
+def make_checkpoint() -> Checkpoint:
+    return Checkpoint(
+        head=Head(HeadConfig((InputConfig(4, 3),), labels=2, tags=1, hidden=3, standardise=True)),
+        features=(FeatureSpec("elmo", "ab" * 32, "float16", "mix", 3, 4),),
+        labels=("0", "1"),
+        positive=("1",),
+        tags=("<gene>",),
+        corpus={"spec": "toy", "digest": "d1"},
+        fold=3,
+        config={"seed": 1},
+        training={"epochs": []},
+    )
+
+
+def test_comes_back(tmp_path: Path) -> None:
+    saved = make_checkpoint()
+    save_checkpoint(tmp_path / "fold-3", saved)
+    loaded = load_checkpoint(tmp_path / "fold-3")
+    assert not loaded.head.training
+    for name in ("features", "labels", "positive", "tags", "corpus", "fold", "config", "training"):
+        assert getattr(loaded, name) == getattr(saved, name)
+    assert loaded.head.config == saved.head.config
+    for name, tensor in saved.head.state_dict().items():
+        assert torch.equal(loaded.head.state_dict()[name], tensor)
+    assert sorted(p.name for p in (tmp_path / "fold-3").iterdir()) == [WEIGHTS, RUN]
+
+
+def test_is_the_same_bytes_for_the_same_head(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    for folder in ("a", "b"):
+        save_checkpoint(tmp_path / folder, checkpoint)
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+    assert (tmp_path / "a" / RUN).read_bytes() == (tmp_path / "b" / RUN).read_bytes()
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"run\.json does not exist; `cli train`"):
+        load_checkpoint(tmp_path)
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, make_checkpoint())
+    weights, run = (tmp_path / WEIGHTS).read_bytes(), (tmp_path / RUN).read_text()
+    (tmp_path / WEIGHTS).write_bytes(weights[:-1] + b"?")
+    with pytest.raises(MismatchError, match="not the file that"):
+        load_checkpoint(tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(weights)
+    (tmp_path / RUN).write_text(run[:-20])
+    with pytest.raises(DataError, match="not JSON"):
+        load_checkpoint(tmp_path)
+    (tmp_path / RUN).write_text(run.replace('"hidden": 3', '"hidden": 5'))
+    with pytest.raises(DataError, match="does not hold a checkpoint as it was written"):
+        load_checkpoint(tmp_path)
+    (tmp_path / RUN).write_text(json.dumps({**json.loads(run), "format": 99}))
+    with pytest.raises(MismatchError, match="format 99"):
+        load_checkpoint(tmp_path)
+    (tmp_path / RUN).write_text("[]")
+    with pytest.raises(DataError, match="does not hold a checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

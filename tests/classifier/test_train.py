@@ -1,0 +1,113 @@
+"""Training: when the rate falls and training ends, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from classifier.batch import Batcher
+from classifier.features import Feature
+from classifier.model import Head, HeadConfig, InputConfig
+from classifier.train import Epoch, Plateau, TrainConfig, reproducible, train
+from classifier.vectors import Sentences, Vectors
+from featstore.errors import UsageError
+from featstore.records import Corpus
+from featstore.stores import FeatureStore
+
+CONFIG = TrainConfig(optimizer="adamw", lr=0.01, batch_size=8, max_epochs=5)
+
+
+def test_the_rate_is_halved_when_neither_score_nor_loss_improves() -> None:
+    plateau = Plateau(TrainConfig(lr=0.1, patience=2, min_lr=0.3))
+    assert plateau.step(0.69, 0.70)
+    assert not plateau.step(0.50, 0.65)  # the loss falls: it learns
+    assert not plateau.step(0.50, 0.66)
+    assert plateau.step(0.71, 0.66)  # the score rises
+    assert plateau.step(0.71, 0.65)  # the same score at a lower loss is a better epoch, but no improvement ..
+    assert plateau.lr == 0.1
+    assert not plateau.step(0.71, 0.67)
+    assert plateau.lr == 0.05  # .. so after two such epochs the rate is halved
+    assert not plateau.is_over
+    assert not plateau.step(0.6, 0.9)
+    assert not plateau.step(0.6, 0.9)
+    assert plateau.lr == 0.025
+    assert plateau.is_over
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"head": "papr"}, "Did you mean 'paper'"),
+        ({"optimizer": "adam"}, "choose from sgd, adamw"),
+        ({"precision": "float16"}, "choose from float32, bfloat16"),
+        ({"lr": 0.0}, "lr > 0"),
+        ({"dropout": 1.0, "patience": 0}, "0 <= dropout < 1; patience >= 1"),
+        ({"lr": float("nan")}, "lr > 0"),
+    ],
+)
+def test_options_out_of_range(options: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        TrainConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStore]) -> Callable[..., tuple]:
+    """Return a function that trains a small head: configuration, factor on the vectors, progress -> head, epochs."""
+    corpus = make_corpus()
+    sentences = Sentences.of(corpus.instances)
+    store = in_memory(corpus.instances, "glove", 8)
+    batcher = Batcher(corpus.instances, Vectors([Feature("glove")], [store], sentences), corpus.labels, ())
+    parts = np.split(np.random.default_rng(0).permutation(99), [70])
+
+    def run(config: TrainConfig, progress: Callable[[Epoch], None] | None = None) -> tuple[Head, list[Epoch]]:
+        with reproducible(config.seed, config.threads):
+            head = Head(HeadConfig((InputConfig(8),), labels=2, hidden=8, dropout=config.dropout))
+            return head, train(
+                head, batcher, parts, config, labels=corpus.labels, positive=corpus.positive, progress=progress
+            )
+
+    return run
+
+
+def test_keeps_the_best_epoch(fit: Callable[..., tuple]) -> None:
+    states: list[tuple[bool, float]] = []
+    head, epochs = fit(CONFIG, lambda epoch: states.append((epoch.best, epoch.dev_f1)))
+    assert [e.number for e in epochs] == [1, 2, 3, 4, 5]
+    last_best = max(e.number for e in epochs if e.best)
+    shorter, _ = fit(replace(CONFIG, max_epochs=last_best))
+    for ours, theirs in zip(head.state_dict().values(), shorter.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert states == [(e.best, e.dev_f1) for e in epochs]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_seed_determines_everything(fit: Callable[..., tuple], optimizer: str) -> None:
+    config = replace(CONFIG, optimizer=optimizer, dropout=0.3, max_epochs=2)
+    torch.manual_seed(11)
+    head, epochs = fit(config)
+    after = torch.rand(3)
+    torch.manual_seed(11)
+    assert torch.equal(after, torch.rand(3)), "training disturbed the caller's random numbers"
+    again, epochs_again = fit(config)
+    other, _ = fit(replace(config, seed=2))
+    assert [replace(e, seconds=0) for e in epochs] == [replace(e, seconds=0) for e in epochs_again]
+    pairs = [head.state_dict(), again.state_dict(), other.state_dict()]
+    assert all(torch.equal(pairs[0][name], pairs[1][name]) for name in pairs[0])
+    assert not torch.equal(pairs[0]["recurrent"], pairs[2]["recurrent"])
+
+
+def test_stops_when_the_rate_is_spent(fit: Callable[..., tuple]) -> None:
+    # A rate that moves nothing: neither score nor loss improves after the first epoch.
+    _, epochs = fit(TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3))
+    assert [e.lr for e in epochs] == [1e-30, 1e-30, 1e-30, 5e-31, 5e-31]
+
+
+def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:
+    with pytest.raises(
+        UsageError, match=r"the loss became (nan|inf) in epoch \d+ \(optimizer sgd, learning rate 1e\+38"
+    ):
+        fit(TrainConfig(lr=1e38))

@@ -244,6 +244,16 @@ class TestZarrRemote(DurableContract):
             memory.rm(f"/{name}", recursive=True)
 
 
+class TestZarrS3(DurableContract):
+    """Zarr on a server that speaks S3."""
+
+    backend = "zarr"
+
+    @pytest.fixture
+    def root(self, s3: str) -> str:
+        return f"{s3}/features"
+
+
 class TestHdf5Remote(TestZarrRemote):
     backend = "hdf5"
 

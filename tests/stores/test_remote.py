@@ -1,0 +1,125 @@
+"""A store on an object store: a real S3 protocol, a server on the loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+import zarr
+
+from featstore.errors import DamagedStoreError, UsageError
+from featstore.stores import create_store, list_sets, open_store
+from featstore.stores.bundle import export_bundle, import_bundle
+from featstore.stores.explain import explain
+from featstore.stores.inspect import inspect
+from featstore.stores.rewrite import compact, convert
+from featstore.stores.usage import collect, usage
+from featstore.stores.verify import repair, verify
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def path(s3: str, make_meta: Make, make_batch: Make) -> str:
+    """A Zarr feature set of two shards in a bucket."""
+    store = create_store(f"{s3}/features", make_meta("zarr"))
+    for first in (0, 8):
+        store.append(*make_batch(range(first, first + 8)))
+    (info,) = list_sets(f"{s3}/features")
+    return info.path
+
+
+def test_any_zarr_reader_can_read_a_shard(path: str, make_batch: Make) -> None:
+    """The objects are a Zarr v3 group at that address, not something of our own."""
+    (index, *_) = sorted(n for n in fsspec.filesystem("s3").ls(f"{path}/shards", detail=False) if n.endswith(".index"))
+    group = zarr.open_group(f"s3://{index.removesuffix('.index')}.zarr", mode="r")
+    keys = [key.tobytes() for key in np.asarray(group["keys"])]
+    expected, vectors = make_batch(range(16))
+    for i, key in enumerate(keys):
+        rows = np.asarray(group["values"][group["offsets"][i] : group["offsets"][i + 1]])
+        assert np.array_equal(rows, vectors[expected.index(key)])
+
+
+def test_data_without_an_index_do_not_exist(path: str, make_batch: Make) -> None:
+    """What a writer leaves that dies before it stores the index."""
+    fs = fsspec.filesystem("s3")
+    index = next(n for n in fs.ls(f"{path}/shards", detail=False) if n.endswith(".index"))
+    fs.rm(index)
+    store = open_store(path)
+    assert len(list(store.keys())) == 8
+    assert len(verify(path).leftovers) == 1
+    assert collect(path.rpartition("/")[0]).leftovers == (), "too young: its writer may be at work"
+    store.append(*make_batch(range(16)))
+    keys, vectors = make_batch(range(16))
+    assert np.array_equal(open_store(path, check=True).read(keys).values, vectors.values)
+
+
+def test_damage_is_found_and_mended(path: str, make_batch: Make) -> None:
+    keys, vectors = make_batch(range(16))
+    fs = fsspec.filesystem("s3")
+    wanted = vectors[5].tobytes()
+    (chunk,) = [n for n in fs.find(path) if wanted in fs.cat_file(n)]
+    fs.pipe_file(chunk, fs.cat_file(chunk).replace(wanted, bytes(len(wanted))))
+    with pytest.raises(DamagedStoreError, match=keys[5].hex()):
+        open_store(path, check=True).read(keys)
+    assert [d.keys for d in verify(path).damages] == [(keys[5],)]
+    assert repair(path).lost == (keys[5],)
+    assert verify(path).damages == ()
+    store = open_store(path)
+    store.append(*make_batch([5]))
+    assert np.array_equal(store.read(keys).values, vectors.values)
+    fs.rm(next(n for n in fs.find(path) if n.endswith("values/c/0/0") and "damaged" not in n))
+    with pytest.raises(DamagedStoreError):
+        open_store(path).read(keys)
+
+
+def test_the_maintenance_works_at_an_address(path: str, tmp_path: Any, make_meta: Make, make_batch: Make) -> None:
+    root = path.rpartition("/")[0]
+    keys, vectors = make_batch(range(16))
+    (info,) = usage(root)
+    assert (info.shards, info.sentences, info.tokens) == (2, 16, len(vectors.values))
+    assert info.bytes > vectors.values.nbytes
+    assert explain(root, "toy", make_meta("zarr").facts, keys).verdict == "hit"
+    assert inspect(path, keys[9]).whole
+    local = convert(path, tmp_path, backend="hdf5").target
+    assert np.array_equal(open_store(local, check=True).read(keys).values, vectors.values)
+    export_bundle(path, tmp_path / "toy.tar")
+    there = import_bundle(tmp_path / "toy.tar", f"{root}/other").path
+    assert np.array_equal(open_store(there, check=True).read(keys).values, vectors.values)
+    compact(path)
+    assert list_sets(root)[0].shards == 1
+    assert np.array_equal(open_store(path, check=True).read(keys).values, vectors.values)
+    collect(root, keep=[], dry_run=False)
+    assert list_sets(root) == []
+
+
+def test_a_server_that_does_not_answer() -> None:
+    code = """
+from featstore.errors import ResourceError
+from featstore.stores import list_sets
+try:
+    list_sets("s3://bucket/features")
+except ResourceError as error:
+    print(error.exit_code, error)
+"""
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **nowhere, "AWS_MAX_ATTEMPTS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("6 s3://bucket/features")
+    assert "could not be reached or written" in ran.stdout
+
+
+def test_an_unknown_protocol(make_meta: Make) -> None:
+    with pytest.raises(UsageError, match=r"nosuch://.*featstore\[remote\]"):
+        create_store("nosuch://bucket/features", make_meta("zarr"))

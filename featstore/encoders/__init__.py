@@ -56,6 +56,7 @@ ENCODERS: dict[str, str] = {
     "glove": "featstore.encoders.glove:load",
     "cse": "featstore.encoders.cse:load",
     "elmo": "featstore.encoders.elmo:load",
+    "bert": "featstore.encoders.bert:load",
 }
 
 

@@ -108,7 +108,7 @@ def _packaged() -> tuple[Table, dict[str, str]]:
     vectors = np.load(numbers, mmap_mode="r", allow_pickle=False)
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise DataError(
-            f"{numbers} {vectors.shape} does not hold a finite vector for each of the {len(names)} words of {words.name}."
+            f"{numbers} {vectors.shape} does not hold a finite vector for each of {len(names)} words of {words.name}."
         )
     return ({name: row for row, name in enumerate(names)}, vectors), files
 

@@ -56,6 +56,9 @@ err = Console(stderr=True, highlight=False)
 CONFIG_FILE = Path("featstore.toml")
 RUNS = Path("runs")
 SECONDS_BETWEEN_LINES = 5.0
+# What the parser raises for a wrong command line. Typer brings its own copy of click and exports only the leaves of
+# click's family of errors, so the base is taken from a leaf.
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
 
 Corpus = Annotated[
     str,
@@ -198,44 +201,43 @@ def _size(count: float) -> str:
 # ---------------------------------------------------------------------------------------------- configuration
 
 
-def _configured(group: Any, settings: dict[str, Any], table: str = "") -> dict[str, Any]:
-    """Turn a table of ``featstore.toml`` into click's default map.
+def _configured(commands: dict[str, Any], settings: dict[str, Any], shared: dict[str, Any], table: str = "") -> Any:
+    """Turn the tables of ``featstore.toml`` into click's default map.
 
-    A table is named after its command and a key after its option, with - or _ between words; a key outside the
-    tables reaches every command that has the option.
+    A table is named after its command and a key after its option, with - or _ between words; ``shared`` reaches
+    every command that has the option.
     """
-    import click
-
-    shared = {key: value for key, value in settings.items() if key not in group.commands}
-    unused = set(shared)
     defaults: dict[str, Any] = {}
-    for name, command in group.commands.items():
+    for name, own in settings.items():
+        if name not in commands or not isinstance(own, dict):
+            raise UsageError(f"{CONFIG_FILE}: '{table}{name}' is no table that a command has; see cli --help.")
+    for name, command in commands.items():
         own = settings.get(name, {})
-        if not isinstance(own, dict):
-            raise UsageError(f"{CONFIG_FILE}: '{table}{name}' must be a table, [{table}{name}].")
-        if isinstance(command, click.Group):
-            reaching = {key: value for key, value in shared.items() if _takes(command, key)}
-            defaults[name] = _configured(command, {**reaching, **own}, f"{table}{name}.")
-        else:
-            options = _options(command)
-            for key in own:
-                if _word(key) not in options:
-                    raise UsageError(f"{CONFIG_FILE}: [{table}{name}] has no option '{key}'; see cli {name} --help.")
-            reaching = {key: value for key, value in shared.items() if _word(key) in options}
-            defaults[name] = {options[_word(key)]: value for key, value in {**reaching, **own}.items()}
-        unused -= reaching.keys()
-    if unused:
-        raise UsageError(f"{CONFIG_FILE}: '{table}{min(unused)}' is neither a command nor an option of any.")
+        if hasattr(command, "commands"):
+            defaults[name] = _configured(command.commands, own, shared, f"{table}{name}.")
+            continue
+        options = _options(command)
+        for key in own:
+            if _word(key) not in options:
+                raise UsageError(f"{CONFIG_FILE}: [{table}{name}] has no option '{key}'; see cli {name} --help.")
+        reaching = {key: value for key, value in shared.items() if _word(key) in options}
+        defaults[name] = {options[_word(key)]: value for key, value in {**reaching, **own}.items()}
     return defaults
-
-
-def _takes(group: Any, key: str) -> bool:
-    return any(_word(key) in _options(command) for command in group.commands.values())
 
 
 def _options(command: Any) -> dict[str, str]:
     """The options of a command as ``featstore.toml`` writes them, and the parameters that they set."""
     return {_word(option): parameter.name for parameter in command.params for option in parameter.opts}
+
+
+def _shared(shared: Any, commands: dict[str, Any]) -> dict[str, Any]:
+    """Check the table [defaults]: every key must be an option of some command."""
+    flat = [c for command in commands.values() for c in getattr(command, "commands", {"": command}).values()]
+    known = {option for command in flat for option in _options(command)}
+    unknown = [key for key in shared if _word(key) not in known] if isinstance(shared, dict) else ["defaults"]
+    if unknown:
+        raise UsageError(f"{CONFIG_FILE}: [defaults]: no command has an option '{unknown[0]}'; see cli --help.")
+    return dict(shared)
 
 
 def _word(option: str) -> str:
@@ -265,7 +267,8 @@ def configure(
             settings = tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{CONFIG_FILE}: {error}") from error
-        context.default_map = _configured(context.command, settings)
+        commands: dict[str, Any] = getattr(context.command, "commands", {})
+        context.default_map = _configured(commands, settings, _shared(settings.pop("defaults", {}), commands))
 
 
 # --------------------------------------------------------------------------------------------------- featurize
@@ -287,6 +290,10 @@ def featurize(
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes, one thread each (default: one for each core, if a probe says that it pays)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -306,13 +313,17 @@ def featurize(
             )
             continue
         with progress_bar(spec, "sentences") as progress:
-            results.append(run(sentences, spec, root=store, dtype=dtype, backend=backend, progress=progress))
+            done = run(sentences, spec, root=store, dtype=dtype, backend=backend, workers=workers, progress=progress)
+        results.append(done)
     if as_json:
         print_json(results)
     elif dry_run:
         _print_forecast(results)
     else:
         _print_featurized(results, store)
+    if not dry_run and any(result.failed for result in results):
+        err.print("some sentences could not be encoded; running the command again tries them again.")
+        raise typer.Exit(3)
 
 
 def _encoder_specs(encoders: str) -> list[str]:
@@ -345,13 +356,15 @@ def _print_forecast(results: list[Any]) -> None:
 def _print_featurized(results: list[Any], store: str) -> None:
     print_table(
         f"Stored in {store}",
-        ["encoder", "sentences", "were there", "encoded", "tokens/s", "time"],
+        ["encoder", "sentences", "were there", "encoded", "failed", "workers", "tokens/s", "time"],
         [
             [
                 f.encoder,
                 f"{f.sentences:,}",
                 f"{f.stored:,}",
                 f"{f.encoded:,}",
+                f"{f.failed:,}",
+                str(f.workers),
                 f"{f.tokens / f.seconds:,.0f}" if f.encoded else "-",
                 _duration(f.seconds),
             ]
@@ -1032,15 +1045,13 @@ def store_inspect(
 
 def main() -> None:
     """Run the program; every error that a user can mend ends in one message and its documented exit code."""
-    import click
-
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="cli", standalone_mode=False) or 0)
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         err.print("interrupted; what was finished is kept, running the command again goes on from there.")
         sys.exit(130)
     except FeatstoreError as error:

@@ -86,7 +86,8 @@ def test_train_eval_extract_agree(run: Run, tmp_path: Path) -> None:
         stored = run("featurize", "--encoders", "glove", "--corpus", spec, "--context", context, "--json")
         assert stored.json()[0]["sentences"] == 60
         options = ("--corpus", spec, "--context", context, "--run", f"run-{context}", "--optimizer", "adamw")
-        trained = run("train", "--features", "glove", *options, "--lr", "0.01", "--max-epochs", "4", "--json")
+        short = ("--lr", "0.01", "--max-epochs", "6", "--batch-size", "4", "--hidden", "16")
+        trained = run("train", "--features", "glove", *options, *short, "--json")
         assert trained.code == 0, trained.err
         evaluated = run("eval", "--run", f"run-{context}", "--predictions", "p.tsv", "--json").json()
         assert evaluated["folds"]["1"]["micro"]["f1"] == 1.0
@@ -169,7 +170,7 @@ def test_flag_beats_environment_beats_file_beats_default(
     def stores() -> set[str]:
         return {path.name for path in tmp_path.iterdir() if path.is_dir()}
 
-    (tmp_path / "featstore.toml").write_text('store = "from-file"\n[featurize]\nencoders = "glove"\n')
+    (tmp_path / "featstore.toml").write_text('[defaults]\nstore = "from-file"\n[featurize]\nencoders = "glove"\n')
     run("featurize")
     assert stores() == {"from-file"}
     monkeypatch.setenv("FEATSTORE_STORE", "from-environment")
@@ -179,7 +180,9 @@ def test_flag_beats_environment_beats_file_beats_default(
     assert stores() == {"from-file", "from-environment", "from-flag"}
 
 
-@pytest.mark.parametrize("text", ["[train]\nepochs = 3\n", "[train\n", "train = 3\n", "[nonsense]\nx = 1\n"])
+@pytest.mark.parametrize(
+    "text", ["[train]\nepochs = 3\n", "[train\n", "train = 3\n", "[nonsense]\nx = 1\n", "[defaults]\nx = 1\n"]
+)
 def test_a_wrong_configuration_file_is_refused(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "featstore.toml").write_text(text)
     result = run("store", "ls")

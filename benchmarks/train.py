@@ -23,13 +23,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.batch import Batcher
+from classifier.batch import Batch, Batcher
 from classifier.features import Feature
 from classifier.model import Head, HeadConfig, InputConfig, LayerMix
 from classifier.vectors import Sentences, Vectors
@@ -45,7 +46,7 @@ TAGS = ("<gene>", "</gene>", "<dise>", "</dise>")
 def make_instances(count: int, pairs: int) -> list[Instance]:
     """Make instances of random lengths; ``pairs`` to a sentence, with tag vectors if there is more than one."""
     rng = np.random.default_rng(0)
-    instances = []
+    instances: list[Instance] = []
     while len(instances) < count:
         n = len(instances)
         length = int(np.clip(rng.lognormal(3.35, 0.42), 6, 106))
@@ -122,49 +123,52 @@ class PlainHead(nn.Module):
         return logits
 
 
-Step = Callable[[], Tensor]
+Step = Callable[[], Tensor]  # the loss of one batch that is ready
+Made = tuple[nn.Module, Callable[[int], Iterator[Step]]]  # a head, and the steps of an epoch
 
 
-def ours(instances: list[Instance], vectors: Vectors, config: HeadConfig) -> tuple[nn.Module, Callable[..., Iterator[Step]]]:
+def ours(instances: list[Instance], vectors: Vectors, config: HeadConfig) -> Made:
     head = Head(config)
     batcher = Batcher(instances, vectors, ("0", "1"), TAGS[: config.tags])
 
+    def loss(batch: Batch) -> Tensor:
+        return nn.functional.cross_entropy(head(batch.rows, batch.index, batch.lengths).logits, batch.labels)
+
     def epoch(number: int) -> Iterator[Step]:
-        for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number)):
-            yield lambda b=batch: nn.functional.cross_entropy(head(b.rows, b.index, b.lengths).logits, b.labels)
+        for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number), pack=4):
+            yield partial(loss, batch)
 
     return head, epoch
 
 
-def plain(
-    instances: list[Instance], vectors: Vectors, config: HeadConfig, packed: bool
-) -> tuple[nn.Module, Callable[..., Iterator[Step]]]:
+def plain(instances: list[Instance], vectors: Vectors, config: HeadConfig, packed: bool) -> Made:
     head = PlainHead(config, packed)
     numbers = vectors.sentences.of_instance
     labels = torch.tensor([int(i.label or 0) for i in instances])
     layouts = [torch.tensor(i.layout) for i in instances]
 
+    def loss(rows: list[tuple[Tensor, ...]], picked: list[Tensor], lengths: Tensor, gold: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(head(rows, picked, lengths), gold)
+
     def epoch(number: int) -> Iterator[Step]:
         order = torch.randperm(len(instances), generator=torch.Generator().manual_seed(number))
-        for chosen in order.split(BATCH):
+        for chosen in torch.split(order, BATCH):
             rows = [vectors.rows(numbers[[i]]) for i in chosen.tolist()]
             picked = [layouts[i] for i in chosen.tolist()]
             lengths = torch.tensor([len(layout) for layout in picked])
-            yield lambda r=rows, p=picked, n=lengths, c=chosen: nn.functional.cross_entropy(head(r, p, n), labels[c])
+            yield partial(loss, rows, picked, lengths, labels[chosen])
 
     return head, epoch
 
 
-def flair_trainer(
-    instances: list[Instance], vectors: Vectors, config: HeadConfig
-) -> tuple[nn.Module, Callable[..., Iterator[Step]]]:
+def flair_trainer(instances: list[Instance], vectors: Vectors, config: HeadConfig) -> Made:
     import flair
     from flair.data import Dictionary, Sentence
     from flair.embeddings import DocumentRNNEmbeddings, TokenEmbeddings
     from flair.models import TextClassifier
     from flair.training_utils import store_embeddings
 
-    class Stored(TokenEmbeddings):  # type: ignore[misc]
+    class Stored(TokenEmbeddings):
         """Embeddings that were computed before and are kept with the tokens."""
 
         def __init__(self) -> None:
@@ -195,17 +199,21 @@ def flair_trainer(
         sentence.add_label("relation", instance.label or "0")
         sentences.append(sentence)
 
+    def loss(chosen: list[Sentence]) -> Tensor:
+        total: Tensor = head.forward_loss(chosen)[0]
+        return total / len(chosen)
+
     def epoch(number: int) -> Iterator[Step]:
         order = np.random.default_rng(number).permutation(len(sentences))
         for start in range(0, len(order), BATCH):
             chosen = [sentences[i] for i in order[start : start + BATCH]]
-            yield lambda c=chosen: head.forward_loss(c)[0] / len(c)
+            yield partial(loss, chosen)
             store_embeddings(chosen, "cpu")
 
     return head, epoch
 
 
-def measure(made: tuple[nn.Module, Callable[..., Iterator[Step]]], epochs: int) -> tuple[float, float]:
+def measure(made: Made, epochs: int) -> tuple[float, float]:
     """Return the median milliseconds of a training step with its data, and those of the data alone."""
     head, epoch = made
     optimizer = torch.optim.SGD(head.parameters(), lr=0.01, fused=True)
@@ -245,7 +253,7 @@ def main() -> None:
     vectors = make_vectors(instances, inputs)
     config = HeadConfig(tuple(inputs), labels=2, tags=len(TAGS) if options.pairs > 1 else 0)
     low = replace(config, precision="bfloat16")
-    runs: dict[str, Callable[[], tuple[nn.Module, Callable[..., Iterator[Step]]]]] = {
+    runs: dict[str, Callable[[], Made]] = {
         "ours, float32": lambda: ours(instances, vectors, config),
         "ours, bfloat16": lambda: ours(instances, vectors, low),
         "packed nn.LSTM": lambda: plain(instances, vectors, config, packed=True),

@@ -67,9 +67,10 @@ class Batcher:
         """The label of each instance, -1 where there is none. Shape: (n,)."""
         return self._labels
 
-    def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int]) -> Iterator[Batch]:
-        """Yield each of ``positions`` once, in an order that ``seed`` determines."""
-        for chosen in bucketed(self.lengths[positions], size, np.random.default_rng(seed)):
+    def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:
+        """Yield each of ``positions`` once, in an order that ``seed`` determines; see :func:`bucketed`."""
+        sentences = self._vectors.sentences.of_instance[positions]
+        for chosen in bucketed(self.lengths[positions], sentences, size, np.random.default_rng(seed), pack):
             yield self.batch(positions[chosen])
 
     def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
@@ -103,20 +104,47 @@ class Batcher:
 
 
 def bucketed(
-    lengths: NDArray[np.int64], size: int, rng: np.random.Generator, pool: int = POOL
+    lengths: NDArray[np.int64],
+    sentences: NDArray[np.int64],
+    size: int,
+    rng: np.random.Generator,
+    pack: int = 1,
+    pool: int = POOL,
 ) -> list[NDArray[np.int64]]:
     """Cut 0 .. n-1 into batches of about equal lengths.
 
     Shuffle, cut into pools of ``pool`` batches, sort each pool by length, cut it into batches, shuffle the batches.
     Every number is in one batch; all batches but one have ``size`` members.
+
+    Args:
+        lengths: of each sequence. Shape: (n,).
+        sentences: number of each one's sentence. Shape: (n,).
+        size: of a batch.
+        rng: source of the order.
+        pack: so many sequences of one sentence, chosen anew each time, stay together in the shuffle: their sentence
+            is projected once for all of them, at the price of batches that are less mixed.
+        pool: batches that are sorted together.
     """
-    order = rng.permutation(len(lengths))
+    packs = _packs(sentences, pack, rng)
+    order = np.argsort(rng.permutation(packs.max(initial=0) + 1)[packs], kind="stable")
     batches = []
     for start in range(0, len(order), pool * size):
         part = order[start : start + pool * size]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[i : i + size] for i in range(0, len(part), size)]
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _packs(sentences: NDArray[np.int64], pack: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Number packs of up to ``pack`` sequences of one sentence; Shape: (n,) -> (n,), numbers from 0 without a gap."""
+    shuffled = rng.permutation(len(sentences))
+    order = shuffled[np.argsort(sentences[shuffled], kind="stable")]
+    place = np.arange(len(order))
+    begins = np.r_[True, np.diff(sentences[order]) != 0][: len(order)]
+    within = place - np.maximum.accumulate(np.where(begins, place, 0))
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = np.cumsum(within % pack == 0) - 1
+    return numbers
 
 
 def tag_names(instances: Sequence[Instance]) -> tuple[str, ...]:

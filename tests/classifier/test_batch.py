@@ -31,12 +31,13 @@ def make_batcher(in_memory: Callable[..., FeatureStore]) -> Callable[..., Batche
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 90), max_size=300), st.integers(1, 40), st.integers(1, 5), st.integers(0, 9))
-def test_bucketed_takes_each_once(lengths: list[int], size: int, pool: int, seed: int) -> None:
-    batches = bucketed(np.array(lengths), size, np.random.default_rng(seed), pool)
+@given(st.lists(st.integers(1, 90), max_size=300), *(st.integers(1, top) for top in (40, 4, 5, 9)))
+def test_bucketed_takes_each_once(lengths: list[int], size: int, pack: int, pool: int, seed: int) -> None:
+    sentences = np.arange(len(lengths)) // 3
+    batches = bucketed(np.array(lengths), sentences, size, np.random.default_rng(seed), pack, pool)
     assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
     assert sum(len(batch) != size for batch in batches) <= 1
-    again = bucketed(np.array(lengths), size, np.random.default_rng(seed), pool)
+    again = bucketed(np.array(lengths), sentences, size, np.random.default_rng(seed), pack, pool)
     assert [b.tolist() for b in batches] == [b.tolist() for b in again]
 
 
@@ -46,12 +47,32 @@ def test_bucketed_saves_padding_and_shuffles() -> None:
     def padding(batches: list[np.ndarray]) -> float:
         return sum(len(b) * lengths[b].max() for b in batches) / lengths.sum() - 1
 
-    batches = bucketed(lengths, 32, np.random.default_rng(1))
+    sentences = np.arange(2000)
+    batches = bucketed(lengths, sentences, 32, np.random.default_rng(1))
     assert padding(batches) < 0.06
-    assert padding(bucketed(lengths, 32, np.random.default_rng(1), pool=1)) > 0.5
+    assert padding(bucketed(lengths, sentences, 32, np.random.default_rng(1), pool=1)) > 0.5
     firsts = [lengths[b].mean() for b in batches]
     assert firsts != sorted(firsts)
-    assert batches[0].tolist() != bucketed(lengths, 32, np.random.default_rng(2))[0].tolist()
+    assert batches[0].tolist() != bucketed(lengths, sentences, 32, np.random.default_rng(2))[0].tolist()
+
+
+def test_packs_bring_pairs_of_a_sentence_together() -> None:
+    rng = np.random.default_rng(0)
+    sentences = np.repeat(np.arange(3000), rng.integers(1, 12, 3000))
+    lengths = rng.integers(5, 60, 3000)[sentences]
+
+    def distinct(pack: int) -> float:
+        batches = bucketed(lengths, sentences, 32, np.random.default_rng(1), pack)
+        return sum(len(np.unique(sentences[b])) for b in batches) / len(sentences)
+
+    shares = [distinct(pack) for pack in (1, 4, 100)]
+    assert shares[0] > 0.75
+    assert shares[1] < 0.5
+    assert shares[2] < 0.3
+    # Which pairs travel together changes from epoch to epoch.
+    epochs = [bucketed(lengths, sentences, 32, np.random.default_rng(n), 4) for n in (1, 2)]
+    company = [{(a, b) for batch in e for a in batch for b in batch if sentences[a] == sentences[b]} for e in epochs]
+    assert company[0] != company[1]
 
 
 @pytest.mark.parametrize("context", ["tagged", "sentence"])

@@ -24,11 +24,16 @@ class _Table:
     position: NDArray[np.int64]
 
     @classmethod
-    def sort(cls, high: NDArray[np.uint64], low: NDArray[np.uint64], position: NDArray[np.int64]) -> _Table:
-        # Keys are hashes: the high half alone nearly always decides. Only equal ones are sorted by both.
-        order = np.argsort(high, kind="stable")
-        high, low, position = high[order], low[order], position[order]
-        del order
+    def sort(cls, high: NDArray[np.uint64], low: NDArray[np.uint64], position: NDArray[np.int64] | int) -> _Table:
+        """Make a table; ``position`` is that of each key, or of the first where they follow each other."""
+        order = np.argsort(high)
+        high, low = high[order], low[order]
+        if isinstance(position, int):
+            order += position
+            position = order
+        else:
+            position = position[order]
+        # Keys are hashes: the high half alone nearly always decides. Only equal ones are sorted by all three.
         same = high[1:] == high[:-1]
         if same.any():
             run = np.zeros(len(high), dtype=bool)
@@ -72,9 +77,8 @@ class KeyIndex:
         if not len(keys):
             return
         halves = np.ascontiguousarray(keys).view("<u8")
-        position = np.arange(self._total, self._total + len(keys), dtype=np.int64)
+        self._tables.append(_Table.sort(halves[:, 0], halves[:, 1], self._total))
         self._total += len(keys)
-        self._tables.append(_Table.sort(halves[:, 0], halves[:, 1], position))
         # As a binary counter: no table stays beside a larger newer one, so there are never more than log2 of all keys.
         first, size = len(self._tables) - 1, len(keys)
         while first > 0 and len(self._tables[first - 1].high) <= size:

@@ -108,18 +108,17 @@ class LocalPlace:
         return path.stat().st_size if path.exists() else 0
 
     def read(self, name: str) -> bytes:
-        return self.read_heads({name: -1})[0]
+        return next(self.read_heads({name: -1}))
 
-    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
-        found = []
+    def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         for name, size in sizes.items():
             path = self.local(name)
             try:
                 with clear_errors(path), open(path, "rb", buffering=0) as file:
-                    found.append(file.readall() if size < 0 else file.read(size) or b"")
+                    raw = file.readall() if size < 0 else file.read(size) or b""
             except FileNotFoundError as error:
                 raise missing(self.location, name) from error
-        return found
+            yield raw
 
     def read_tree(self, name: str) -> dict[str, bytes]:
         path = self.local(name)

@@ -8,7 +8,7 @@ index of a shard comes last, and a shard without an index does not exist).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -59,8 +59,8 @@ class Place(Protocol):
 
     def read(self, name: str) -> bytes: ...
 
-    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
-        """The first bytes of many files: name -> how many."""
+    def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
+        """The first bytes of many files, one after the other: name -> how many."""
         ...
 
     def read_tree(self, name: str) -> dict[str, bytes]:

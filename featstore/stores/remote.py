@@ -102,12 +102,11 @@ class RemotePlace:
         with self._asking(name) as fs:
             return bytes(fs.cat_file(self._path(name)))
 
-    def read_heads(self, sizes: Mapping[str, int]) -> list[bytes]:
+    def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         paths = [self._path(name) for name in sizes]
         with self._asking(next(iter(sizes), "")) as fs:
-            return [
-                bytes(part) for part in fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="raise")
-            ]
+            parts = fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="raise")
+        return iter([bytes(part) for part in parts])
 
     def read_tree(self, name: str) -> dict[str, bytes]:
         path = self._path(name)

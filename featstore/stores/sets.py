@@ -111,7 +111,7 @@ def read_meta(place: Place) -> FeatureMeta:
         raise MissingFileError(
             f"{place.location} is not a feature set: it has no {SET_FILE}. `cli store ls` lists them."
         )
-    raw = place.read_heads({SET_FILE: _LARGEST_SET_FILE + 1})[0]
+    raw = next(place.read_heads({SET_FILE: _LARGEST_SET_FILE + 1}))
     try:
         if len(raw) > _LARGEST_SET_FILE:
             raise ValueError(f"it is larger than {_LARGEST_SET_FILE} bytes")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
 from featstore.ragged import Ragged
+from featstore.records import KEY_BYTES
 from featstore.stores import FeatureMeta
 from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.index import KeyIndex
@@ -89,18 +90,17 @@ class ShardedStore:
 
     def _adopt(self, sizes: Mapping[str, int]) -> None:
         """Add shards whose index files have these sizes."""
-        names = {name: self.files.index_name(name) for name in sizes}
-        heads = {names[name]: head_size(max(sentences_of_size(size), 0)) for name, size in sizes.items()}
-        keys = [
-            unpack_keys(raw, size, join(self.files.place.location, names[name]))
-            for raw, (name, size) in zip(self.files.place.read_heads(heads), sizes.items(), strict=True)
-        ]
-        if keys:
-            self._keys.add(np.concatenate(keys))
-            self._names += sizes
-            self._known.update(sizes)
-            ends = self._starts[-1] + np.cumsum([len(k) for k in keys])
-            self._starts = np.concatenate((self._starts, ends))
+        counts = {name: max(sentences_of_size(size), 0) for name, size in sizes.items()}
+        heads = self.files.place.read_heads({self.files.index_name(n): head_size(c) for n, c in counts.items()})
+        ends = np.cumsum(list(counts.values()), dtype=np.int64)
+        keys = np.empty((int(ends[-1]) if len(ends) else 0, KEY_BYTES), dtype=np.uint8)
+        for raw, (name, size), end in zip(heads, sizes.items(), ends, strict=True):
+            where = join(self.files.place.location, self.files.index_name(name))
+            keys[end - counts[name] : end] = unpack_keys(raw, size, where)
+        self._keys.add(keys)
+        self._names += sizes
+        self._known.update(sizes)
+        self._starts = np.concatenate((self._starts, self._starts[-1] + ends))
 
     def keys(self) -> list[bytes]:
         raw = self._keys.keys().tobytes()

@@ -56,6 +56,7 @@ err = Console(stderr=True, highlight=False)
 CONFIG_FILE = Path("featstore.toml")
 RUNS = Path("runs")
 SECONDS_BETWEEN_LINES = 5.0
+INTERRUPTED = 130
 # What the parser raises for a wrong command line. Typer brings its own copy of click and exports only the leaves of
 # click's family of errors, so the base is taken from a leaf.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
@@ -651,7 +652,7 @@ def _print_report(report: CorpusReport) -> None:
     }
     if report.mentions:
         facts["mentions that equal their characters"] = f"{report.agreeing:,} of {report.mentions:,}"
-    facts |= {note: f"{count:,}" for note, count in report.notes.items()}
+    facts |= {note: f"{count:,}" for note, count in report.notes.items() if not note.startswith("mentions")}
     print_facts("Facts", facts)
     if report.leakage:
         print_table(
@@ -1047,13 +1048,15 @@ def main() -> None:
     """Run the program; every error that a user can mend ends in one message and its documented exit code."""
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
-        sys.exit(typer.main.get_command(app).main(prog_name="cli", standalone_mode=False) or 0)
+        # Typer turns a KeyboardInterrupt into the exit code 130.
+        code = typer.main.get_command(app).main(prog_name="cli", standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            message = "interrupted; what was finished is kept, running the command again goes on from there."
+            err.print(message, soft_wrap=True)
+        sys.exit(code)
     except _USAGE_ERROR as error:
         error.show()
         sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        err.print("interrupted; what was finished is kept, running the command again goes on from there.")
-        sys.exit(130)
     except FeatstoreError as error:
         fail(error, error.exit_code)
     except MemoryError:

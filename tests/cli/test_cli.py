@@ -4,57 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import cli
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``cli`` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-
-    def call(*words: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["cli", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return Result(int(left.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-def pairs(path: Path, count: int = 60) -> Path:
-    """Write a JSONL corpus with splits: inhibition is a relation, presence is not."""
-    lines = []
-    for i in range(count):
-        verb, label = [("inhibits", "CPR:4"), ("was measured with", "NONE")][i % 2]
-        text = f"Compound{i} {verb} the kinase AKT{i} in cells ."
-        head = {"start": 0, "end": len(f"Compound{i}"), "type": "CHEMICAL"}
-        start = text.index("AKT")
-        tail = {"start": start, "end": start + len(f"AKT{i}"), "type": "GENE"}
-        split = ("train", "train", "train", "dev", "test")[i // 2 % 5]
-        lines.append(json.dumps({"text": text, "head": head, "tail": tail, "label": label, "split": split}))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+Run = Callable[..., Any]
+Pairs = Callable[[Path], Path]
 
 
 def test_help_is_there_without_torch() -> None:
@@ -79,7 +35,7 @@ def test_the_three_commands_of_the_readme(run: Run, tmp_path: Path) -> None:
     assert "F1" in evaluated.out
 
 
-def test_train_eval_extract_agree(run: Run, tmp_path: Path) -> None:
+def test_train_eval_extract_agree(run: Run, pairs: Pairs, tmp_path: Path) -> None:
     corpus = pairs(tmp_path / "pairs.jsonl")
     spec = f"jsonl:{corpus}"
     for context in ("tagged", "sentence"):
@@ -104,7 +60,7 @@ def test_train_eval_extract_agree(run: Run, tmp_path: Path) -> None:
         assert len(scored) == 12
 
 
-def test_extract_refuses_other_encoders(run: Run, tmp_path: Path) -> None:
+def test_extract_refuses_other_encoders(run: Run, pairs: Pairs, tmp_path: Path) -> None:
     corpus = pairs(tmp_path / "pairs.jsonl")
     vectors = tmp_path / "glove.tiny.txt"
     vectors.write_text("inhibits 1 0\nkinase 0 1\n")

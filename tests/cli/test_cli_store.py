@@ -1,0 +1,111 @@
+"""The commands of ``cli store`` on a small store."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def corpus(run: Run, pairs: Callable[[Path], Path], tmp_path: Path) -> str:
+    """A corpus whose GloVe vectors are in ``features``."""
+    spec = f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}"
+    assert run("featurize", "--encoders", "glove", "--corpus", spec, "--dtype", "float32").code == 0
+    return spec
+
+
+def test_verify_finds_damage_and_repair_mends_it(run: Run, corpus: str, tmp_path: Path) -> None:
+    assert run("store", "verify").code == 0
+    (shard,) = tmp_path.glob("features/*/shards/*.h5")
+    raw = bytearray(shard.read_bytes())
+    raw[len(raw) // 2] ^= 16
+    shard.write_bytes(raw)
+    damaged = run("store", "verify", "glove")
+    assert damaged.code == 5
+    assert shard.stem in damaged.out
+    dry = run("store", "repair", "glove", "--corpus", corpus, "--dry-run", "--json").json()
+    assert len(dry["repair"]["lost"]) > 0
+    assert run("store", "verify").code == 5
+    mended = run("store", "repair", "glove", "--corpus", corpus, "--json").json()
+    assert mended["encoded"] == len(dry["repair"]["lost"])
+    assert mended["elsewhere"] == 0
+    assert run("store", "verify").code == 0
+    assert (
+        run("featurize", "--encoders", "glove", "--corpus", corpus, "--dtype", "float32", "--json").json()[0]["encoded"]
+        == 0
+    )
+
+
+def test_repair_refuses_another_encoder(run: Run, corpus: str, tmp_path: Path) -> None:
+    (tmp_path / "glove.tiny.txt").write_text("inhibits 1 0\n")
+    refused = run("store", "repair", "glove", "--corpus", corpus, "--encoder", f"glove:{tmp_path}/glove.tiny.txt")
+    assert refused.code == 5
+    assert "name the encoder that made it" in refused.err
+
+
+def test_explain_says_which_fact_differs(run: Run, corpus: str, tmp_path: Path) -> None:
+    (tmp_path / "glove.tiny.txt").write_text("inhibits 1 0\n")
+    words = ("store", "explain", "--corpus", corpus, "--encoders")
+    assert run(*words, "glove", "--json").json()[0]["verdict"] == "hit"
+    stale = run(*words, f"glove:{tmp_path}/glove.tiny.txt", "--json").json()[0]
+    assert stale["verdict"] == "stale"
+    assert any("vectors" in d["fact"] or "weights" in d["fact"] for d in stale["sets"][0]["differences"])
+    assert "miss" in run(*words, "glove", "--store", "elsewhere").out
+
+
+def test_convert_compact_export_import_inspect_du_gc(run: Run, corpus: str, tmp_path: Path) -> None:
+    assert run("store", "convert", "glove", "--backend", "zarr", "--dtype", "float16").code == 0
+    assert {s["meta"]["backend"] for s in run("store", "ls", "--json").json()} == {"hdf5", "zarr"}
+    ambiguous = run("store", "export", "glove", "-o", "b.tar")
+    assert ambiguous.code == 2
+    assert "several sets" in ambiguous.err
+    assert run("store", "convert", "glove", "--backend", "zarr").code == 2
+    for folder in tmp_path.glob("features/*zarr"):
+        folder.rename(tmp_path / "aside")
+    assert run("store", "compact", "glove").code == 0
+    assert run("store", "export", "glove", "-o", "b.tar").code == 0
+    assert run("store", "import", "b.tar", "--store", "copy").code == 0
+    assert run("store", "ls", "--store", "copy", "--json").json()[0]["sentences"] == 60
+    view = run("store", "inspect", "glove", "--corpus", corpus, "--id", "3", "--json").json()
+    assert len(view["tokens"]) == len(view["stored"]["norms"])
+    assert run("store", "inspect", "glove", "--corpus", corpus, "--id", "nobody").code == 2
+    assert run("store", "du", "--json").json()[0]["sentences"] == 60
+    assert run("store", "gc", "--unreferenced", "--json").json()["removed"]
+    assert run("store", "ls", "--json").json()
+    assert run("store", "gc", "--unreferenced", "--yes").code == 0
+    assert run("store", "ls", "--json").json() == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signal.Signals) -> None:
+    toys = Path(__file__).resolve().parents[1] / "featurize"
+    (tmp_path / "sitecustomize.py").write_text(
+        "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'slow_toy:load'\n"
+        "import featstore.featurize as f\nf.BATCH_TOKENS = 64\n"
+    )
+    (tmp_path / "slow_toy.py").write_text(
+        "import toy_encoder\ndef load(path): return toy_encoder.load(path, pause=0.1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{toys}"}
+    command = [sys.executable, "-m", "cli", "featurize", "--encoders", "toy"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("features/*/set.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "goes on from there" in said
+    from featstore.stores import list_sets
+
+    (kept,) = list_sets(tmp_path / "features")
+    assert 0 < kept.sentences < 800

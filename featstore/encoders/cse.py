@@ -9,6 +9,7 @@ document delimiter and one more blank. Only the states at words' edges are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from featstore.bundled import bundled
 from featstore.encoders.charlm import CharLM, find_charlm, load_charlm
 from featstore.encoders.kernels import Linear, device_of, linear
 from featstore.encoders.lanes import Ints, schedule
-from featstore.encoders.recurrent import LSTMLayer, ifog, run
+from featstore.encoders.recurrent import VECTOR, lstm_layer, run
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -94,19 +96,20 @@ class _Direction:
         self._config, self._device, self.dim = lm.config, device, lm.config.dim
         self._index = {item: i for i, item in enumerate(lm.config.items) if len(item) == 1}
         w = lm.weights
-        self._layers = []
-        for i in range(lm.config.nlayers):
-            bias = ifog(w[f"rnn.bias_ih_l{i}"] + w[f"rnn.bias_hh_l{i}"])
-            ih = linear(ifog(w[f"rnn.weight_ih_l{i}"]), bias, "float32" if i == 0 else precision, device)
-            self._layers.append(
-                LSTMLayer(
-                    ih=ih if i else _of_characters(w["encoder.weight"].to(device), ih),
-                    hh=linear(ifog(w[f"rnn.weight_hh_l{i}"]), None, precision, device),
-                    hr=None,
-                    hidden=lm.config.hidden_size,
-                    width=lm.config.hidden_size,
-                )
+        self._layers = [
+            lstm_layer(
+                # The layer below gives its padded width.
+                F.pad(w[f"rnn.weight_ih_l{i}"], (0, -lm.config.hidden_size % VECTOR if i else 0)),
+                w[f"rnn.weight_hh_l{i}"],
+                w[f"rnn.bias_ih_l{i}"] + w[f"rnn.bias_hh_l{i}"],
+                device=device,
+                precision=precision,
+                input_precision="float32" if i == 0 else precision,
             )
+            for i in range(lm.config.nlayers)
+        ]
+        of_characters = _of_characters(w["encoder.weight"].to(device), self._layers[0].ih)
+        self._layers[0] = replace(self._layers[0], ih=of_characters)
         self._proj: Linear | None = None
         if lm.config.nout is not None:
             self._proj = linear(w["proj.weight"], w["proj.bias"], "float32", device)
@@ -123,7 +126,7 @@ class _Direction:
         states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
         for block, outputs in run(self._layers, plan, characters.__getitem__, self._device):
             at = (target[block] >= 0).nonzero().squeeze(1)
-            states[target[block][at]] = outputs[-1][at]
+            states[target[block][at]] = outputs[-1][at, : self._config.hidden_size]
         return states if self._proj is None else self._proj(states)
 
     def _read(self, sentences: Sequence[Sequence[str]]) -> tuple[Ints, Ints, Ints]:

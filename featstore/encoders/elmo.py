@@ -23,7 +23,7 @@ from featstore.bundled import bundled
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, ElmoLM, load_elmo
 from featstore.encoders.kernels import device_of, linear
 from featstore.encoders.lanes import schedule
-from featstore.encoders.recurrent import LSTMLayer, ifog, run
+from featstore.encoders.recurrent import VECTOR, LSTMLayer, lstm_layer, run
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
@@ -105,22 +105,18 @@ class ELMo:
 
 def _stack(lm: ElmoLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:
     """Return the LSTM layers of one direction."""
-    config, layers = lm.config, []
-    for i in range(config.n_layers):
-        w = {name: lm.weights[f"{direction}.{i}.{name}"] for name in ("weight_ih", "weight_hh", "bias", "weight_hr")}
-        layers.append(
-            LSTMLayer(
-                ih=linear(ifog(w["weight_ih"]), ifog(w["bias"]), precision, device),
-                hh=linear(ifog(w["weight_hh"]), None, precision, device),
-                hr=linear(w["weight_hr"], None, precision, device),
-                hidden=config.dim,
-                width=config.projection_dim,
-                cell_clip=config.cell_clip,
-                proj_clip=config.proj_clip,
-                skip=config.use_skip_connections and i > 0,
-            )
+    config = lm.config
+    return [
+        lstm_layer(
+            *(lm.weights[f"{direction}.{i}.{name}"] for name in ("weight_ih", "weight_hh", "bias", "weight_hr")),
+            device=device,
+            precision=precision,
+            cell_clip=config.cell_clip,
+            proj_clip=config.proj_clip,
+            skip=config.use_skip_connections and i > 0,
         )
-    return layers
+        for i in range(config.n_layers)
+    ]
 
 
 class _TokenLayer:
@@ -177,24 +173,30 @@ class _TokenLayer:
             log.warning(
                 "ELMo read only the first %d bytes of %d longer tokens, such as %r", room - 2, len(cut), min(cut)
             )
-        result: dict[str, Tensor] = {}
+        if not tokens:
+            return {}
+        order, convolved = [], []
         for group in lengths.values():
             for first in range(0, len(group), CNN_TOKENS):
                 part = group[first : first + CNN_TOKENS]
-                vectors = self._network(torch.tensor([ids for _, ids in part], device=self._device))
-                # A clone each: a row that is a view would keep its whole group in memory.
-                result |= {token: row.clone() for (token, _), row in zip(part, vectors, strict=True)}
-        return result
+                order += [token for token, _ in part]
+                convolved.append(self._convolve(torch.tensor([ids for _, ids in part], device=self._device)))
+        # A clone each: a row that is a view would keep all of them in memory.
+        return {token: row.clone() for token, row in zip(order, self._highway(torch.cat(convolved)), strict=False)}
 
-    def _network(self, ids: Tensor) -> Tensor:
-        """Convolutions, highway and projection; Shape: ids (n, characters), returns (n, P)."""
-        alone = len(ids) == 1
-        characters = self._characters[ids.expand(2, -1) if alone else ids].transpose(1, 2)  # as in kernels.linear
-        convolved = [F.conv1d(characters, weight, bias).amax(-1) for weight, bias in self._filters]
-        x = self._activation(torch.cat(convolved, dim=-1))
+    def _convolve(self, ids: Tensor) -> Tensor:
+        """Return each filter's largest response; Shape: (n, characters) to (n, filters)."""
+        alone = ids.expand(2, -1) if len(ids) == 1 else ids  # as in kernels.linear
+        characters = self._characters[alone].transpose(1, 2)
+        largest = [F.conv1d(characters, weight, bias).amax(-1) for weight, bias in self._filters]
+        return torch.cat(largest, dim=-1)[: len(ids)]
+
+    def _highway(self, convolved: Tensor) -> Tensor:
+        """Return the token layer; Shape: (n, filters) to (n or more, P), in full vectors as in the LSTM."""
+        x = self._activation(F.pad(convolved, (0, 0, 0, -len(convolved) % VECTOR)))
         for transform, carry in self._highways:
             x = torch.lerp(x, transform(x).relu_(), carry(x).sigmoid_())
-        return self._projection(x)[: len(ids)]
+        return self._projection(x)
 
 
 def load(path: str | None, *, device: str = "cpu", precision: str = "float32", cached_tokens: int = 32_768) -> ELMo:

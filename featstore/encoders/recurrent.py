@@ -6,30 +6,34 @@ state stays with the runner from block to block, so the memory does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from featstore.encoders.kernels import Linear, linear
 from featstore.encoders.lanes import Schedule
-
-Linear = Callable[[Tensor], Tensor]
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
 BLOCK_ROWS = 512
 
 
+# torch handles the last elements of a stretch that does not fill this many one by one, and they round differently.
+VECTOR = 32
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LSTMLayer:
-    """One layer in one direction; the gates' columns are i, f, o and doubled g (:func:`ifog`).
+    """One layer in one direction, ready to run; :func:`lstm_layer` makes it.
 
     Attributes:
         ih: input (n, D) to gates (n, 4 H), the whole bias in it.
         hh: state (n, P) to gates (n, 4 H).
         hr: output (n, H) to state (n, P), or None where the output is the state (P = H).
-        hidden: H.
+        hidden: H, a multiple of VECTOR; the units beyond the model's own stay zero.
         width: P.
         cell_clip: bound of the cell, or None.
         proj_clip: bound of the projected state, or None.
@@ -41,18 +45,61 @@ class LSTMLayer:
     hr: Linear | None
     hidden: int
     width: int
-    cell_clip: float | None = None
-    proj_clip: float | None = None
-    skip: bool = False
+    cell_clip: float | None
+    proj_clip: float | None
+    skip: bool
 
 
-def ifog(gates: Tensor) -> Tensor:
-    """Reorder the rows of a weight or bias (4 H, ..) from torch's i, f, g, o, and double those of g.
+def lstm_layer(
+    ih: Tensor,
+    hh: Tensor,
+    bias: Tensor,
+    hr: Tensor | None = None,
+    *,
+    device: torch.device,
+    precision: str,
+    input_precision: str | None = None,
+    cell_clip: float | None = None,
+    proj_clip: float | None = None,
+    skip: bool = False,
+) -> LSTMLayer:
+    """Make a layer of weights in torch's terms.
+
+    Args:
+        ih: Shape: (4 H, D), gates i, f, g, o.
+        hh: Shape: (4 H, P).
+        bias: Shape: (4 H,), the sum of all.
+        hr: Shape: (P, H), or None.
+        device: where it shall run.
+        precision: of its products.
+        input_precision: of the input's product, if another.
+        cell_clip: bound of the cell.
+        proj_clip: bound of the projected state.
+        skip: whether the input is added to the output.
+    """
+    hidden = len(bias) // 4
+    room = -hidden % VECTOR
+    if hr is None:
+        hh = F.pad(hh, (0, room))
+    return LSTMLayer(
+        ih=linear(_gates(ih, room), _gates(bias[:, None], room)[:, 0], input_precision or precision, device),
+        hh=linear(_gates(hh, room), None, precision, device),
+        hr=None if hr is None else linear(F.pad(hr, (0, room)), None, precision, device),
+        hidden=hidden + room,
+        width=hidden + room if hr is None else len(hr),
+        cell_clip=cell_clip,
+        proj_clip=proj_clip,
+        skip=skip,
+    )
+
+
+def _gates(rows: Tensor, room: int) -> Tensor:
+    """Put the gates of a weight (4 H, K) in the order i, f, o, g, with ``room`` units more, and double those of g.
 
     With g doubled all four gates are sigmoids, as tanh(x) = 2 sigmoid(2 x) - 1; torch's tanh takes six times as
-    long as its sigmoid. Doubling is exact.
+    long as its sigmoid. Doubling is exact. A unit of zero weights keeps the cell and the output zero.
     """
-    i, f, g, o = gates.chunk(4)
+    i, f, g, o = (F.pad(gate, (0, 0, 0, room)) for gate in rows.chunk(4))
     return torch.cat([i, f, o, 2 * g])
 
 

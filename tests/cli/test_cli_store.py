@@ -84,6 +84,26 @@ def test_convert_compact_export_import_inspect_du_gc(run: Run, corpus: str, tmp_
     assert run("store", "ls", "--json").json() == []
 
 
+SLOW_TOY = """
+from pathlib import Path
+import toy_encoder
+
+
+class SlowToy(toy_encoder.ToyEncoder):
+    calls = 0
+
+    def encode(self, batch):
+        self.calls += 1
+        if self.calls == 6:  # two calls are the probe of the speed
+            Path("under way").touch()
+        return super().encode(batch)
+
+
+def load(path):
+    return SlowToy(0, None, 0.2)
+"""
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signal.Signals) -> None:
     toys = Path(__file__).resolve().parents[1] / "featurize"
@@ -91,16 +111,13 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signa
         "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'slow_toy:load'\n"
         "import featstore.featurize as f\nf.BATCH_TOKENS = 64\n"
     )
-    (tmp_path / "slow_toy.py").write_text(
-        "import toy_encoder\ndef load(path): return toy_encoder.load(path, pause=0.1)\n"
-    )
+    (tmp_path / "slow_toy.py").write_text(SLOW_TOY)
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{toys}"}
     command = [sys.executable, "-m", "cli", "featurize", "--encoders", "toy"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("features/*/set.json")) and time.monotonic() < deadline:
+    while not (tmp_path / "under way").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1.0)
     process.send_signal(how)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from featstore.encoders.bilm import CHARACTERS, DIRECTIONS, ElmoConfig, ElmoLM
+from featstore.encoders.elmo import PADDING
 from featstore.pretrain.adaptive import AdaptiveSoftmax
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.projected_lstm import projected_lstm
 from featstore.pretrain.schedule import PERPLEXITY
-from featstore.pretrain.sentences import PADDING, Batch, Batcher, pieces
+from featstore.pretrain.sentences import Batch, Batcher, pieces
 from featstore.pretrain.text import Position, TextSource
 
 # Lines whose sentences are sorted by length together before they are cut into batches.
@@ -34,8 +35,9 @@ _POOL_LINES = 2000
 class BiLSTMLayer(nn.Module):
     """A projected LSTM in each direction, under the names of :class:`~featstore.encoders.bilm.ElmoLM`, stacked."""
 
-    def __init__(self, config: ElmoConfig) -> None:
+    def __init__(self, config: ElmoConfig, precision: torch.dtype) -> None:
         super().__init__()
+        self._precision = precision
         width, cells = config.projection_dim, config.dim
         self._cell_clip, self._proj_clip = config.cell_clip or math.inf, config.proj_clip or math.inf
         self.weight_ih = nn.Parameter(torch.randn(2, 4 * cells, width) * width**-0.5)
@@ -49,15 +51,16 @@ class BiLSTMLayer(nn.Module):
         """Shape: (2, T, B, projection_dim) to the same."""
         weights = (self.weight_ih, self.weight_hh, self.bias, self.weight_hr)
         return projected_lstm(
-            x, *weights, cell_clip=self._cell_clip, proj_clip=self._proj_clip, precision=torch.bfloat16
+            x, *weights, cell_clip=self._cell_clip, proj_clip=self._proj_clip, precision=self._precision
         )
 
 
 class BiLMNetwork(nn.Module):
     """Character CNN, highway layers, projection, LSTM layers in both directions, adaptive softmax."""
 
-    def __init__(self, config: ElmoConfig, vocabulary: int, dropout: float) -> None:
+    def __init__(self, config: ElmoConfig, vocabulary: int, *, dropout: float, precision: str) -> None:
         super().__init__()
+        self._precision = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.config, self.dropout = config, nn.Dropout(dropout)
         wide, width = config.n_filters, config.projection_dim
         self.char_embed = nn.Embedding(CHARACTERS, config.char_dim)
@@ -65,7 +68,7 @@ class BiLMNetwork(nn.Module):
         self.transform = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.n_highway))
         self.carry = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.n_highway))
         self.projection = nn.Linear(wide, width)
-        self.layers = nn.ModuleList(BiLSTMLayer(config) for _ in range(config.n_layers))
+        self.layers = nn.ModuleList(BiLSTMLayer(config, self._precision) for _ in range(config.n_layers))
         cutoffs = [c for c in (1000, 8000) if c < vocabulary - 1]
         self.softmax = AdaptiveSoftmax(width, vocabulary, cutoffs or [vocabulary // 2])
         for gate in self.carry:
@@ -85,17 +88,23 @@ class BiLMNetwork(nn.Module):
             x = gate * torch.relu(transform(x)) + (1 - gate) * x
         return self.projection(x)  # type: ignore[no-any-return]
 
-    def forward(self, characters: Tensor, words: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss in nats a prediction, over both directions. Shapes as in :class:`Batch`."""
-        with torch.autocast(characters.device.type, torch.bfloat16):
+    def states(self, characters: Tensor, words: Tensor) -> list[Tensor]:
+        """Return the token layer and each LSTM layer's output; Shape: each (2, T, B, projection_dim)."""
+        reduced = self._precision == torch.bfloat16
+        with torch.autocast(characters.device.type, torch.bfloat16, enabled=reduced):
             parts = torch.tensor_split(characters, 3)  # by length: the short ones need few windows
             vectors = torch.cat([self.words(part) for part in parts if len(part)]).float()
-        x = nn.functional.embedding(words, vectors)
+        states = [nn.functional.embedding(words, vectors)]
         for number, layer in enumerate(self.layers):
-            y = layer(self.dropout(x))
-            x = y + x if number and self.config.use_skip_connections else y
-        known = targets >= 0
-        with torch.autocast(characters.device.type, torch.bfloat16):
+            output = layer(self.dropout(states[-1]))
+            states.append(output + states[-1] if number and self.config.use_skip_connections else output)
+        return states
+
+    def forward(self, characters: Tensor, words: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss in nats a prediction, over both directions. Shapes as in :class:`Batch`."""
+        x, known = self.states(characters, words)[-1], targets >= 0
+        reduced = self._precision == torch.bfloat16
+        with torch.autocast(characters.device.type, torch.bfloat16, enabled=reduced):
             loss: Tensor = self.softmax(self.dropout(x[known]), targets[known])
         return loss
 
@@ -110,6 +119,7 @@ class BiLMTask:
         dropout: share of the LSTMs' inputs and outputs that is dropped.
         tokens: tokens in a batch, over the whole group.
         max_tokens: longest sentence.
+        precision: of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share each batch.
     """
 
@@ -125,13 +135,16 @@ class BiLMTask:
         dropout: float,
         tokens: int,
         max_tokens: int,
+        precision: str = "bfloat16",
         group: Group | None = None,
         device: str = "cpu",
     ) -> None:
         self.config, self.vocabulary, self.source, self.device = config, vocabulary, source, torch.device(device)
-        self.model: nn.Module = BiLMNetwork(config, len(vocabulary), dropout).to(self.device)
+        self.model: nn.Module = BiLMNetwork(config, len(vocabulary), dropout=dropout, precision=precision)
+        self.model.to(self.device)
         self.units = 0
-        self._group, self._max_tokens, self._dropout = group or Group(), max_tokens, dropout
+        self._group, self._max_tokens = group or Group(), max_tokens
+        self._told = {"dropout": dropout, "precision": precision, "tokens": tokens, "max_tokens": max_tokens}
         self._batcher = Batcher(vocabulary, config.max_characters, tokens)
         self._lines: Iterator[str]
         self._seek(Position(), 0)
@@ -178,9 +191,7 @@ class BiLMTask:
             "model": "bilm",
             "config": asdict(self.config),
             "vocabulary": hashlib.sha256("\n".join(self.vocabulary).encode("utf-8")).hexdigest(),
-            "dropout": self._dropout,
-            "tokens": self._batcher.tokens,
-            "max_tokens": self._max_tokens,
+            **self._told,
             **self.source.facts(),
         }
 

@@ -21,14 +21,17 @@ from torch import Tensor, nn
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.errors import DataError
 from featstore.pretrain.parallel import Group
-from featstore.pretrain.schedule import BITS
+from featstore.pretrain.schedule import BITS, in_measure
 from featstore.pretrain.streams import Streams
 from featstore.pretrain.text import Position, TextSource, sentences
 
 UNKNOWN = "<unk>"
+OUTSIDE = -1
 _CODEPOINTS = 0x110000
 # Each stream begins anew, from a zero state at the start of a sentence, once in so many blocks.
 _ANEW = 16
+# Sentences measured in one batch.
+_TOGETHER = 64
 
 
 def model_text(line: str, is_forward: bool) -> str:
@@ -85,8 +88,9 @@ class Alphabet:
 class CharLMNetwork(nn.Module):
     """Embedding, LSTM and output layer under the names of flair's state dict."""
 
-    def __init__(self, config: CharLMConfig) -> None:
+    def __init__(self, config: CharLMConfig, precision: str) -> None:
         super().__init__()
+        self._reduced = precision == "bfloat16"
         self.encoder = nn.Embedding(len(config.items), config.embedding_size)
         between = config.dropout if config.nlayers > 1 else 0.0
         self.rnn = nn.LSTM(config.embedding_size, config.hidden_size, config.nlayers, dropout=between)
@@ -102,12 +106,12 @@ class CharLMNetwork(nn.Module):
     def forward(self, block: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return the mean loss in nats of predicting ``block[1:]`` from ``block[:-1]``, and the new state.
 
-        Shape: block (T + 1, B) int64; state two of (layers, B, hidden).
+        Shape: block (T + 1, B) int64, where ``OUTSIDE`` is not to be predicted; state two of (layers, B, hidden).
         """
-        with torch.autocast(block.device.type, torch.bfloat16):
-            output, state = self.rnn(self.drop(self.encoder(block[:-1])), state)
+        with torch.autocast(block.device.type, torch.bfloat16, enabled=self._reduced):
+            output, state = self.rnn(self.drop(self.encoder(block[:-1].clamp_min(0))), state)
             logits = self.decoder(self.drop(output))
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), block[1:].flatten())
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), block[1:].flatten(), ignore_index=OUTSIDE)
         return loss, (state[0].detach(), state[1].detach())
 
 
@@ -119,6 +123,7 @@ class CharLMTask:
         source: the text.
         streams: B, streams of text side by side, over the whole group.
         length: T, characters between two cuts of the gradient.
+        precision: of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share the streams.
     """
 
@@ -131,15 +136,16 @@ class CharLMTask:
         *,
         streams: int,
         length: int,
+        precision: str = "bfloat16",
         group: Group | None = None,
         device: str = "cpu",
     ) -> None:
         group = group or Group()
         self.name = "forward" if config.is_forward else "backward"
         self.config, self.source, self.device = config, source, torch.device(device)
-        self.model: nn.Module = CharLMNetwork(config).to(self.device)
+        self.model: nn.Module = CharLMNetwork(config, precision).to(self.device)
         self.units = 0
-        self._total, self._length = streams, length
+        self._total, self._length, self._precision = streams, length, precision
         self._own = slice(group.rank * streams // group.size, (group.rank + 1) * streams // group.size)
         self._alphabet = Alphabet(config.items)
         self._newline = self._alphabet.encode("\n")
@@ -210,6 +216,7 @@ class CharLMTask:
             "embedding_size": self.config.embedding_size,
             "dropout": self.config.dropout,
             "characters": "".join(self.config.items[1:]),
+            "precision": self._precision,
             "streams": self._total,
             "length": self._length,
             **self.source.facts(),
@@ -236,3 +243,27 @@ class CharLMTask:
         """The model as the encoders take it."""
         weights = {name: tensor.detach().float().cpu() for name, tensor in self.model.state_dict().items()}
         return CharLM(self.config, weights)
+
+
+@torch.inference_mode()
+def held_out_bits(lm: CharLM, source: TextSource) -> float:
+    """Return the bits per character of a model on held-out sentences, each read as an encoder reads it.
+
+    That is in float32, from a zero state, a newline first. What a sentence ends with is predicted too.
+    """
+    network = CharLMNetwork(lm.config, "float32")
+    network.load_state_dict(dict(lm.weights))
+    network.eval()
+    alphabet = Alphabet(lm.config.items)
+    texts = (model_text(line, lm.config.is_forward).split("\n")[:-1] for line in source.held_out())
+    rows = sorted((alphabet.encode(f"\n{text}\n") for lines in texts for text in lines), key=len)
+    nats, characters = 0.0, 0
+    for start in range(0, len(rows), _TOGETHER):
+        block = nn.utils.rnn.pad_sequence(
+            [torch.from_numpy(row).long() for row in rows[start : start + _TOGETHER]], padding_value=OUTSIDE
+        )
+        count = int((block[1:] != OUTSIDE).sum())
+        zeros = torch.zeros(lm.config.nlayers, block.shape[1], lm.config.hidden_size)
+        nats += network(block, (zeros, zeros))[0].item() * count
+        characters += count
+    return in_measure(BITS, nats / characters)

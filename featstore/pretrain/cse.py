@@ -23,7 +23,7 @@ from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.checkpoint import write_bytes
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
-from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
 from featstore.pretrain.text import TextSource
 from featstore.records import check_choice
 
@@ -49,6 +49,7 @@ class CSEConfig:
         length: characters between two cuts of the gradient.
         schedule: how long and how fast.
         held_out_chars: characters of held-out text to measure on.
+        precision: of the matrix products, ``bfloat16`` or ``float32``.
         processes: for each direction, the processes that share its streams.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
         dtype: storage of the finished models, ``float16`` or ``float32``.
@@ -71,6 +72,7 @@ class CSEConfig:
     length: int = 128
     schedule: Schedule = field(default_factory=Schedule)
     held_out_chars: int = 150_000
+    precision: str = "bfloat16"
     processes: int = 1
     device: str = "auto"
     dtype: str = "float16"
@@ -79,6 +81,7 @@ class CSEConfig:
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, (*DIRECTIONS, "both"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("precision", self.precision, PRECISIONS)
         check_choice("dtype", self.dtype, ("float16", "float32"))
         sizes = (self.hidden_size, self.nlayers, self.embedding_size, self.streams, self.length, self.processes)
         if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
@@ -166,8 +169,15 @@ def _train_direction(
         dropout=config.dropout,
         items=characters,
     )
-    shape = {"streams": config.streams, "length": config.length}
-    task = CharLMTask(model, config.source, **shape, group=group, device=choose_device(config.device))
+    task = CharLMTask(
+        model,
+        config.source,
+        streams=config.streams,
+        length=config.length,
+        precision=config.precision,
+        group=group,
+        device=choose_device(config.device),
+    )
     torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
     train(task, config.schedule, steps, config.out / "training" / direction, report, group)
     if group.rank == 0:

@@ -22,7 +22,7 @@ from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import write_bytes
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
-from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
 from featstore.pretrain.text import TextSource
 from featstore.records import check_choice
@@ -57,6 +57,7 @@ class ELMoConfig:
         max_tokens: longest sentence; longer ones are read in pieces.
         schedule: how long and how fast.
         held_out_chars: characters of held-out text to measure on.
+        precision: of the matrix products, ``bfloat16`` or ``float32``.
         processes: processes that share each batch.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
         dtype: storage of the finished model, ``float16`` or ``float32``.
@@ -85,6 +86,7 @@ class ELMoConfig:
     max_tokens: int = 60
     schedule: Schedule = field(default_factory=_schedule)
     held_out_chars: int = 150_000
+    precision: str = "bfloat16"
     processes: int = 1
     device: str = "auto"
     dtype: str = "float16"
@@ -92,6 +94,7 @@ class ELMoConfig:
 
     def __post_init__(self) -> None:
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("precision", self.precision, PRECISIONS)
         check_choice("dtype", self.dtype, ("float16", "float32"))
         sizes = (self.vocabulary, self.tokens, self.max_tokens, self.processes)
         if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
@@ -186,6 +189,7 @@ def _train(
         dropout=config.dropout,
         tokens=config.tokens,
         max_tokens=config.max_tokens,
+        precision=config.precision,
         group=group,
         device=choose_device(config.device),
     )

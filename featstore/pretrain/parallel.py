@@ -8,13 +8,16 @@ more than they bring, while processes of a group meet only once a step, to avera
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
+from threading import Thread
 from typing import Any
 
 import torch
@@ -121,6 +124,7 @@ def run_jobs(jobs: Sequence[Job], report: Callable[[Any], None] | None = None) -
 
 def _work(job: Job, group: Group, queue: Queue[Any]) -> None:
     """What a process runs."""
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # moments of rarely used weights decay into denormal numbers, which are slow
     with suppress(KeyboardInterrupt):  # Ctrl-C reaches all; the caller's process deals with it
@@ -131,6 +135,14 @@ def _work(job: Job, group: Group, queue: Queue[Any]) -> None:
         except FeatstoreError as error:
             queue.put(error)
             raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, even killed: nobody else would ever stop it."""
+    parent = mp.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _listen(processes: Sequence[Any], queue: Queue[Any], report: Callable[[Any], None] | None) -> None:

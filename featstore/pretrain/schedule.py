@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from featstore.records import check_choice
 
+PRECISIONS = ("bfloat16", "float32")
 BITS, PERPLEXITY = "bits per character", "perplexity"
 
 

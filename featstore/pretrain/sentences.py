@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.encoders.elmo import character_ids
 from featstore.errors import DataError
 from featstore.pretrain.text import sentences
 
 BEGIN, END, UNKNOWN = "<S>", "</S>", "<unk>"
 SPECIAL = (UNKNOWN, BEGIN, END)
-_SENTENCE_CHARACTERS = {BEGIN: 256, END: 257}
-_WORD_BEGIN, _WORD_END, PADDING = 258, 259, 260
 
 
 def pieces(lines: Iterable[str], max_tokens: int) -> Iterator[list[str]]:
@@ -54,31 +53,6 @@ def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple
     return (*SPECIAL, *words), read
 
 
-class Spelling:
-    """Words to character ids as AllenNLP spells them: UTF-8 bytes between two markers, padded."""
-
-    def __init__(self, max_characters: int) -> None:
-        self._max = max_characters
-        self._rows: dict[str, NDArray[np.int16]] = {}
-
-    def __call__(self, words: Sequence[str]) -> NDArray[np.int16]:
-        """Shape: (len(words), max_characters)."""
-        return np.stack([self._row(word) for word in words])
-
-    def _row(self, word: str) -> NDArray[np.int16]:
-        if word not in self._rows:
-            if word in _SENTENCE_CHARACTERS:
-                middle = [_SENTENCE_CHARACTERS[word]]
-            else:
-                middle = list(word.encode("utf-8"))[: self._max - 2]
-            row = np.full(self._max, PADDING, np.int16)
-            row[: len(middle) + 2] = [_WORD_BEGIN, *middle, _WORD_END]
-            if len(self._rows) > 500_000:
-                self._rows.clear()
-            self._rows[word] = row
-        return self._rows[word]
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Sentences of like length, ready for the network.
@@ -101,7 +75,7 @@ class Batcher:
 
     def __init__(self, vocabulary: Sequence[str], max_characters: int, tokens: int) -> None:
         self._index = {word: i for i, word in enumerate(vocabulary)}
-        self._spelling = Spelling(max_characters)
+        self._max = max_characters
         self.tokens = tokens
 
     def batches(self, pool: Sequence[list[str]], seed: int | None) -> list[list[list[str]]]:
@@ -130,4 +104,5 @@ class Batcher:
             for direction, run in enumerate((whole, whole[::-1])):
                 words[direction, : len(run) - 1, b] = [row[w] for w in run[:-1]]
                 targets[direction, : len(run) - 1, b] = [self._index.get(w, 0) for w in run[1:]]
-        return Batch(self._spelling(ordered), words, targets, sum(map(len, piece)) + len(piece))
+        characters = np.array([character_ids(word, self._max) for word in ordered], np.int16)
+        return Batch(characters, words, targets, sum(map(len, piece)) + len(piece))

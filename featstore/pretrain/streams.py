@@ -27,7 +27,7 @@ class Streams:
         self.rests = list(rests)
 
     def skip_to(self, stream: int, mark: NDArray[np.int32]) -> None:
-        """Let a stream's next block begin with the next ``mark`` (Shape: (1,)) of its rest, or one before a new line."""
+        """Let a stream's next block begin with the next ``mark`` (Shape: (1,)) of its rest, or one before a line."""
         rest = self.rests[stream]
         found = np.flatnonzero(rest == mark)
         self.rests[stream] = rest[found[0] :] if len(found) else np.concatenate([mark, next(self._lines)])

@@ -24,9 +24,9 @@ HELD_OUT = 100
 # English text shrinks to about a third; the pace of a gzip file is set as if it were unpacked.
 _GZIP_RATIO = 3
 
-_FINE = re.compile(r"[^\W_]+(?:[.,]\d+)*|[^\w\s]|_")
+_FINE = re.compile(r"[^\W_]+(?:[.,]\d+)*|[^\w\s\u200b\u2060\ufeff\u00ad]|_")
 _BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"'])")
-_COARSE = re.compile(r"\w+(?:[-/.,'’]\w+)*|[^\w\s]")
+_COARSE = re.compile(r"\w+(?:[-/.,'’]\w+)*|[^\w\s\u200b\u2060\ufeff\u00ad]")
 
 
 def tokenise(line: str) -> list[str]:
@@ -139,12 +139,12 @@ def training_lines(paths: Sequence[Path], position: Position, hold_out: bool) ->
         DataError: a whole pass has no line to give.
     """
     while True:
-        count = 0
+        count, whole = 0, not position.lines  # a pass that was resumed may have no lines left
         for line in one_pass(paths, position):
             if not (hold_out and is_held_out(line)):
                 count += 1
                 yield line
-        if count == 0 and sum(position.chars) <= len(position.lines):
+        if whole and count == 0:
             raise DataError(f"{', '.join(map(str, paths))}: no text in it; pre-training needs lines of text.")
         position.epoch += 1
         position.lines, position.chars = [], []

@@ -1,0 +1,149 @@
+"""From text to a folder that the encoders take, in processes of their own; killed and run again; read by flair."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from featstore.encoders import load_encoder
+from featstore.encoders.charlm import load_charlm, save_charlm
+from featstore.errors import DataError, MismatchError, UsageError
+from featstore.pretrain.bilm import BiLMTask
+from featstore.pretrain.cse import CSEConfig, pretrain_cse
+from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
+from featstore.pretrain.loop import CHECKPOINT
+from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.sentences import BEGIN, END
+
+SENTENCES = [["Drug", "G7", "inhibits", "G9", "in", "<gene>", "cells", "</gene>", "."], ["naïve", "-"], ["x" * 70]]
+SCHEDULE = Schedule(steps=12, warmup=2, evaluate_every=6, checkpoint_every=2)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "a.txt"
+    genes = [f"G{k}" for k in range(110)]
+    path.write_text(
+        "\n".join(f"Drug {g} inhibits {genes[i % 109]}." for i, g in enumerate(genes * 9)), encoding="utf-8"
+    )
+    return path
+
+
+def cse(text: Path, out: Path, **changes: object) -> CSEConfig:
+    small = {"hidden_size": 24, "embedding_size": 6, "streams": 8, "length": 20, "least": 2, "dropout": 0.1}
+    fixed = {"text": (text,), "out": out, "schedule": SCHEDULE, "held_out_chars": 500, "dtype": "float32"}
+    return CSEConfig(**{**small, **fixed, **changes})
+
+
+def elmo(text: Path, out: Path, **changes: object) -> ELMoConfig:
+    small = {"dim": 8, "projection_dim": 6, "char_dim": 4, "filters": ((1, 4), (3, 8)), "tokens": 64, "least": 1}
+    clips = {"cell_clip": 0.3, "proj_clip": 0.2}  # so that they bite
+    fixed = {"text": (text,), "out": out, "schedule": SCHEDULE, "held_out_chars": 500, "dtype": "float32"}
+    return ELMoConfig(**{**small, **clips, **fixed, **changes})
+
+
+def run(config: CSEConfig) -> subprocess.Popen:
+    code = "from featstore.pretrain.cse import *\nfrom pathlib import PosixPath\n"
+    return subprocess.Popen([sys.executable, "-c", f"{code}if __name__ == '__main__':\n    pretrain_cse({config!r})\n"])
+
+
+def test_cse_is_trained_in_both_directions_and_flair_reads_it(text: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    result = pretrain_cse(cse(text, tmp_path), seen.append)
+    assert {p.name for p in seen} == {"forward", "backward"}
+    assert [entry["step"] for entry in result["forward"]["log"]] == [6, 12]
+    card = (tmp_path / "README.md").read_text()
+    assert "a.txt" in card
+    assert "hidden_size | 24" in card
+    assert f"{result['backward']['log'][-1]['held_out']:.3f}" in card
+
+    from flair.data import Sentence
+    from flair.embeddings import FlairEmbeddings
+
+    ours = load_encoder(f"cse:{tmp_path}").encode(SENTENCES)
+    for column, direction in enumerate(("forward", "backward")):
+        save_charlm(tmp_path / f"{direction}.pt", load_charlm(result[direction]["file"]))
+        embeddings = FlairEmbeddings(tmp_path / f"{direction}.pt")
+        for tokens, vectors in zip(SENTENCES, ours, strict=True):
+            sentence = Sentence(list(tokens))
+            embeddings.embed(sentence)
+            theirs = torch.stack([token.embedding for token in sentence]).numpy()
+            np.testing.assert_allclose(vectors[:, 24 * column : 24 * (column + 1)], theirs, atol=1e-5)
+
+
+def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp_path: Path) -> None:
+    config = elmo(text, tmp_path, precision="float32")
+    log = pretrain_elmo(config)["log"]
+    assert log[-1]["held_out"] < log[0]["held_out"]
+    encoder = load_encoder(f"elmo:{tmp_path}")
+    words = tuple(json.loads((tmp_path / "training" / "vocabulary.json").read_text())["words"])
+    shape = {"dropout": 0.0, "tokens": 64, "max_tokens": 60, "precision": "float32"}
+    task = BiLMTask(config.model(), words, config.source, **shape)
+    from featstore.pretrain.loop import train
+
+    train(task, config.schedule, 12, tmp_path / "training")  # already at its end: takes up the weights
+    task.model.eval()
+    batch = task._batcher.build(SENTENCES)
+    with torch.no_grad():
+        states = task.model.states(torch.from_numpy(batch.characters).long(), torch.from_numpy(batch.words))
+    assert float((states[1].abs() >= 0.2).float().mean()) > 0.01  # the clip is at work
+    for b, (tokens, vectors) in enumerate(zip(SENTENCES, encoder.encode(SENTENCES), strict=True)):
+        assert [BEGIN, *tokens, END][0] == BEGIN
+        n = len(tokens)
+        for layer, state in enumerate(states):
+            forward, backward = state[0, 1 : n + 1, b], state[1, 1 : n + 1, b].flip(0)
+            expected = torch.cat([forward, backward], dim=1).numpy()
+            np.testing.assert_allclose(vectors[:, 12 * layer : 12 * layer + 12], expected, atol=1e-5)
+
+
+def test_killed_and_run_again_gives_the_same_bytes(text: Path, tmp_path: Path) -> None:
+    schedule = replace(SCHEDULE, steps=60, checkpoint_every=5, evaluate_every=20)
+    config = cse(text, tmp_path / "cut", schedule=schedule, direction="forward")
+    checkpoint = config.out / "training" / "forward" / CHECKPOINT
+    process = run(config)
+    deadline = time.monotonic() + 300
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    pretrain_cse(config)
+    whole = replace(config, out=tmp_path / "whole")
+    pretrain_cse(whole)
+    assert (config.out / "forward.safetensors").read_bytes() == (whole.out / "forward.safetensors").read_bytes()
+
+
+def test_two_processes_share_the_streams(text: Path, tmp_path: Path) -> None:
+    """Without dropout and in float32 the mean of two halves' gradients is the whole's, up to rounding."""
+    made = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        options = {"direction": "forward", "dropout": 0.0, "precision": "float32", "processes": processes}
+        pretrain_cse(cse(text, out, **options))
+        made.append(load_charlm(out / "forward.safetensors").weights)
+    for name, weight in made[0].items():
+        torch.testing.assert_close(weight, made[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_bad_input(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("aaa\n" * 5000, encoding="utf-8")
+    with pytest.raises(DataError, match=r"only \d+ characters occur"):
+        pretrain_cse(cse(tmp_path / "few.txt", tmp_path / "a"))
+    with pytest.raises(DataError, match=r"only \d+ words occur"):
+        pretrain_elmo(elmo(tmp_path / "few.txt", tmp_path / "b"))
+    with pytest.raises(UsageError, match="cannot be shared evenly"):
+        cse(text, tmp_path, processes=3)
+    with pytest.raises(UsageError, match="Did you mean 'forward'"):
+        cse(text, tmp_path, direction="forwards")
+    with pytest.raises(UsageError, match="filters"):
+        elmo(text, tmp_path, filters=((60, 4),))
+    pretrain_cse(cse(text, tmp_path / "c", direction="forward"))
+    with pytest.raises(MismatchError, match="hidden_size is 24 there and 16 here"):  # raised in the child
+        pretrain_cse(cse(text, tmp_path / "c", direction="forward", hidden_size=16))

@@ -1,0 +1,189 @@
+"""The loop: a training that was cut off and goes on ends with the same bits; bad ends are clear."""
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from featstore.encoders.bilm import ElmoConfig
+from featstore.encoders.charlm import CharLMConfig
+from featstore.errors import DataError, MismatchError, UsageError
+from featstore.pretrain.bilm import BiLMTask
+from featstore.pretrain.charlm import CharLMTask, learn_characters
+from featstore.pretrain.loop import CHECKPOINT, LOG, Task, train
+from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.sentences import learn_words, pieces
+from featstore.pretrain.text import TextSource
+
+SCHEDULE = Schedule(warmup=2, evaluate_every=5, checkpoint_every=3, learning_rate=1e-2)
+STEPS = 14
+
+
+class Killed(Exception):
+    """Stands for a kill at an arbitrary instant."""
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> TextSource:
+    folder = tmp_path_factory.mktemp("text")
+    genes = [f"G{k}" for k in range(110)]
+    for name, verb in (("a.txt", "inhibits"), ("b.txt", "binds")):
+        lines = [f"Drug {g} {verb} {genes[i % 109]} in cell {i % 9}. It does so." for i, g in enumerate(genes * 4)]
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
+    return TextSource((folder / "a.txt", folder / "b.txt"), held_out_chars=2000)
+
+
+def charlm(source: TextSource, hidden: int = 24) -> CharLMTask:
+    torch.manual_seed(1)
+    config = CharLMConfig(
+        hidden_size=hidden,
+        nlayers=2,
+        embedding_size=6,
+        nout=None,
+        is_forward=False,
+        document_delimiter="\n",
+        dropout=0.2,
+        items=learn_characters(source.one_pass(), 2)[0],
+    )
+    return CharLMTask(config, source, streams=16, length=24)
+
+
+def bilm(source: TextSource) -> BiLMTask:
+    torch.manual_seed(1)
+    config = ElmoConfig(
+        char_dim=4,
+        filters=((1, 4), (3, 6)),
+        n_highway=1,
+        activation="relu",
+        max_characters=12,
+        dim=8,
+        projection_dim=6,
+        n_layers=2,
+        cell_clip=0.5,
+        proj_clip=0.5,
+        use_skip_connections=True,
+    )
+    words = learn_words(pieces(source.one_pass(), 20), 500, 1)[0]
+    return BiLMTask(config, words, source, dropout=0.2, tokens=64, max_tokens=20)
+
+
+@pytest.mark.parametrize("make", [charlm, bilm])
+@pytest.mark.parametrize("instant", [1, 4, 9, 10])
+def test_cut_off_and_resumed_is_bit_equal(make, instant: int, source: TextSource, tmp_path: Path) -> None:
+    whole = make(source)
+    log = train(whole, SCHEDULE, STEPS, tmp_path / "whole")
+    broken = make(source)
+    take = broken.loss
+
+    def fail_in_the_middle() -> Tensor:
+        if broken.units >= instant * whole.units / STEPS:
+            raise Killed
+        return take()
+
+    broken.loss = fail_in_the_middle
+    with pytest.raises(Killed):
+        train(broken, SCHEDULE, STEPS, tmp_path / "cut")
+    torch.rand(5)  # whatever happened to the random state meanwhile
+    resumed = make(source)
+    again = train(resumed, SCHEDULE, STEPS, tmp_path / "cut")
+    for (name, expected), got in zip(
+        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(expected, got), name
+    timeless = [[{k: v for k, v in e.items() if k != "units_per_second"} for e in entries] for entries in (log, again)]
+    assert timeless[0] == timeless[1]
+    assert [json.loads(line)["step"] for line in (tmp_path / "cut" / LOG).read_text().splitlines()] == [5, 10, 14]
+
+
+@pytest.mark.parametrize("make", [charlm, bilm])
+def test_training_learns_and_leaves_the_best_weights(make, source: TextSource, tmp_path: Path) -> None:
+    task, seen = make(source), list[Progress]()
+    log = train(task, replace(SCHEDULE, evaluate_every=40), 160, tmp_path, seen.append)
+    assert log[-1]["held_out"] < 0.8 * log[0]["held_out"]
+    assert seen[-1].step == seen[-1].steps == 160
+    assert seen[-1].held_out == log[-1]["held_out"]
+    assert log[-1]["measure"] == task.measure
+    best = min(entry["held_out"] for entry in log)
+    now = task.held_out()
+    assert best == pytest.approx(now / 0.6931471805599453 if task.measure != "perplexity" else 2.718281828459045**now)
+
+
+def test_plateau_halves_the_rate(source: TextSource, tmp_path: Path) -> None:
+    task = charlm(source)
+    task.held_out = lambda: 1.0  # never falls
+    log = train(task, replace(SCHEDULE, anneal="plateau", patience=1, warmup=0, evaluate_every=1), 6, tmp_path)
+    assert [entry["learning_rate"] for entry in log] == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3])
+
+
+def test_a_checkpoint_of_another_model_is_refused(source: TextSource, tmp_path: Path) -> None:
+    train(charlm(source), SCHEDULE, 3, tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(MismatchError, match="hidden_size is 24 there and 16 here"):
+        train(charlm(source, hidden=16), SCHEDULE, 3, tmp_path)
+    with pytest.raises(MismatchError, match="seed is 1 there and 2 here"):
+        train(charlm(source), replace(SCHEDULE, seed=2), 3, tmp_path)
+    with pytest.raises(MismatchError, match="model is charlm there and bilm here"):
+        train(bilm(source), SCHEDULE, 3, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused(source: TextSource, tmp_path: Path) -> None:
+    train(charlm(source), SCHEDULE, 3, tmp_path)
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    for data in (b"", whole[:1000], b"no checkpoint at all"):
+        (tmp_path / CHECKPOINT).write_bytes(data)
+        with pytest.raises(DataError, match="damaged"):
+            train(charlm(source), SCHEDULE, 3, tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_spares_the_checkpoint(
+    source: TextSource, tmp_path: Path
+) -> None:
+    task: Task = charlm(source)
+    take, count = task.loss, iter(range(99))
+    task.loss = lambda: take() * (float("nan") if next(count) == 4 else 1.0)
+    with pytest.raises(DataError, match="at step 5; lower the learning rate"):
+        train(task, SCHEDULE, STEPS, tmp_path)
+    train(charlm(source), SCHEDULE, STEPS, tmp_path)  # goes on from step 3
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    """A child that may not write files beyond 100 kB: the large checkpoint fails as on a full disk."""
+    code = """
+import resource, sys, torch
+from pathlib import Path
+from featstore.errors import ResourceError
+from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
+path = Path(sys.argv[1])
+save_checkpoint(path, {"a": torch.arange(3)}, {"step": 1})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_checkpoint(path, {"a": torch.zeros(1_000_000)}, {"step": 2})
+except ResourceError as error:
+    assert "disk is full" in str(error), error
+else:
+    raise SystemExit("no error")
+tensors, facts = load_checkpoint(path)
+assert facts == {"step": 1} and tensors["a"].tolist() == [0, 1, 2]
+"""
+    assert resource.RLIMIT_FSIZE is not None
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "c.safetensors")], check=True, timeout=120)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_schedules() -> None:
+    schedule = Schedule(epochs=2.5, warmup=10, learning_rate=1.0)
+    assert schedule.total(1000, 100) == 25
+    assert replace(schedule, steps=7).total(1000, 100) == 7
+    rates = [schedule.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] or max(rates) == rates[10]
+    assert rates[-1] < 0.012
+    with pytest.raises(UsageError, match="Did you mean 'cosine'"):
+        Schedule(anneal="cosin")

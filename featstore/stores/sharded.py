@@ -67,6 +67,8 @@ class ShardedStore:
         self._known: set[str] = set()
         self._starts = np.zeros(1, dtype=np.int64)  # position of each shard's first sentence, and one past the last
         self._keys = KeyIndex()
+        self._edges: NDArray[np.int64] | None = None  # see _edges_of
+        self._filled = np.zeros(0, dtype=bool)
         self._open: dict[str, _OpenShard] = {}
         self._handles.clear()
         self._decoded.clear()
@@ -101,6 +103,7 @@ class ShardedStore:
         self._names += sizes
         self._known.update(sizes)
         self._starts = np.concatenate((self._starts, self._starts[-1] + ends))
+        self._edges = None
 
     def keys(self) -> list[bytes]:
         raw = self._keys.keys().tobytes()
@@ -159,19 +162,30 @@ class ShardedStore:
         if (position < 0).any():
             raise not_stored(self._meta, [keys[i] for i in np.flatnonzero(position < 0).tolist()], len(keys))
         shard = np.searchsorted(self._starts, position, side="right") - 1
-        row = position - self._starts[shard]
-        start, stop = np.zeros_like(row), np.zeros_like(row)
-        for number in np.unique(shard).tolist():
-            offsets = self._shard(number).index.offsets
-            mine = shard == number
-            start[mine], stop[mine] = offsets[row[mine]], offsets[row[mine] + 1]
-        out = np.zeros(len(row) + 1, dtype=np.int64)
+        edges = self._edges_of(shard)
+        start, stop = edges[position + shard], edges[position + shard + 1]
+        out = np.zeros(len(position) + 1, dtype=np.int64)
         np.cumsum(stop - start, out=out[1:])
         values = np.empty((int(out[-1]), self._meta.dim), dtype=self._dtype)
         self._fill(values, out, shard, start, stop)
         if self._check:
-            self._compare(values, out, shard, row)
+            self._compare(values, out, shard, position - self._starts[shard])
         return Ragged(values.astype(self._meta.dtype, copy=False), out)
+
+    def _edges_of(self, shard: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the offsets of all shards one after the other, those of the given shards filled in.
+
+        A shard of n sentences has n + 1 offsets, so the first offset of a sentence is at its position + its shard.
+        """
+        if self._edges is None:
+            self._edges = np.zeros(int(self._starts[-1]) + len(self._names), dtype=np.int64)
+            self._filled = np.zeros(len(self._names), dtype=bool)
+        for number in np.unique(shard[~self._filled[shard]]).tolist():
+            offsets = self._shard(number).index.offsets
+            first = int(self._starts[number]) + number
+            self._edges[first : first + len(offsets)] = offsets
+            self._filled[number] = True
+        return self._edges
 
     def _fill(
         self,

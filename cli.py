@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from classifier.runs import Evaluation, Notice, RunConfig
     from classifier.train import Epoch
     from featstore.corpora.audit import CorpusReport
+    from featstore.pretrain.schedule import Progress as PretrainProgress
     from featstore.records import Corpus as LoadedCorpus
     from featstore.stores.bundle import Bundled
     from featstore.stores.sets import SetInfo
@@ -46,8 +47,10 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Bring a corpus here and look at it.", no_args_is_help=True)
 store_app = typer.Typer(help="Look after the stored vectors.", no_args_is_help=True)
+pretrain_app = typer.Typer(help="Train encoders on text of your own.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
+app.add_typer(pretrain_app, name="pretrain")
 
 # Where stdout is a file or a pipe there is no width to fit; rows must not be broken.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
@@ -1042,6 +1045,154 @@ def store_inspect(
             for token, (start, end), norms in zip(found.tokens, found.offsets, view.norms, strict=True)
         ],
     )
+
+
+# ----------------------------------------------------------------------------------------------------- pretrain
+
+
+Text = Annotated[
+    list[Path], typer.Option("--text", help="UTF-8 text, plain or .gz, a sentence or abstract a line; repeat for more.")
+]
+Valid = Annotated[
+    list[Path] | None, typer.Option("--valid", help="Held-out text (default: one line in a hundred of --text).")
+]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the model, its card and its checkpoints.")]
+Epochs = Annotated[float, typer.Option(help="Passes over the text.")]
+Steps = Annotated[int | None, typer.Option(help="Optimiser steps in all, in place of --epochs.")]
+Anneal = Annotated[str, typer.Option(help="cosine, or plateau: halve the rate when the held-out loss stops falling.")]
+Processes = Annotated[int, typer.Option(help="Processes that share a training, one thread each.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
+Seed = Annotated[int, typer.Option(help="Of initial weights and dropout.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; without it a training that was cut off goes on.")]
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[PretrainProgress], None]]:
+    """Yield a callback that shows where each training stands: a bar each on a terminal, lines elsewhere."""
+    if err.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))
+        with Progress(*columns, console=err) as bars:
+            tasks: dict[str, Any] = {}
+
+            def on_terminal(p: PretrainProgress) -> None:
+                if p.name not in tasks:
+                    tasks[p.name] = bars.add_task(p.name, total=p.steps, at="")
+                bars.update(tasks[p.name], completed=p.step, at=_standing(p))
+
+            yield on_terminal
+        return
+    last: dict[str, float] = {}
+
+    def on_log(p: PretrainProgress) -> None:
+        now = time.monotonic()
+        if now - last.get(p.name, 0.0) >= SECONDS_BETWEEN_LINES or p.step == p.steps:
+            last[p.name] = now
+            err.print(f"{p.name}: step {p.step:,}/{p.steps:,}, {_standing(p)}", soft_wrap=True)
+
+    yield on_log
+
+
+def _standing(p: PretrainProgress) -> str:
+    held_out = "" if p.held_out is None else f", held-out {p.held_out:.3f} {p.measure}"
+    return f"{p.per_second:,.0f}/s, {_duration(p.seconds_left)} left{held_out}"
+
+
+@pretrain_app.command("cse")
+def pretrain_cse_command(
+    text: Text,
+    out_folder: OutFolder,
+    valid: Valid = None,
+    direction: Annotated[str, typer.Option(help="forward, backward or both, side by side.")] = "both",
+    hidden: Annotated[int, typer.Option(help="Units of each LSTM layer.")] = 512,
+    layers: Annotated[int, typer.Option(help="LSTM layers.")] = 1,
+    dropout: Annotated[float, typer.Option(help="On the LSTM's inputs and outputs.")] = 0.0,
+    streams: Annotated[int, typer.Option(help="Streams of text side by side.")] = 64,
+    length: Annotated[int, typer.Option(help="Characters between two cuts of the gradient.")] = 128,
+    epochs: Epochs = 1.0,
+    steps: Steps = None,
+    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 3e-3,
+    anneal: Anneal = "cosine",
+    processes: Processes = 1,
+    device: Device = "auto",
+    seed: Seed = 1,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train character language models (Akbik et al. 2018); `cse:OUT` is then an encoder."""
+    from featstore.pretrain.cse import CSEConfig, pretrain_cse
+    from featstore.pretrain.schedule import Schedule
+
+    config = CSEConfig(
+        text=tuple(text),
+        out=out_folder,
+        valid=tuple(valid or ()),
+        direction=direction,
+        hidden_size=hidden,
+        nlayers=layers,
+        dropout=dropout,
+        streams=streams,
+        length=length,
+        schedule=Schedule(epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed),
+        processes=processes,
+        device=device,
+        fresh=fresh,
+    )
+    with training_progress() as progress:
+        _print_pretrained(pretrain_cse(config, progress), out_folder, as_json)
+
+
+@pretrain_app.command("elmo")
+def pretrain_elmo_command(
+    text: Text,
+    out_folder: OutFolder,
+    valid: Valid = None,
+    cells: Annotated[int, typer.Option(help="Units of each LSTM.")] = 512,
+    projection: Annotated[int, typer.Option(help="Width of the token layer and of each direction's output.")] = 128,
+    layers: Annotated[int, typer.Option(help="LSTM layers in each direction.")] = 2,
+    dropout: Annotated[float, typer.Option(help="On the LSTMs' inputs and outputs.")] = 0.0,
+    vocabulary: Annotated[int, typer.Option(help="Words that the softmax predicts, the most frequent.")] = 40_000,
+    tokens: Annotated[int, typer.Option(help="Tokens in a batch.")] = 2048,
+    epochs: Epochs = 1.0,
+    steps: Steps = None,
+    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 2e-3,
+    anneal: Anneal = "cosine",
+    processes: Processes = 1,
+    device: Device = "auto",
+    seed: Seed = 1,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a bidirectional word language model (Peters et al. 2018); `elmo:OUT` is then an encoder."""
+    from dataclasses import replace
+
+    from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
+
+    config = ELMoConfig(
+        text=tuple(text),
+        out=out_folder,
+        valid=tuple(valid or ()),
+        dim=cells,
+        projection_dim=projection,
+        n_layers=layers,
+        dropout=dropout,
+        vocabulary=vocabulary,
+        tokens=tokens,
+        processes=processes,
+        device=device,
+        fresh=fresh,
+    )
+    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    with training_progress() as progress:
+        _print_pretrained(pretrain_elmo(replace(config, schedule=schedule), progress), out_folder, as_json)
+
+
+def _print_pretrained(result: dict[str, Any], folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        out.print(_escape(f"{folder} (its README.md is the model card)"), soft_wrap=True)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 ``speed`` trains the same character model (sizes, streams, characters between cuts) on the same text with our loop
 and with flair's ``LanguageModelTrainer``, in turn and in one run, and prints characters a second of each; ours also in
-float32, so that it can be seen what bfloat16 brings. Both count everything between the first batch and the
-last: reading, moving, updating. ``held-out`` prints bits per character of models on held-out files, each sentence
+float32, so that it can be seen what bfloat16 brings. Ours counts everything from the first batch to the end, evaluation and
+checkpoint with it, flair's from batch to batch. Each has one thread, and a second is one of processor time, which
+neighbours on a shared machine disturb least. ``held-out`` prints bits per character of models on held-out files, each sentence
 read from a zero state, as the encoder reads it.
 
     python benchmarks/pretrain.py speed --text FILE
@@ -66,9 +67,9 @@ def ours(text: Path, items: tuple[str, ...], precision: str, steps: int) -> floa
     task = CharLMTask(model(items), source, streams=STREAMS, length=LENGTH, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         train(task, Schedule(), 2, Path(folder, "warm"))  # caches and code paths
-        before, began = task.units, time.perf_counter()
+        before, began = task.units, time.process_time()
         train(task, Schedule(evaluate_every=steps, checkpoint_every=steps), steps, Path(folder, "timed"))
-    return (task.units - before) / (time.perf_counter() - began)
+    return (task.units - before) / (time.process_time() - began)
 
 
 def flairs(folder: Path, items: tuple[str, ...], steps: int) -> float:
@@ -89,7 +90,7 @@ def flairs(folder: Path, items: tuple[str, ...], steps: int) -> float:
 
     def mark(*_: object) -> None:
         if network.training:
-            marks.append(time.perf_counter())
+            marks.append(time.process_time())
 
     network.register_forward_pre_hook(mark)
     trainer = LanguageModelTrainer(network, corpus)
@@ -116,7 +117,7 @@ def speed(text: Path, steps: int, rounds: int) -> Iterator[str]:
             for label, run in runs.items():
                 best[label] = max(best[label], run())
     yield f"One LSTM layer of {HIDDEN}, {STREAMS} streams of {LENGTH} characters, one thread; best of {rounds} rounds."
-    yield "| trainer | characters a second | to flair |"
+    yield "| trainer | characters a second of processor time | to flair |"
     yield "| --- | --- | --- |"
     for label, rate in best.items():
         yield f"| {label} | {rate:,.0f} | {rate / best['flair LanguageModelTrainer']:.2f} |"

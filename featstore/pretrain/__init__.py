@@ -1,1 +1,1 @@
-"""Pre-training of the character language model (CSE) and the word biLM (ELMo)."""
+"""Pre-training of the character language model (CSE), the word biLM (ELMo) and word vectors (GloVe)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from featstore.records import check_choice
 
 PRECISIONS = ("bfloat16", "float32")
-BITS, PERPLEXITY = "bits per character", "perplexity"
+BITS, PERPLEXITY, ERROR = "bits per character", "perplexity", "weighted squared error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,5 +89,7 @@ class Progress:
 
 
 def in_measure(measure: str, nats: float) -> float:
-    """Return a loss in nats as bits per character or perplexity."""
+    """Return a loss in nats as bits per character or perplexity; an error stays as it is."""
+    if measure == ERROR:
+        return nats
     return nats / math.log(2) if measure == BITS else math.exp(min(nats, 700.0))

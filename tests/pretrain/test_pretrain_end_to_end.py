@@ -103,7 +103,7 @@ def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp
             np.testing.assert_allclose(vectors[:, 12 * layer : 12 * layer + 12], expected, atol=1e-5)
 
 
-def test_killed_and_run_again_gives_the_same_bytes(text: Path, tmp_path: Path) -> None:
+def test_killed_and_run_again_gives_the_same_weights(text: Path, tmp_path: Path) -> None:
     schedule = replace(SCHEDULE, steps=60, checkpoint_every=5, evaluate_every=20)
     config = cse(text, tmp_path / "cut", schedule=schedule, direction="forward")
     checkpoint = config.out / "training" / "forward" / CHECKPOINT
@@ -117,7 +117,9 @@ def test_killed_and_run_again_gives_the_same_bytes(text: Path, tmp_path: Path) -
     pretrain_cse(config)
     whole = replace(config, out=tmp_path / "whole")
     pretrain_cse(whole)
-    assert (config.out / "forward.safetensors").read_bytes() == (whole.out / "forward.safetensors").read_bytes()
+    made = [load_charlm(folder / "forward.safetensors").weights for folder in (config.out, whole.out)]
+    for name, weight in made[0].items():
+        assert torch.equal(weight, made[1][name]), name
 
 
 def test_two_processes_share_the_streams(text: Path, tmp_path: Path) -> None:

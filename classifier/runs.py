@@ -3,7 +3,8 @@
 In: a corpus, the root of a store and a :class:`RunConfig`. Out, below the run's folder: ``config.toml``, and for each
 fold ``fold-K/`` with ``config.toml``, ``model.safetensors``, ``run.json`` (all facts, every epoch), ``metrics.json``
 and ``predictions.tsv``. A run's folder belongs to one configuration: it is remembered there, so that evaluating needs
-no option again, and another one is refused. Nothing is written before a fold is trained to its end.
+no option again, and another one is refused. Before a fold is trained to its end nothing of it is written but, once a
+minute, the state from which an interrupted training goes on.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import json
 import shlex
 import time
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ import numpy as np
 
 from classifier.batch import Batcher, tag_names
 from classifier.checkpoint import RUN, Checkpoint, load_checkpoint, save_checkpoint, to_json, write_atomically
-from classifier.features import open_features, parse_features
+from classifier.features import FeatureSpec, open_features, parse_features
 from classifier.metrics import Metrics, score
 from classifier.model import Head, HeadConfig, InputConfig
 from classifier.outputs import predictions_tsv
 from classifier.predict import Predictions, classify
-from classifier.split import dev_split
+from classifier.resume import UNFINISHED, load_state, save_state
+from classifier.split import check_labelled, training_parts
 from classifier.train import Epoch, TrainConfig, reproducible, train
 from classifier.vectors import RAM_BUDGET, Sentences, Vectors
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
@@ -195,7 +197,7 @@ def train_fold(
     """
     _check_config(config, corpus, run_dir)
     start = time.perf_counter()
-    parts = _parts(corpus, fold, config.train.dev_share)
+    parts = training_parts(corpus, fold, config.train.dev_share)
     instances = [corpus.instances[position] for part in parts for position in part]
     train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
     sentences = Sentences.of(instances)
@@ -217,6 +219,8 @@ def train_fold(
                 precision=config.train.precision,
             )
         )
+        folder = run_dir / f"fold-{fold}"
+        digest = _training_digest(config, corpus, fold, vectors.specs)
         if config.train.standardise:
             head.standardise(vectors.moments(np.unique(sentences.of_instance[train_part])))
         epochs = train(
@@ -227,6 +231,8 @@ def train_fold(
             labels=corpus.labels,
             positive=corpus.positive,
             progress=progress,
+            state=load_state(folder, digest),
+            save=lambda state: save_state(folder, state, digest),
         )
     checkpoint = Checkpoint(
         head=head.eval(),
@@ -244,10 +250,9 @@ def train_fold(
             "epochs": [asdict(epoch) for epoch in epochs],
         },
     )
-    folder = run_dir / f"fold-{fold}"
     save_checkpoint(folder, checkpoint)
-    for path in (folder / METRICS, folder / PREDICTIONS):
-        path.unlink(missing_ok=True)  # they were of the head before
+    for name in (METRICS, PREDICTIONS, UNFINISHED):
+        (folder / name).unlink(missing_ok=True)  # they were of the head before
     for path in (folder / CONFIG, run_dir / CONFIG):
         write_atomically(path, config_toml(config).encode("utf-8"))
     return checkpoint
@@ -275,7 +280,7 @@ def evaluate_fold(
     _check_config(config, corpus, run_dir)
     folder = run_dir / f"fold-{fold}"
     instances = tuple(corpus.instances[position] for position in corpus.partition(fold).test)
-    _check_labelled(instances, f"the test part of fold {fold}")
+    check_labelled(instances, f"the test part of fold {fold}")
     if (folder / RUN).exists():
         checkpoint = load_checkpoint(folder)
     else:
@@ -320,41 +325,14 @@ def _check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
         )
 
 
-def _parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequence[int], Sequence[int]]:
-    """Return the positions of the train and of the dev part, both fit for training."""
-    partition = corpus.partition(fold)
-    train_part, dev_part = partition.train, partition.dev
-    if not dev_part:
-        train_part, dev_part = dev_split(corpus.instances, partition.train, dev_share)
-    counts = []
-    for name, part in (("train", train_part), ("dev", dev_part)):
-        instances = [corpus.instances[position] for position in part]
-        _check_labelled(instances, f"the {name} part of fold {fold} of {corpus.spec}")
-        counts.append(Counter(instance.label for instance in instances))
-    absent = [label for label in corpus.labels if not counts[0][label]]
-    if absent:
-        raise DataError(
-            f"fold {fold} of {corpus.spec} has no training instance of the label{'s' if len(absent) > 1 else ''} "
-            f"{', '.join(absent)}; a head cannot learn what it never sees. Take another fold or corpus."
-        )
-    if not any(counts[1][label] for label in corpus.positive):
-        raise DataError(
-            f"the dev part of fold {fold} of {corpus.spec} has no instance of a positive label "
-            f"({', '.join(corpus.positive)}), so no epoch can be chosen by it."
-        )
-    return train_part, dev_part
-
-
-def _check_labelled(instances: Sequence[Instance], what: str) -> None:
-    if not instances:
-        raise DataError(f"{what} is empty.")
-    bare = [instance.id for instance in instances if instance.label is None]
-    if bare:
-        raise DataError(f"{what} has {len(bare)} instances without a label, the first is '{bare[0]}'.")
-
-
 def _corpus_facts(corpus: Corpus) -> dict[str, str]:
     return {name: str(getattr(corpus, name)) for name in ("spec", "name", "digest", "context", "indicators")}
+
+
+def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
+    """Return a digest of all that determines how a fold is trained."""
+    facts = [config_toml(config), _corpus_facts(corpus), fold, [asdict(spec) for spec in specs], version("torch")]
+    return sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _featurize_command(config: RunConfig, store_root: str | Path) -> str:

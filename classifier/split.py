@@ -1,10 +1,11 @@
-"""A dev part for corpora that release none: a tenth of the training part, always the same.
+"""The parts that a fold is trained on, and a dev part for corpora that release none.
 
-In: the instances of a training part. Out: which of them are the dev part. Instances of one group (the same
-sentence) stay together, so that no dev sentence is trained on. Which groups are taken depends on the hash of their
-name alone, not on a seed or on the order: runs of different seeds are comparable, and a corpus that grows keeps most
-of its dev part. Groups are drawn label by label, so that the dev part's share of each label comes as near to the tenth
-as whole groups allow.
+In: a corpus and a fold. Out: which instances are the train and which the dev part, checked to be fit for training.
+A dev part that is not released is a tenth of the training part. Instances of one group (the same sentence) stay
+together, so that no dev sentence is trained on. Which groups are taken depends on the hash of their name alone, not
+on a seed or on the order: runs of different seeds are comparable, and a corpus that grows keeps most of its dev part.
+Groups are drawn label by label, so that the dev part's share of each label comes as near to the tenth as whole groups
+allow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from featstore.errors import DataError
-from featstore.records import Instance
+from featstore.records import Corpus, Instance
 
 
 def dev_split(
@@ -55,6 +56,55 @@ def dev_split(
     if not dev:
         raise DataError(f"{len(groups)} sentences for training are too few to set {share:.0%} aside as a dev part.")
     return tuple(p for p in train if p not in dev), tuple(p for p in train if p in dev)
+
+
+def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the positions of the train and of the dev part of a fold, both fit for training.
+
+    Args:
+        corpus: the corpus.
+        fold: the fold.
+        dev_share: share of the training part that becomes the dev part where the corpus has none.
+
+    Raises:
+        UsageError: no such fold.
+        DataError: a part is empty or holds an instance without a label, a label has no training instance, or the dev
+            part no positive one.
+    """
+    partition = corpus.partition(fold)
+    train_part, dev_part = partition.train, partition.dev
+    if not dev_part:
+        train_part, dev_part = dev_split(corpus.instances, partition.train, dev_share)
+    counts = []
+    for name, part in (("train", train_part), ("dev", dev_part)):
+        instances = [corpus.instances[position] for position in part]
+        check_labelled(instances, f"the {name} part of fold {fold} of {corpus.spec}")
+        counts.append(Counter(instance.label for instance in instances))
+    absent = [label for label in corpus.labels if not counts[0][label]]
+    if absent:
+        raise DataError(
+            f"fold {fold} of {corpus.spec} has no training instance of the label{'s' if len(absent) > 1 else ''} "
+            f"{', '.join(absent)}; a head cannot learn what it never sees. Take another fold or corpus."
+        )
+    if not any(counts[1][label] for label in corpus.positive):
+        raise DataError(
+            f"the dev part of fold {fold} of {corpus.spec} has no instance of a positive label "
+            f"({', '.join(corpus.positive)}), so no epoch can be chosen by it."
+        )
+    return train_part, dev_part
+
+
+def check_labelled(instances: Sequence[Instance], what: str) -> None:
+    """Make sure that a part can be trained or scored on.
+
+    Raises:
+        DataError: it is empty, or an instance has no label.
+    """
+    if not instances:
+        raise DataError(f"{what} is empty.")
+    bare = [instance.id for instance in instances if instance.label is None]
+    if bare:
+        raise DataError(f"{what} has {len(bare)} instances without a label, the first is '{bare[0]}'.")
 
 
 def _hash(name: str) -> bytes:

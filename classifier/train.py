@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ from torch import Tensor
 from classifier.batch import Batcher
 from classifier.metrics import score
 from classifier.model import PRECISIONS, Head
+from classifier.plateau import Plateau
 from classifier.predict import predict
 from featstore.errors import UsageError
 from featstore.records import check_choice
 
 HEADS = ("paper",)
 OPTIMIZERS = ("sgd", "adamw")
+SECONDS_BETWEEN_SAVES = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,38 +121,21 @@ class Epoch:
     seconds: float
 
 
-class Plateau:
-    """When to halve the learning rate, and which epoch is the best.
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainState:
+    """Where training stands after an epoch; together with the configuration it determines all that follows.
 
-    The best epoch is the one with the highest dev F1 (of equal ones, the lowest loss). The learning rate is halved
-    after ``patience`` epochs in a row in which neither F1 nor loss came to a new best. F1 alone would not do: at the
-    beginning a head that calls everything positive has a high F1, and learning lowers it.
+    Attributes:
+        epochs: all epochs so far.
+        head: the weights.
+        best: the weights of the best epoch.
+        optimizer: what the optimiser keeps for each parameter, by ``NUMBER.NAME``.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._config = config
-        self.lr = config.lr
-        self._f1, self._tie = -1.0, math.inf
-        self._loss = math.inf
-        self._waited = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the learning rate has fallen so low that training ends."""
-        return self.lr < self._config.lr * self._config.min_lr
-
-    def step(self, f1: float, loss: float) -> bool:
-        """Take in an epoch; return whether it is the best so far."""
-        best = (f1, -loss) > (self._f1, -self._tie)
-        improved = f1 > self._f1 or loss < self._loss
-        self._loss = min(self._loss, loss)
-        if best:
-            self._f1, self._tie = f1, loss
-        self._waited = 0 if improved else self._waited + 1
-        if self._waited >= self._config.patience:
-            self._waited = 0
-            self.lr /= 2
-        return best
+    epochs: tuple[Epoch, ...]
+    head: Mapping[str, Tensor]
+    best: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
 
 
 def train(
@@ -161,6 +147,8 @@ def train(
     labels: tuple[str, ...],
     positive: tuple[str, ...],
     progress: Callable[[Epoch], None] | None = None,
+    state: TrainState | None = None,
+    save: Callable[[TrainState], None] | None = None,
 ) -> list[Epoch]:
     """Train ``head`` in place; at the end it has the weights of the best epoch.
 
@@ -172,6 +160,8 @@ def train(
         labels: all labels.
         positive: those that the dev score counts.
         progress: called after each epoch.
+        state: where an earlier call of the same arguments stood; training goes on from there.
+        save: called with the state after an epoch, once a minute at most.
 
     Returns:
         The epochs.
@@ -180,9 +170,17 @@ def train(
         UsageError: the loss is no longer a number.
     """
     optimizer = _optimizer(head, config)
-    plateau = Plateau(config)
+    plateau = Plateau(config.lr, config.patience, config.min_lr)
     epochs: list[Epoch] = []
-    best = {name: value.clone() for name, value in head.state_dict().items()}
+    best = _weights(head)
+    if state:
+        epochs += state.epochs
+        best = dict(state.best)
+        head.load_state_dict(dict(state.head))
+        _restore(optimizer, state.optimizer)
+        for epoch in epochs:
+            plateau.step(epoch.dev_f1, epoch.dev_loss)
+    saved = time.monotonic()
     while len(epochs) < config.max_epochs and not plateau.is_over:
         start, number, lr = time.perf_counter(), len(epochs) + 1, plateau.lr
         for group in optimizer.param_groups:
@@ -191,7 +189,7 @@ def train(
         dev_loss, dev_f1 = _evaluate(head, batcher, parts[1], labels, positive)
         is_best = plateau.step(dev_f1, dev_loss)
         if is_best:
-            best = {name: value.clone() for name, value in head.state_dict().items()}
+            best = _weights(head)
         epochs.append(
             Epoch(
                 number=number,
@@ -204,6 +202,9 @@ def train(
                 seconds=time.perf_counter() - start,
             )
         )
+        if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
+            save(TrainState(tuple(epochs), _weights(head), best, _kept(optimizer)))
+            saved = time.monotonic()
         if progress:
             progress(epochs[-1])
     head.load_state_dict(best)
@@ -227,6 +228,24 @@ def _optimizer(head: Head, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(head.parameters(), lr=config.lr, fused=True)
     return torch.optim.AdamW(head.parameters(), lr=config.lr, fused=True)
+
+
+def _weights(head: Head) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in head.state_dict().items()}
+
+
+def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the tensors that an optimiser keeps for its parameters."""
+    state: dict[int, dict[str, Tensor | None]] = optimizer.state_dict()["state"]
+    return {f"{n}.{name}": value for n, kept in state.items() for name, value in kept.items() if value is not None}
+
+
+def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in kept.items():
+        number, _, name = key.partition(".")
+        state[int(number)][name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
 
 
 def _epoch(

@@ -41,11 +41,20 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.batch": BASE | {"featstore.stores", "classifier.vectors"},
     "classifier.checkpoint": BASE | {"classifier.model", "classifier.features"},
     "classifier.predict": BASE | SCORING,
-    "classifier.train": BASE | SCORING | {"classifier.metrics", "classifier.predict"},
+    "classifier.plateau": set(),
+    "classifier.train": BASE | SCORING | {"classifier.metrics", "classifier.predict", "classifier.plateau"},
+    "classifier.resume": {"classifier.checkpoint", "classifier.train"},
     "classifier.outputs": BASE | {"classifier.predict"},
     "classifier.runs": BASE
     | SCORING
-    | {"classifier.metrics", "classifier.predict", "classifier.train", "classifier.outputs", "classifier.split"},
+    | {
+        "classifier.metrics",
+        "classifier.predict",
+        "classifier.train",
+        "classifier.resume",
+        "classifier.outputs",
+        "classifier.split",
+    },
     "classifier.report": {"classifier.metrics"},
     # The one place that joins both halves.
     "classifier.extract": BASE

@@ -13,6 +13,7 @@ import pytest
 from classifier.checkpoint import load_checkpoint
 from classifier.outputs import chemprot_tsv
 from classifier.predict import classify
+from classifier.resume import UNFINISHED
 from classifier.runs import (
     Notice,
     RunConfig,
@@ -24,7 +25,7 @@ from classifier.runs import (
     train_fold,
     trained_folds,
 )
-from classifier.train import TrainConfig
+from classifier.train import Epoch, TrainConfig
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -78,6 +79,43 @@ def test_a_run_repeats_to_the_last_digit(make_corpus: Make, make_store: Store, t
     for name in ("config.toml", "metrics.json", "model.safetensors", "predictions.tsv"):
         first, second = ((tmp_path / folder / "fold-1" / name).read_bytes() for folder in ("a", "b"))
         assert first == second, name
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_interrupted_fold_goes_on(
+    optimizer: str, make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    corpus = make_corpus()
+    store, config = make_store(corpus), run_config(corpus, max_epochs=6, patience=1, optimizer=optimizer, dropout=0.2)
+    train_fold(corpus, store, config, 1, tmp_path / "whole")
+
+    def interrupt(event: object) -> None:
+        assert isinstance(event, Epoch)
+        if event.number == 4:
+            raise KeyboardInterrupt
+
+    cut = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(corpus, store, config, 1, cut, progress=interrupt)
+    assert [path.name for path in (cut / "fold-1").iterdir()] == [UNFINISHED]
+    assert trained_folds(cut) == ()
+    state = (cut / "fold-1" / UNFINISHED).read_bytes()
+    heard: list[Epoch] = []
+    train_fold(corpus, store, config, 1, cut, progress=heard.append)  # type: ignore[arg-type]
+    assert [epoch.number for epoch in heard] == [5, 6]
+    weights = [(tmp_path / run / "fold-1" / "model.safetensors").read_bytes() for run in ("cut", "whole")]
+    assert weights[0] == weights[1]
+    assert not (cut / "fold-1" / UNFINISHED).exists()
+
+    # The state of another training, or half of one, is of no use, and does no harm.
+    for other, content in ((run_config(corpus, max_epochs=2, seed=2), state), (config, state[:1000])):
+        heard.clear()
+        folder = tmp_path / f"other{other.train.seed}" / "fold-1"
+        folder.mkdir(parents=True)
+        (folder / UNFINISHED).write_bytes(content)
+        train_fold(corpus, store, other, 1, folder.parent, progress=heard.append)  # type: ignore[arg-type]
+        assert heard[0].number == 1
 
 
 def test_an_evaluated_fold_is_not_trained_again(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:

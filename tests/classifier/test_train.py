@@ -12,7 +12,8 @@ import torch
 from classifier.batch import Batcher
 from classifier.features import Feature
 from classifier.model import Head, HeadConfig, InputConfig
-from classifier.train import Epoch, Plateau, TrainConfig, reproducible, train
+from classifier.plateau import Plateau
+from classifier.train import Epoch, TrainConfig, reproducible, train
 from classifier.vectors import Sentences, Vectors
 from featstore.errors import UsageError
 from featstore.records import Corpus
@@ -22,7 +23,7 @@ CONFIG = TrainConfig(optimizer="adamw", lr=0.01, batch_size=8, max_epochs=5)
 
 
 def test_the_rate_is_halved_when_neither_score_nor_loss_improves() -> None:
-    plateau = Plateau(TrainConfig(lr=0.1, patience=2, min_lr=0.3))
+    plateau = Plateau(lr=0.1, patience=2, min_lr=0.3)
     assert plateau.step(0.69, 0.70)
     assert not plateau.step(0.50, 0.65)  # the loss falls: it learns
     assert not plateau.step(0.50, 0.66)

@@ -57,7 +57,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_damage_is_found(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, make_checkpoint())
     weights, run = (tmp_path / WEIGHTS).read_bytes(), (tmp_path / RUN).read_text()
-    (tmp_path / WEIGHTS).write_bytes(weights[:-1] + b"?")
+    (tmp_path / WEIGHTS).write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     with pytest.raises(MismatchError, match="not the file that"):
         load_checkpoint(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(weights)

@@ -114,7 +114,11 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signa
     (tmp_path / "slow_toy.py").write_text(SLOW_TOY)
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{toys}"}
     command = [sys.executable, "-m", "cli", "featurize", "--encoders", "toy"]
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a background job may ignore it, and pass that on
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not (tmp_path / "under way").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -133,4 +133,4 @@ def test_a_disk_that_is_full_at_each_step(
         store.refresh()
         store.append(keys, vectors)
         assert np.array_equal(open_store(list_sets(root)[0].path).read(keys).values, vectors.values)
-    assert step > 10
+    assert step > 6, "several calls must have been made to fail"

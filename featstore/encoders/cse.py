@@ -23,7 +23,7 @@ from featstore.bundled import bundled
 from featstore.encoders.charlm import CharLM, find_charlm, load_charlm
 from featstore.encoders.kernels import Linear, device_of, linear
 from featstore.encoders.lanes import Ints, schedule
-from featstore.encoders.recurrent import VECTOR, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, Wanted, lstm_layer, run
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -79,16 +79,6 @@ def _load(path: Path, direction: str) -> CharLM:
     return lm
 
 
-def _of_characters(embeddings: Tensor, ih: Linear) -> Linear:
-    """Return the gates' input for character ids, multiplying once for each distinct character."""
-
-    def gates(ids: Tensor) -> Tensor:
-        distinct, where = torch.unique(ids, return_inverse=True)
-        return ih(embeddings[distinct])[where]
-
-    return gates
-
-
 class _Direction:
     """One character language model, ready to run."""
 
@@ -108,8 +98,7 @@ class _Direction:
             )
             for i in range(lm.config.nlayers)
         ]
-        of_characters = _of_characters(w["encoder.weight"].to(device), self._layers[0].ih)
-        self._layers[0] = replace(self._layers[0], ih=of_characters)
+        self._characters = w["encoder.weight"].to(device)
         self._proj: Linear | None = None
         if lm.config.nout is not None:
             self._proj = linear(w["proj.weight"], w["proj.bias"], "float32", device)
@@ -119,14 +108,17 @@ class _Direction:
         """Return the state at the edge of every token; Shape: (sum T, dim)."""
         ids, lengths, edges = self._read(sentences)
         plan = schedule(lengths, LANES)
-        kept = np.full(len(ids), -1, dtype=np.int64)
-        kept[edges] = np.arange(len(edges))
-        target = torch.from_numpy(kept[plan.rows]).to(self._device)
-        characters = torch.from_numpy(ids).to(self._device)
+        target = np.full(len(ids), -1, dtype=np.int64)
+        target[edges] = np.arange(len(edges))
+        wanted = Wanted(plan, target, self._device)
+        # The first layer's input is multiplied once for each distinct character and then looked up.
+        distinct, which = (torch.from_numpy(part).to(self._device) for part in np.unique(ids, return_inverse=True))
+        table = self._layers[0].ih(self._characters[distinct])
+        layers = [replace(self._layers[0], ih=table.__getitem__), *self._layers[1:]]
         states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
-        for block, outputs in run(self._layers, plan, characters.__getitem__, self._device):
-            at = (target[block] >= 0).nonzero().squeeze(1)
-            states[target[block][at]] = outputs[-1][at, : self._config.hidden_size]
+        for block, outputs in run(layers, plan, which.__getitem__, self._device):
+            rows, places = wanted.within(block)
+            states[places] = outputs[-1][rows, : self._config.hidden_size]
         return states if self._proj is None else self._proj(states)
 
     def _read(self, sentences: Sequence[Sequence[str]]) -> tuple[Ints, Ints, Ints]:

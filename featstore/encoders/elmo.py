@@ -23,7 +23,7 @@ from featstore.bundled import bundled
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, ElmoLM, load_elmo
 from featstore.encoders.kernels import device_of, linear
 from featstore.encoders.lanes import schedule
-from featstore.encoders.recurrent import VECTOR, LSTMLayer, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, LSTMLayer, Wanted, lstm_layer, run
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
@@ -88,18 +88,18 @@ class ELMo:
         inside = np.ones(lengths.sum(), dtype=bool)
         ends = np.cumsum(lengths)
         inside[ends - lengths] = inside[ends - 1] = False
-        place = torch.from_numpy(np.where(inside, np.cumsum(inside) - 1, -1)).to(self._device)
+        place = np.where(inside, np.cumsum(inside) - 1, -1)
         inputs = self._tokens.encode([token for tokens in sentences for token in tokens])
         width = self._config.projection_dim
         values = torch.empty(int(offsets[-1]), self.layers, 2, width, device=self._device)
-        values[:, 0] = inputs[place >= 0][:, None]
+        values[:, 0] = inputs[torch.from_numpy(np.flatnonzero(inside)).to(self._device)][:, None]
         for side, direction in enumerate(DIRECTIONS):
             plan = schedule(lengths, LANES, backward=direction == "backward")
-            rows = place[torch.from_numpy(plan.rows).to(self._device)]
-            for block, outputs in run(self._stacks[direction], plan, lambda items: inputs[items], self._device):
-                at = (rows[block] >= 0).nonzero().squeeze(1)
+            wanted = Wanted(plan, place, self._device)
+            for block, outputs in run(self._stacks[direction], plan, inputs.__getitem__, self._device):
+                rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
-                    values[rows[block][at], layer, side] = output[at]
+                    values[places, layer, side] = output[rows]
         return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
 
 

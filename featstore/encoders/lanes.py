@@ -4,8 +4,7 @@ In: the lengths of the sentences. Out: an order in which their items (characters
 one item of every lane a step. A lane is a row of the network's batch; when one sentence ends in it the next begins
 there, from a zero state. So every step multiplies the same full batch, whose shape the kernels like, long
 sentences pass their state on and need no room of their own, and nothing is ever padded. The longest sentences are
-placed first, each where the least stands, so that the lanes end nearly together; what is left at the end
-shrinks the batch in steps of ``STEP``.
+placed first, each where the least stands, so that the lanes end nearly together; only then the batch shrinks.
 """
 
 from __future__ import annotations

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.encoders.kernels import Linear, linear
-from featstore.encoders.lanes import Schedule
+from featstore.encoders.lanes import Ints, Schedule
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
 BLOCK_ROWS = 512
-
 
 # torch handles the last elements of a stretch that does not fill this many one by one, and they round differently.
 VECTOR = 32
@@ -101,6 +101,22 @@ def _gates(rows: Tensor, room: int) -> Tensor:
     """
     i, f, g, o = (F.pad(gate, (0, 0, 0, room)) for gate in rows.chunk(4))
     return torch.cat([i, f, o, 2 * g])
+
+
+class Wanted:
+    """The rows of a plan whose outputs are kept, found on the host so that a device never has to wait."""
+
+    def __init__(self, plan: Schedule, target: Ints, device: torch.device) -> None:
+        """Take for each item where its output goes, or -1; Shape: target (items,)."""
+        goes = target[plan.rows]
+        self._at = np.flatnonzero(goes >= 0)
+        self._rows = torch.from_numpy(self._at).to(device)
+        self._goes = torch.from_numpy(goes[self._at]).to(device)
+
+    def within(self, block: slice) -> tuple[Tensor, Tensor]:
+        """Return the wanted rows of a block, counted from its first, and where they go; Shape: (n,) each."""
+        low, high = np.searchsorted(self._at, (block.start, block.stop))
+        return self._rows[low:high] - block.start, self._goes[low:high]
 
 
 def run(

@@ -152,17 +152,17 @@ class CharLMTask:
         self._position = Position()
         self._streams = Streams(self._encoded(), [self._newline] * streams)
         self._state = self._zeros(streams // group.size)
-        self._held_out_blocks = self._cut([self._line(line) for line in source.held_out()])
+        self._held_out_blocks = self._cut(np.concatenate([self._line(line) for line in source.held_out()]))
 
     def _line(self, line: str) -> NDArray[np.int32]:
         return self._alphabet.encode(model_text(line, self.config.is_forward))
 
-    def _cut(self, lines: Sequence[NDArray[np.int32]]) -> Tensor:
-        """Lay held-out lines into up to 64 parts of one length that begin with a newline; Shape: (rows, parts)."""
-        total = sum(map(len, lines))
-        parts = max(1, min(64, total // 1000))
-        streams = Streams(iter([*lines, *lines]), [self._newline] * parts)
-        return torch.from_numpy(streams.block(total // parts - 1)).long()
+    def _cut(self, text: NDArray[np.int32]) -> Tensor:
+        """Lay held-out text into up to 64 parts of one length, a newline before each; Shape: (rows, parts)."""
+        parts = max(1, min(64, len(text) // 1000))
+        rows = len(text) // parts
+        columns = torch.from_numpy(text[: rows * parts]).long().view(parts, rows).T
+        return torch.cat([torch.full((1, parts), int(self._newline[0])), columns])
 
     def _encoded(self) -> Iterator[NDArray[np.int32]]:
         return (self._line(line) for line in self.source.lines(self._position))

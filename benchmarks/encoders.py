@@ -21,7 +21,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import multiprocessing
-import resource
 import statistics
 import sys
 import tempfile
@@ -72,14 +71,21 @@ def product_rate(precision: str) -> float:
     return best
 
 
+def _resident(field: str) -> float:
+    """Return a field of Linux's /proc/self/status in MB; getrusage would count the parent's memory too."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+
+
 def _memory(name: str, folder: Path, engine: str, sentences: Sequence[Sentence], sender: Any) -> None:
-    """In a process of its own: send how far loading and encoding raised the peak of resident memory, in MB."""
+    """In a process of its own: send by how many MB loading and encoding raised the peak of resident memory."""
     torch.set_num_threads(1)
     if engine == "flair":
         import flair.embeddings  # noqa: F401  the code itself shall not count
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    engines(name, folder, [engine], engine in REFERENCES)[engine]()(sentences)
-    sender.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    before = _resident("VmRSS")
+    is_reference = engine in REFERENCES
+    engines(name, folder, [] if is_reference else [engine], is_reference)[engine]()(sentences)
+    sender.send(_resident("VmHWM") - before)
 
 
 def peak_memory(name: str, folder: Path, engine: str, sentences: Sequence[Sentence]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from classifier.batch import Batcher
 from classifier.features import Feature
 from classifier.model import Head, HeadConfig, InputConfig
 from classifier.plateau import Plateau
-from classifier.train import Epoch, TrainConfig, reproducible, train
+from classifier.train import Epoch, TrainConfig, TrainState, reproducible, train
 from classifier.vectors import Sentences, Vectors
 from featstore.errors import UsageError
 from featstore.records import Corpus
@@ -64,11 +65,20 @@ def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStor
     batcher = Batcher(corpus.instances, Vectors([Feature("glove")], [store], sentences), corpus.labels, ())
     parts = np.split(np.random.default_rng(0).permutation(99), [70])
 
-    def run(config: TrainConfig, progress: Callable[[Epoch], None] | None = None) -> tuple[Head, list[Epoch]]:
+    def run(
+        config: TrainConfig, progress: Callable[[Epoch], None] | None = None, **more: Any
+    ) -> tuple[Head, list[Epoch]]:
         with reproducible(config.seed, config.threads):
             head = Head(HeadConfig((InputConfig(8),), labels=2, hidden=8, dropout=config.dropout))
             return head, train(
-                head, batcher, parts, config, labels=corpus.labels, positive=corpus.positive, progress=progress
+                head,
+                batcher,
+                parts,
+                config,
+                labels=corpus.labels,
+                positive=corpus.positive,
+                progress=progress,
+                **more,
             )
 
     return run
@@ -76,10 +86,12 @@ def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStor
 
 def test_keeps_the_best_epoch(fit: Callable[..., tuple]) -> None:
     states: list[tuple[bool, float]] = []
-    head, epochs = fit(CONFIG, lambda epoch: states.append((epoch.best, epoch.dev_f1)))
-    assert [e.number for e in epochs] == [1, 2, 3, 4, 5]
+    restless = replace(CONFIG, lr=0.3, max_epochs=9)
+    head, epochs = fit(restless, lambda epoch: states.append((epoch.best, epoch.dev_f1)))
+    assert [e.number for e in epochs] == list(range(1, 10))
     last_best = max(e.number for e in epochs if e.best)
-    shorter, _ = fit(replace(CONFIG, max_epochs=last_best))
+    assert last_best < 9, "choose another rate: the last epoch must not be the best"
+    shorter, _ = fit(replace(restless, max_epochs=last_best))
     for ours, theirs in zip(head.state_dict().values(), shorter.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
     assert states == [(e.best, e.dev_f1) for e in epochs]
@@ -105,6 +117,17 @@ def test_stops_when_the_rate_is_spent(fit: Callable[..., tuple]) -> None:
     # A rate that moves nothing: neither score nor loss improves after the first epoch.
     _, epochs = fit(TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3))
     assert [e.lr for e in epochs] == [1e-30, 1e-30, 1e-30, 5e-31, 5e-31]
+
+
+def test_a_resumed_training_remembers_the_rate(fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    config = TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3)
+    states: list[TrainState] = []
+    _, whole = fit(config, save=states.append)
+    assert len(states) == len(whole)
+    for state in states:
+        _, resumed = fit(config, state=state)
+        assert [e.lr for e in resumed] == [e.lr for e in whole]
 
 
 def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:

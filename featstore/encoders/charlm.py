@@ -169,7 +169,22 @@ def save_charlm(path: str | Path, lm: CharLM, *, dtype: str = "float32") -> None
         return
     tensors = {name: stored[name].cpu().clone(memory_format=torch.contiguous_format) for name in whole.weights}
     metadata = {"format": FORMAT, "dtype": dtype, "config": json.dumps(asdict(lm.config), ensure_ascii=True)}
-    replace_file(path, lambda name: name.write_bytes(save(tensors, metadata)))
+    whole_file = _ordered(save(tensors, metadata))
+    replace_file(path, lambda name: name.write_bytes(whole_file))
+
+
+def _ordered(file: bytes) -> bytes:
+    """Put the metadata of a safetensors file in the order of its keys.
+
+    The library writes them in an order that changes from call to call, but a model's identity is the digest of its
+    file: equal models must be equal bytes.
+    """
+    data = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:data])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + file[data:]
 
 
 def _config(path: Path, text: str) -> CharLMConfig:

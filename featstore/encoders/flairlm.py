@@ -126,4 +126,5 @@ def write_flair(path: Path, config: CharLMConfig, weights: Mapping[str, Tensor])
         "recurrent_type": "LSTM",
         "has_decoder": "decoder.weight" in weights,
     }
-    torch.save(state, path, pickle_protocol=4)
+    with path.open("wb") as file:  # given a path, torch would write its name into the file
+        torch.save(state, file, pickle_protocol=4)

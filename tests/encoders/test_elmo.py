@@ -195,6 +195,13 @@ def test_round_trip_of_the_files(tmp_path: Path, dtype: str) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["options.json", "weights.hdf5"]
 
 
+def test_equal_models_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_elmo(tmp_path / name, random_lm(), dtype="float16")
+    for file in ("options.json", "weights.hdf5"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
 def test_files_that_are_missing_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"options.json does not exist"):
         load_encoder(f"elmo:{tmp_path}")

@@ -1,8 +1,8 @@
-"""The records that travel between the rooms: documents with entities, instances, a corpus.
+"""The records that travel between the rooms: documents with entities, instances, a corpus, relations.
 
-In: nothing; these are plain frozen data. Out: the vocabulary that corpora (who make them), featurize
+In: nothing; these are plain frozen data. Out: the vocabulary that corpora and formats (who make them), featurize
 (which reads their tokens) and the classifier (which reads tokens, spans and labels) share, so that
-none of the three needs to know another.
+none of them needs to know another.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from featstore.errors import UsageError, did_you_mean
 
@@ -40,6 +41,7 @@ class Entity:
         start: character offset of its first character in ``Document.text``.
         end: character offset after its last character.
         text: the mention; equals ``Document.text[start:end]``.
+        concept: what the mention means, as an id of some vocabulary (``MESH:D001241``), where the input says it.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Entity:
     start: int
     end: int
     text: str
+    concept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,41 @@ class Document:
         text: the whole text; all character offsets run over it.
         entities: the mentions, in the order of the corpus.
         split: ``train``, ``dev``, ``test``, or None.
+        bioc: the document as BioC JSON has it, if it was read from BioC: its passages, infons and relations are
+            written again as they were. No part of what makes two documents equal.
     """
 
     id: str
     text: str
     entities: tuple[Entity, ...]
     split: str | None = None
+    bioc: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What a model says of one pair of entities of a document.
+
+    All spans are half-open and in characters of ``Document.text``.
+
+    Attributes:
+        head: the first entity.
+        tail: the second entity.
+        label: the label that is given to the pair.
+        probability: of ``label``.
+        probabilities: of all labels.
+        sentence: span of the stretch of text that the model saw.
+        attention: (start, end, weight) of each token that the model saw, in the order of the text; empty unless it
+            was asked for.
+    """
+
+    head: Entity
+    tail: Entity
+    label: str
+    probability: float
+    probabilities: Mapping[str, float]
+    sentence: tuple[int, int]
+    attention: tuple[tuple[int, int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.ragged": {"featstore.records", "featstore.errors"},
     "featstore.fingerprint": BASE,
     "featstore.corpora": BASE | {"featstore.fingerprint"},
+    "featstore.formats": BASE,
     "featstore.encoders": BASE | {"featstore.fingerprint"},
     "featstore.stores": BASE | {"featstore.fingerprint"},
     "featstore.pretrain": BASE | {"featstore.fingerprint", "featstore.encoders"},
@@ -59,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     # The one place that joins both halves.
     "classifier.extract": BASE
     | SCORING
-    | {"classifier.predict", "featstore.stores", "featstore.corpora", "featstore.encoders"}
+    | {"classifier.predict", "featstore.stores", "featstore.corpora", "featstore.formats", "featstore.encoders"}
     | {"featstore.featurize", "featstore.forecast"},
 }
 TORCH_FREE = {"classifier.metrics"}

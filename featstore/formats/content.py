@@ -1,0 +1,116 @@
+"""What every format demands of a document, checked in one place.
+
+In: ids, types, offsets and mentions as a reader found them. Out: entities and documents that hold what
+:mod:`featstore.records` promises, or a :class:`Flaw`, which the reader turns into a
+:class:`~featstore.formats.contract.BadDocument`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from featstore.records import Document, Entity
+
+# Control characters (line breaks and tabs are among them) would break the formats that are written by line.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBER = re.compile(r"[0-9]{1,12}")
+
+
+class Flaw(Exception):
+    """What makes one document bad; no reader lets it out.
+
+    Attributes:
+        why: what was found and what is wanted.
+        line: the line it stands in, where that is not the document's first.
+    """
+
+    def __init__(self, why: str, line: int | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.line = line
+
+
+def number(given: str, what: str) -> int:
+    """Return an offset that is given as decimal digits.
+
+    Raises:
+        Flaw: it is not made of them (or of more than anyone has characters).
+    """
+    if not _NUMBER.fullmatch(given):
+        raise Flaw(f"the {what} is '{given[:60]}'; a number of 0 or more is wanted.")
+    return int(given)
+
+
+def check_name(what: str, given: str) -> str:
+    """Return an id, a type or a concept if it is not empty and fits on a line.
+
+    Raises:
+        Flaw: it does not.
+    """
+    if not given.strip():
+        raise Flaw(f"the {what} is empty.")
+    if _CONTROL.search(given) or _SURROGATE.search(given):
+        raise Flaw(f"the {what} is {given[:60]!r}, which holds a character that cannot be written on a line.")
+    return given
+
+
+def check_text(text: str) -> str:
+    """Return a text if it is text: JSON can escape halves of characters.
+
+    Raises:
+        Flaw: it holds half of a surrogate pair.
+    """
+    if half := _SURROGATE.search(text):
+        raise Flaw(f"the text holds half of a surrogate pair at {half.start()}, which is no character.")
+    return text
+
+
+def make_entity(
+    text: str, id_: str, type_: str, start: int, end: int, *, mention: str | None = None, concept: str | None = None
+) -> Entity:
+    """Return an entity, held against the text that its offsets run over.
+
+    Args:
+        mention: the mention as the file gives it, or None if it does not.
+        concept: its concept, or None or an empty string or ``-`` if there is none.
+
+    Raises:
+        Flaw: offsets outside of the text, a mention that is not its characters, an id or type that is none.
+    """
+    check_name("id of an entity", id_)
+    check_name(f"type of the entity {id_}", type_)
+    if not 0 <= start < end <= len(text):
+        raise Flaw(f"the entity {id_} is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
+    found = text[start:end]
+    if mention is not None and mention != found:
+        raise Flaw(f"the entity {id_} is '{mention[:60]}', but the text has '{found[:60]}' at {start}-{end}.")
+    if not found.strip():
+        raise Flaw(f"the entity {id_} holds blanks only.")
+    if concept in (None, "", "-"):
+        return Entity(id_, type_, start, end, found)
+    return Entity(id_, type_, start, end, found, check_name(f"concept of the entity {id_}", str(concept)))
+
+
+def make_document(id_: str, text: str, entities: Iterable[Entity]) -> Document:
+    """Return a document whose entities have ids of their own.
+
+    Raises:
+        Flaw: an id that is none or that is given twice.
+    """
+    check_name("id of the document", id_)
+    found: dict[str, Entity] = {}
+    for entity in entities:
+        if entity.id in found:
+            raise Flaw(f"the entity id {entity.id} is given twice; ids must be unique in a document.")
+        found[entity.id] = entity
+    return Document(id_, text, tuple(found.values()))
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with a blank for each tab and each character that some program takes for a line break.
+
+    One for one, so that offsets stay what they are.
+    """
+    return _CONTROL.sub(" ", text)

@@ -1,0 +1,83 @@
+"""What the rest of the project knows of a format: what is read, what is written, and how a bad document is told.
+
+In: nothing; these are records and protocols. Out: the vocabulary of the formats and of whoever uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from featstore.records import Document, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class BadDocument:
+    """A document that could not be read; those after it can.
+
+    Attributes:
+        id: the document's id; empty if even that could not be read.
+        where: the file and, where there are lines, the line.
+        why: what was found and what is wanted, as a sentence.
+    """
+
+    id: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The model that relations come from.
+
+    Attributes:
+        name: what a reader of the output calls it.
+        fingerprint: hex digest of what it is.
+        positive: its labels that say that there is a relation.
+    """
+
+    name: str
+    fingerprint: str
+    positive: tuple[str, ...]
+
+
+class Reader(Protocol):
+    """What reading is: a path to its documents, one after the other, in constant memory.
+
+    A document that is not what the format says is yielded as a :class:`BadDocument` in its place.
+
+    Raises:
+        MissingFileError: there is nothing at the path.
+        DataError: what is there is not of the format, or cannot be read on from here.
+    """
+
+    def __call__(self, path: Path) -> Iterator[Document | BadDocument]: ...
+
+
+class Writer(Protocol):
+    """What writing is: pure functions of strings.
+
+    A file is ``header(model) + separator.join(document(d, relations of d, model) for each d) + footer()``, in UTF-8
+    and with its line ends left as they are. It is the caller who holds the file, so that writing can be interrupted
+    between two documents and go on.
+    """
+
+    separator: str
+
+    def header(self, model: ModelFacts) -> str:
+        """Return what stands before the first document."""
+        ...
+
+    def document(self, document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+        """Return one document with its relations.
+
+        Raises:
+            DataError: the format cannot hold this document; the text says why.
+        """
+        ...
+
+    def footer(self) -> str:
+        """Return what stands after the last document."""
+        ...

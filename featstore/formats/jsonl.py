@@ -1,0 +1,135 @@
+"""JSONL: a document with its entities, one JSON object a line.
+
+In: a UTF-8 file. Out: its documents; and the other way round, documents with their relations. What is read:
+
+=========  ========  =======================================================================================
+id         required  the document's id
+text       required  the whole text; offsets run over its characters (Unicode code points)
+entities   required  a list of ``{"id": "T1", "type": "CHEMICAL", "start": 0, "end": 7}``, half-open; may have a
+                     ``text``, which must then be the characters, and a ``concept``, an id of some vocabulary
+=========  ========  =======================================================================================
+
+Any other member is refused, but for those that writing adds, which reading does not look at:
+
+=========  =================================================================================================
+relations  a list of ``{"head": "T1", "tail": "T2", "label": .., "probability": .., "probabilities": {..},
+           "sentence": [start, end]}``; with attention ``[[start, end, weight], ..]`` where it was asked for
+model      ``{"name": .., "fingerprint": ..}``
+=========  =================================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from featstore.errors import DataError
+from featstore.formats.content import Flaw, check_text, make_document, make_entity
+from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.source import Line, lines
+from featstore.records import Document, Entity, Relation
+
+separator = ""
+
+_DOCUMENT = {"id": str, "text": str, "entities": list}
+_ADDED = {"relations": list, "model": dict}
+_ENTITY = {"id": str, "type": str, "start": int, "end": int}
+_ENTITY_OPTIONAL = {"text": str, "concept": str}
+
+
+def read(path: Path) -> Iterator[Document | BadDocument]:
+    """Yield the documents of a file; blank lines are passed over."""
+    first = True
+    for line in lines(path):
+        if not line.raw.strip():
+            continue
+        if first and not line.raw.lstrip().startswith(b"{"):
+            raise DataError(f"{path}, line {line.number}: not JSONL; every line must be a JSON object.")
+        first = False
+        yield _document(path, line)
+
+
+def header(model: ModelFacts) -> str:  # noqa: ARG001
+    """Return nothing: each line says all."""
+    return ""
+
+
+def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+    """Return the document with its relations, as one line."""
+    written = {
+        "id": document.id,
+        "text": document.text,
+        "entities": [_entity_members(entity) for entity in document.entities],
+        "relations": [_relation_members(relation) for relation in relations],
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+    }
+    return json.dumps(written, ensure_ascii=False) + "\n"
+
+
+def footer() -> str:
+    """Return nothing."""
+    return ""
+
+
+def _document(path: Path, line: Line) -> Document | BadDocument:
+    """Return the document of a line."""
+    id_ = ""
+    try:
+        try:
+            given = json.loads(line.text)
+        except (ValueError, RecursionError) as error:
+            raise Flaw(f"not JSON: {error}.") from error
+        if isinstance(given, dict) and isinstance(given.get("id"), str):
+            id_ = given["id"]
+        _check_members("the document", given, _DOCUMENT, _ADDED)
+        text = check_text(given["text"])
+        return make_document(id_, text, [_entity(text, entity) for entity in given["entities"]])
+    except Flaw as flaw:
+        return BadDocument(id_, f"{path}, line {line.number}", flaw.why)
+
+
+def _check_members(what: str, given: object, required: Mapping[str, type], optional: Mapping[str, type]) -> None:
+    """Check that an object has the members that it needs, each of its type, and no others."""
+    if not isinstance(given, dict):
+        raise Flaw(f"{what} is {json.dumps(given)[:60]}; a JSON object is wanted.")
+    for name in required:
+        if name not in given:
+            raise Flaw(f"{what} has no '{name}'; {', '.join(required)} are needed.")
+    allowed = {**required, **optional}
+    for name, value in given.items():
+        if name not in allowed:
+            raise Flaw(f"{what} has a member '{name}'; allowed are {', '.join(allowed)}.")
+        if type(value) is not allowed[name]:
+            raise Flaw(f"'{name}' of {what} is {json.dumps(value)[:60]}; {allowed[name].__name__} is wanted.")
+
+
+def _entity(text: str, given: Any) -> Entity:
+    _check_members("an entity", given, _ENTITY, _ENTITY_OPTIONAL)
+    return make_entity(
+        text,
+        given["id"],
+        given["type"],
+        given["start"],
+        given["end"],
+        mention=given.get("text"),
+        concept=given.get("concept"),
+    )
+
+
+def _entity_members(entity: Entity) -> dict[str, Any]:
+    members = {name: getattr(entity, name) for name in (*_ENTITY, "text")}
+    return members if entity.concept is None else members | {"concept": entity.concept}
+
+
+def _relation_members(relation: Relation) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "head": relation.head.id,
+        "tail": relation.tail.id,
+        "label": relation.label,
+        "probability": relation.probability,
+        "probabilities": dict(relation.probabilities),
+        "sentence": relation.sentence,
+    }
+    return members | {"attention": relation.attention} if relation.attention else members

@@ -1,0 +1,33 @@
+"""TSV: one relation a line."""
+
+from dataclasses import replace
+
+from featstore.formats import ModelFacts, writer_of
+from featstore.records import Document, Entity, Relation
+
+
+def test_a_line_for_each_relation(document: Document, relations: list[Relation], model: ModelFacts) -> None:
+    writer = writer_of("tsv")
+    header, *rows = (writer.header(model) + writer.document(document, relations, model)).splitlines()
+    found = [dict(zip(header.split("\t"), row.split("\t"), strict=True)) for row in rows]
+    assert [row["label"] for row in found] == ["CPR:4", "NONE"]
+    head = relations[1].head
+    assert found[1] == {
+        "document": "7",
+        **{f"head_{name}": str(getattr(head, name)) for name in ("id", "type", "start", "end", "text")},
+        **{f"tail_{name}": str(getattr(relations[1].tail, name)) for name in ("id", "type", "start", "end", "text")},
+        "label": "NONE",
+        "probability": "0.800000",
+        "sentence_start": "19",
+        "sentence_end": "72",
+        "model": "ab" * 16,
+    }
+    assert document.text[int(found[1]["head_start"]) : int(found[1]["head_end"])] == "𝛼-tocopherol"
+
+
+def test_a_mention_over_lines_stays_on_its_line(relations: list[Relation], model: ModelFacts) -> None:
+    text = "alpha\r\nbeta\tgamma"
+    odd = replace(relations[0], head=Entity("T1", "CHEMICAL", 0, len(text), text))
+    row = writer_of("tsv").document(Document("7", text, (odd.head,)), [odd], model)
+    assert row.count("\n") == 1
+    assert row.split("\t")[5] == "alpha  beta gamma"

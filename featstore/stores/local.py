@@ -176,7 +176,11 @@ class LocalPlace:
             _flush(folder.parent)
 
     def _rename(self, staged: Path, target: Path) -> None:
-        """Rename, in place of what may be there under that name (the same content: names are digests)."""
+        """Rename, in place of what may be there under that name.
+
+        Names are digests, so what is there is nearly always the same tree, written by another process at the same
+        moment. That one stays: a directory cannot be replaced in one step, and a reader may be in it.
+        """
         while True:
             try:
                 os.rename(staged, target)
@@ -184,6 +188,9 @@ class LocalPlace:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
+            if _same_tree(staged, target):
+                _discard(staged)
+                break
             self.remove([target.relative_to(self._path).as_posix()])
         _flush(target.parent)
 
@@ -246,6 +253,14 @@ def _flock(fd: int, how: int) -> bool:
             return False
         raise
     return True
+
+
+def _same_tree(a: Path, b: Path) -> bool:
+    names = [sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
+    try:
+        return names[0] == names[1] and all((a / name).read_bytes() == (b / name).read_bytes() for name in names[0])
+    except FileNotFoundError:
+        return False  # taken away meanwhile
 
 
 def _discard(path: Path) -> None:

@@ -57,6 +57,27 @@ def test_eight_writers_and_four_readers(
     )
 
 
+def test_a_shard_that_two_writers_commit_never_vanishes_between(
+    tmp_path: Path, make_batch: Make, make_meta: Make
+) -> None:
+    """A Zarr shard is a directory, which no second one replaces in one step: the second writer leaves the first's."""
+    first, second = (create_store(tmp_path, make_meta("zarr")) for _ in range(2))
+    keys, vectors = make_batch([1, 2, 3])
+    first.append(keys, vectors)
+    (before,) = (p.stat().st_ino for p in tmp_path.glob("*/shards/*.zarr"))
+    second.append(keys, vectors)  # it was opened before the first wrote, so it knows of no shard
+    (after,) = (p.stat().st_ino for p in tmp_path.glob("*/shards/*.zarr"))
+    assert after == before
+    assert not list(tmp_path.glob("*/tmp/*"))
+
+
+def test_a_tree_of_another_content_is_replaced(tmp_path: Path) -> None:
+    place = local.LocalPlace(tmp_path)
+    place.publish("tree", {"a": b"old", "b/c": b"kept"})
+    place.publish("tree", {"a": b"new", "b/c": b"kept"})
+    assert place.read_tree("tree") == {"a": b"new", "b/c": b"kept"}
+
+
 class _Sentences(Dataset[tuple[int, torch.Tensor]]):
     """Each item is read from the store by whichever process is asked."""
 

@@ -25,6 +25,7 @@ _LOCK = "lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -176,20 +177,24 @@ class LocalPlace:
             _flush(folder.parent)
 
     def _rename(self, staged: Path, target: Path) -> None:
-        """Rename, in place of what may be there under that name.
+        """Give what is staged its name, in place of what may be there under it.
 
-        Names are digests, so what is there is nearly always the same tree, written by another process at the same
-        moment. That one stays: a directory cannot be replaced in one step, and a reader may be in it.
+        Names are digests, so what is there is nearly always the same thing, written by another process at the same
+        moment. Then that one stays: a directory cannot be replaced in one step, and a reader that lists a folder while
+        one of its files is replaced may miss that file.
         """
         while True:
             try:
-                os.rename(staged, target)
+                _rename_to_free(staged, target)
                 break
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-            if _same_tree(staged, target):
+            if _same(staged, target):
                 _discard(staged)
+                break
+            if staged.is_file():
+                os.rename(staged, target)
                 break
             self.remove([target.relative_to(self._path).as_posix()])
         _flush(target.parent)
@@ -255,12 +260,30 @@ def _flock(fd: int, how: int) -> bool:
     return True
 
 
-def _same_tree(a: Path, b: Path) -> bool:
-    names = [sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
+def _rename_to_free(staged: Path, target: Path) -> None:
+    """Rename, or raise EEXIST or ENOTEMPTY if the name is taken."""
+    if staged.is_file():
+        try:
+            os.link(staged, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.rename(staged, target)
+        else:
+            os.unlink(staged)
+    else:
+        os.rename(staged, target)
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Tell whether two files, or all files of two trees, hold the same bytes."""
     try:
+        if a.is_file():
+            return a.read_bytes() == b.read_bytes()
+        names = [sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
         return names[0] == names[1] and all((a / name).read_bytes() == (b / name).read_bytes() for name in names[0])
-    except FileNotFoundError:
-        return False  # taken away meanwhile
+    except OSError:
+        return False  # taken away meanwhile, or of another kind
 
 
 def _discard(path: Path) -> None:

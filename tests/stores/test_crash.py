@@ -116,7 +116,7 @@ def test_a_disk_that_is_full_at_each_step(
         store.append(*make_batch(range(100, 104)))
         left, failure = [step], None
         with monkeypatch.context() as patch:
-            for name in ("fsync", "rename", "mkdir"):
+            for name in ("fsync", "rename", "link", "mkdir"):
                 patch.setattr(local.os, name, failing(getattr(os, name), left))
             patch.setattr(local, "_write", failing(local._write, left))
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -57,25 +58,34 @@ def test_eight_writers_and_four_readers(
     )
 
 
-def test_a_shard_that_two_writers_commit_never_vanishes_between(
-    tmp_path: Path, make_batch: Make, make_meta: Make
+@both
+def test_a_shard_that_two_writers_commit_stays_in_place(
+    tmp_path: Path, make_batch: Make, make_meta: Make, backend: str
 ) -> None:
-    """A Zarr shard is a directory, which no second one replaces in one step: the second writer leaves the first's."""
-    first, second = (create_store(tmp_path, make_meta("zarr")) for _ in range(2))
-    keys, vectors = make_batch([1, 2, 3])
-    first.append(keys, vectors)
-    (before,) = (p.stat().st_ino for p in tmp_path.glob("*/shards/*.zarr"))
-    second.append(keys, vectors)  # it was opened before the first wrote, so it knows of no shard
-    (after,) = (p.stat().st_ino for p in tmp_path.glob("*/shards/*.zarr"))
-    assert after == before
+    """The second writer leaves the first's files alone: a reader that lists or reads them must not miss any."""
+    first, second = (create_store(tmp_path, make_meta(backend)) for _ in range(2))
+    first.append(*make_batch([1, 2, 3]))
+    before = {p: p.stat().st_ino for p in tmp_path.glob("*/shards/*")}
+    second.append(*make_batch([1, 2, 3]))  # it was opened before the first wrote, so it knows of no shard
+    assert {p: p.stat().st_ino for p in tmp_path.glob("*/shards/*")} == before
+    assert len(before) == 2
     assert not list(tmp_path.glob("*/tmp/*"))
 
 
-def test_a_tree_of_another_content_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_what_has_another_content_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not links:  # as on FAT and on some network file systems
+        monkeypatch.setattr(local.os, "link", no_links)
     place = local.LocalPlace(tmp_path)
-    place.publish("tree", {"a": b"old", "b/c": b"kept"})
-    place.publish("tree", {"a": b"new", "b/c": b"kept"})
+    for content in (b"old", b"new"):
+        place.publish("tree", {"a": content, "b/c": b"kept"})
+        place.publish("file", {"": content})
     assert place.read_tree("tree") == {"a": b"new", "b/c": b"kept"}
+    assert place.read("file") == b"new"
+    assert not list(tmp_path.glob("tmp/*"))
 
 
 class _Sentences(Dataset[tuple[int, torch.Tensor]]):
@@ -268,22 +278,26 @@ def test_every_file_and_entry_is_flushed_before_a_shard_counts(
     path = Path(list_sets(tmp_path / "features")[0].path)
     flushed: set[Path] = set()
     renamed: list[tuple[Path, Path]] = []
-    fsync, rename = os.fsync, os.rename
+    fsync = os.fsync
 
     def watch_fsync(fd: int) -> None:
         flushed.add(Path(os.readlink(f"/proc/self/fd/{fd}")))
         fsync(fd)
 
-    def watch_rename(source: Path, target: Path) -> None:
-        assert source in flushed
-        assert set(source.rglob("*")) <= flushed, "every file and folder of it"
-        assert not renamed or renamed[-1][1].parent in flushed, "the entry of the one before"
-        flushed.clear()
-        renamed.append((source, target))
-        rename(source, target)
+    def watch(give_name: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
+        def call(source: Path, target: Path) -> None:
+            assert source in flushed
+            assert set(source.rglob("*")) <= flushed, "every file and folder of it"
+            assert not renamed or renamed[-1][1].parent in flushed, "the entry of the one before"
+            flushed.clear()
+            renamed.append((source, target))
+            give_name(source, target)
+
+        return call
 
     monkeypatch.setattr(local.os, "fsync", watch_fsync)
-    monkeypatch.setattr(local.os, "rename", watch_rename)
+    for name in ("rename", "link"):
+        monkeypatch.setattr(local.os, name, watch(getattr(os, name)))
     store.append(*make_batch(range(8)))
     assert [target.suffix for _, target in renamed] == [f".{backend}".replace("hdf5", "h5"), ".index"]
     assert {source.parent for source, _ in renamed} == {path / "tmp"}

@@ -64,7 +64,7 @@ def at_call(number: int, act: Callable[[], None]) -> None:
 
         return call
 
-    for name in ("fsync", "rename", "mkdir"):
+    for name in ("fsync", "rename", "link", "unlink", "mkdir"):
         setattr(os, name, counted(getattr(os, name)))
     local._write = counted(local._write)  # type: ignore[assignment]
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
+import inspect
 import json
 import logging
 import signal
@@ -30,8 +32,9 @@ from featstore.errors import FeatstoreError, ResourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from classifier.folds import Evaluation, Notice
     from classifier.report import Summary
-    from classifier.runs import Evaluation, Notice, RunConfig
+    from classifier.runs import RunConfig
     from classifier.train import Epoch
     from featstore.corpora.audit import CorpusReport
     from featstore.pretrain.schedule import Progress as PretrainProgress
@@ -386,20 +389,8 @@ Run = Annotated[
 ]
 
 
-@app.command("train")
-def train_command(
-    features: Annotated[
-        str, typer.Option(help="What the head reads: names joined by +; elmo[top], elmo[avg], elmo[0]; NAME@ID.")
-    ] = "glove+cse+elmo",
-    corpus: Corpus = "sample",
-    fold: Annotated[int, typer.Option(help="The fold to train; 1 for a corpus with one released split.")] = 1,
-    run: Run = None,
-    store: Store = "features",
-    context: Context = "tagged",
-    indicators: Indicators = "tags",
-    instances: Instances = None,
+def _training(
     head: Annotated[str, typer.Option(help="paper: Hiai et al. 2021, eq. 1-10.")] = "paper",
-    seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
     optimizer: Annotated[str, typer.Option(help="sgd (the paper's) or adamw.")] = "sgd",
     lr: Annotated[float, typer.Option(help="Learning rate at the start; 0.001 suits adamw.")] = 0.1,
     batch_size: Annotated[int, typer.Option(help="Instances in a batch.")] = 32,
@@ -412,10 +403,46 @@ def train_command(
     patience: Annotated[int, typer.Option(help="Epochs without improvement before the learning rate is halved.")] = 3,
     precision: Annotated[str, typer.Option(help="Of the matrix products: float32 or bfloat16.")] = "float32",
     threads: Annotated[int, typer.Option(help="Threads of the matrix products.")] = 1,
+) -> None:
+    """The options of every command that trains; each is named after the field of TrainConfig that it sets."""
+
+
+def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :func:`_training`; it receives them as a dictionary, ``training``."""
+    shared = inspect.signature(_training, eval_str=True).parameters
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "training"]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> None:
+        command(**{p.name: given[p.name] for p in own}, training={name: given[name] for name in shared})
+
+    parameters = [*own, *shared.values()]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
+    del call.__wrapped__  # typer would look through it
+    return call
+
+
+@app.command("train")
+@with_training_options
+def train_command(
+    training: dict[str, Any],
+    features: Annotated[
+        str, typer.Option(help="What the head reads: names joined by +; elmo\\[top], elmo\\[avg], elmo[0]; NAME@ID.")
+    ] = "glove+cse+elmo",
+    corpus: Corpus = "sample",
+    fold: Annotated[int, typer.Option(help="The fold to train; 1 for a corpus with one released split.")] = 1,
+    run: Run = None,
+    store: Store = "features",
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    instances: Instances = None,
+    seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train the head on stored vectors."""
-    from classifier.runs import RunConfig, run_name, train_fold
+    from classifier.folds import train_fold
+    from classifier.runs import RunConfig, run_name
     from classifier.train import TrainConfig
 
     config = RunConfig(
@@ -423,21 +450,7 @@ def train_command(
         indicators=indicators,
         context=context,
         instances=str(instances or ""),
-        train=TrainConfig(
-            features=features,
-            head=head,
-            seed=seed,
-            optimizer=optimizer,
-            lr=lr,
-            batch_size=batch_size,
-            hidden=hidden,
-            dropout=dropout,
-            standardise=standardise,
-            max_epochs=max_epochs,
-            patience=patience,
-            precision=precision,
-            threads=threads,
-        ),
+        train=TrainConfig(features=features, seed=seed, **training),
     )
     folder = run or RUNS / run_name(config)
     checkpoint = train_fold(_load(config), store, config, fold, folder, progress=_report_epoch)
@@ -504,8 +517,9 @@ def eval_command(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
+    from classifier.folds import evaluate_fold
     from classifier.report import summarise
-    from classifier.runs import evaluate_fold, latest_run, read_config
+    from classifier.runs import latest_run, read_config
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given; give one of them.")

@@ -46,13 +46,15 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.train": BASE | SCORING | {"classifier.metrics", "classifier.predict", "classifier.plateau"},
     "classifier.resume": {"classifier.checkpoint", "classifier.train"},
     "classifier.outputs": BASE | {"classifier.predict"},
-    "classifier.runs": BASE
+    "classifier.runs": BASE | {"classifier.checkpoint", "classifier.train"},
+    "classifier.folds": BASE
     | SCORING
     | {
         "classifier.metrics",
         "classifier.predict",
         "classifier.train",
         "classifier.resume",
+        "classifier.runs",
         "classifier.outputs",
         "classifier.split",
     },

@@ -11,20 +11,11 @@ import numpy as np
 import pytest
 
 from classifier.checkpoint import load_checkpoint
+from classifier.folds import Notice, evaluate_fold, train_fold
 from classifier.outputs import chemprot_tsv
 from classifier.predict import classify
 from classifier.resume import UNFINISHED
-from classifier.runs import (
-    Notice,
-    RunConfig,
-    config_toml,
-    evaluate_fold,
-    latest_run,
-    read_config,
-    run_name,
-    train_fold,
-    trained_folds,
-)
+from classifier.runs import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
 from classifier.train import Epoch, TrainConfig
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus

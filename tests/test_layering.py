@@ -58,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "classifier.outputs",
         "classifier.split",
     },
+    "classifier.significance": {"featstore.errors"},
     "classifier.report": {"classifier.metrics"},
     # The one place that joins both halves.
     "classifier.extract": BASE
@@ -65,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"classifier.predict", "featstore.stores", "featstore.corpora", "featstore.formats", "featstore.encoders"}
     | {"featstore.featurize", "featstore.forecast"},
 }
-TORCH_FREE = {"classifier.metrics"}
+TORCH_FREE = {"classifier.metrics", "classifier.significance"}
 ONLY_IN_CLI = {"typer", "rich"}
 
 

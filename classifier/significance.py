@@ -3,15 +3,15 @@
 In: the scores of two systems fold by fold, or their predictions on one test part. Out: the mean difference and the
 probability of one at least as large if the systems were alike.
 
-*Several folds.* The training parts of folds overlap, so the folds' differences are not independent, and the usual paired
-t-test finds far too much. The corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the Generalization
-Error", Machine Learning 52, section 3.2) widens the variance of the mean of J differences from 1/J to 1/J + n_test/n_train. Seeds
-are averaged within a fold before: they share its test part and add no fold.
+*Several folds.* The training parts of folds overlap, so the folds' differences are not independent, and the usual
+paired t-test finds far too much. The corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the
+Generalization Error", Machine Learning 52, section 3.2) widens the variance of the mean of J differences from 1/J to
+1/J + n_test/n_train. Seeds are averaged within a fold before: they share its test part and add no fold.
 
 *One released split.* Approximate randomisation (Noreen 1989; Yeh 2000, "More accurate tests for the statistical
-significance of result differences", COLING): swap the two systems' outputs at random and count how often the difference
-comes out as large. It tests micro-F1 itself, which is what is reported; McNemar's test compares accuracies, and where three
-of four instances are negative those can differ without the F1, and the F1 without them. Sentences are swapped whole: the
+significance of result differences", COLING): swap the two systems' outputs at random and count how often the
+difference comes out as large. It tests micro-F1 itself, which is what is reported; McNemar's test compares accuracies,
+and where three of four instances are negative either can differ without the other. Sentences are swapped whole: the
 pairs of one sentence are not independent.
 """
 

@@ -1076,6 +1076,9 @@ Steps = Annotated[int | None, typer.Option(help="Optimiser steps in all, in plac
 Anneal = Annotated[str, typer.Option(help="cosine, or plateau: halve the rate when the held-out loss stops falling.")]
 Processes = Annotated[int, typer.Option(help="Processes that share a training, one thread each.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
+Precision = Annotated[
+    str, typer.Option(help="Of the matrix products, bfloat16 or float32 (faster where a processor lacks bfloat16).")
+]
 Seed = Annotated[int, typer.Option(help="Of initial weights and dropout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; without it a training that was cut off goes on.")]
 
@@ -1124,13 +1127,16 @@ def pretrain_cse_command(
     dropout: Annotated[float, typer.Option(help="On the LSTM's inputs and outputs.")] = 0.0,
     streams: Annotated[int, typer.Option(help="Streams of text side by side.")] = 64,
     length: Annotated[int, typer.Option(help="Characters between two cuts of the gradient.")] = 128,
+    least: Annotated[int, typer.Option(help="Occurrences that a character of the dictionary needs.")] = 25,
     epochs: Epochs = 1.0,
     steps: Steps = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 3e-3,
     anneal: Anneal = "cosine",
+    precision: Precision = "bfloat16",
     processes: Processes = 1,
     device: Device = "auto",
     seed: Seed = 1,
+    flair: Annotated[bool, typer.Option("--flair", help="Also write .pt files, for flair's FlairEmbeddings.")] = False,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -1148,9 +1154,12 @@ def pretrain_cse_command(
         dropout=dropout,
         streams=streams,
         length=length,
+        least=least,
         schedule=Schedule(epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed),
+        precision=precision,
         processes=processes,
         device=device,
+        flair=flair,
         fresh=fresh,
     )
     with training_progress() as progress:
@@ -1167,11 +1176,13 @@ def pretrain_elmo_command(
     layers: Annotated[int, typer.Option(help="LSTM layers in each direction.")] = 2,
     dropout: Annotated[float, typer.Option(help="On the LSTMs' inputs and outputs.")] = 0.0,
     vocabulary: Annotated[int, typer.Option(help="Words that the softmax predicts, the most frequent.")] = 40_000,
+    least: Annotated[int, typer.Option(help="Occurrences that such a word needs.")] = 5,
     tokens: Annotated[int, typer.Option(help="Tokens in a batch.")] = 2048,
     epochs: Epochs = 1.0,
     steps: Steps = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 2e-3,
     anneal: Anneal = "cosine",
+    precision: Precision = "bfloat16",
     processes: Processes = 1,
     device: Device = "auto",
     seed: Seed = 1,
@@ -1192,7 +1203,9 @@ def pretrain_elmo_command(
         n_layers=layers,
         dropout=dropout,
         vocabulary=vocabulary,
+        least=least,
         tokens=tokens,
+        precision=precision,
         processes=processes,
         device=device,
         fresh=fresh,
@@ -1202,11 +1215,41 @@ def pretrain_elmo_command(
         _print_pretrained(pretrain_elmo(replace(config, schedule=schedule), progress), out_folder, as_json)
 
 
+@pretrain_app.command("glove")
+def pretrain_glove_command(
+    text: Text,
+    out_folder: OutFolder,
+    dim: Annotated[int, typer.Option(help="Columns.")] = 100,
+    window: Annotated[int, typer.Option(help="Words to either side that count as near.")] = 10,
+    vocabulary: Annotated[int, typer.Option(help="Words, the most frequent.")] = 50_000,
+    least: Annotated[int, typer.Option(help="Occurrences that such a word needs.")] = 5,
+    epochs: Annotated[float, typer.Option(help="Passes over the counted pairs of words.")] = 15.0,
+    steps: Steps = None,
+    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 1e-2,
+    anneal: Anneal = "cosine",
+    seed: Seed = 1,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train word vectors (Pennington et al. 2014); `glove:OUT/glove.txt` is then an encoder."""
+    from dataclasses import replace
+
+    from featstore.pretrain.glove import GloVeConfig, pretrain_glove
+
+    config = GloVeConfig(
+        text=tuple(text), out=out_folder, dim=dim, window=window, vocabulary=vocabulary, least=least, fresh=fresh
+    )
+    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    with training_progress() as progress:
+        _print_pretrained(pretrain_glove(replace(config, schedule=schedule), progress), out_folder, as_json)
+
+
 def _print_pretrained(result: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(result)
-    else:
-        out.print(_escape(f"{folder} (its README.md is the model card)"), soft_wrap=True)
+        return
+    use = f"use it with --encoders {result['encoder']}" if result["encoder"] else "the other direction is missing yet"
+    out.print(_escape(f"{folder}: trained ({folder / 'README.md'} is the model card); {use}"), soft_wrap=True)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ time, which neighbours on a shared machine disturb least. ``held-out`` prints bi
 files, each sentence read from a zero state, as the encoder reads it.
 
     python benchmarks/pretrain.py speed --text FILE
-    python benchmarks/pretrain.py held-out --cse data/cse --valid FILES
+    python benchmarks/pretrain.py held-out --cse data/cse --elmo data/elmo --valid FILES
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from pathlib import Path
 
 import torch
 
+from featstore.encoders.bilm import load_elmo
 from featstore.encoders.charlm import CharLMConfig, find_charlm, load_charlm
+from featstore.pretrain.adaptive import load_softmax
+from featstore.pretrain.bilm import held_out_perplexity
 from featstore.pretrain.charlm import CharLMTask, held_out_bits, learn_characters
 from featstore.pretrain.loop import train
 from featstore.pretrain.schedule import Schedule
@@ -123,12 +126,19 @@ def speed(text: Path, steps: int, rounds: int) -> Iterator[str]:
         yield f"| {label} | {rate:,.0f} | {rate / best['flair LanguageModelTrainer']:.2f} |"
 
 
-def held_out(folder: Path, valid: tuple[Path, ...], characters: int) -> Iterator[str]:
-    yield "| model | bits per character |"
-    yield "| --- | --- |"
-    for direction in ("forward", "backward"):
-        bits = held_out_bits(load_charlm(find_charlm(folder, direction)), TextSource((), valid, characters))
-        yield f"| {direction} | {bits:.3f} |"
+def held_out(cse: Path | None, elmo: Path | None, valid: tuple[Path, ...], characters: int) -> Iterator[str]:
+    source = TextSource((), valid, characters)
+    if cse:
+        yield "| model | bits per character |"
+        yield "| --- | --- |"
+        for direction in ("forward", "backward"):
+            yield f"| {direction} | {held_out_bits(load_charlm(find_charlm(cse, direction)), source):.3f} |"
+    if elmo:
+        lm = load_elmo(elmo)
+        softmax = load_softmax(elmo, lm.config.projection_dim)
+        yield "| model | words predicted | perplexity |"
+        yield "| --- | --- | --- |"
+        yield f"| both directions | {len(softmax.words):,} | {held_out_perplexity(lm, softmax, source):.2f} |"
 
 
 def main() -> None:
@@ -139,14 +149,17 @@ def main() -> None:
     fast.add_argument("--steps", type=int, default=20, help="updates of each trainer in a round")
     fast.add_argument("--rounds", type=int, default=3)
     good = commands.add_parser("held-out")
-    good.add_argument("--cse", type=Path, required=True, help="folder with forward.* and backward.*")
+    good.add_argument("--cse", type=Path, help="folder with forward.* and backward.*")
+    good.add_argument("--elmo", type=Path, help="folder with options.json, weights.hdf5 and softmax.safetensors")
     good.add_argument("--valid", type=Path, nargs="+", required=True, help="held-out files")
     good.add_argument("--characters", type=int, default=60_000)
     given = parser.parse_args()
     if given.command == "speed":
         lines = speed(given.text, given.steps, given.rounds)
     else:
-        lines = held_out(given.cse, tuple(given.valid), given.characters)
+        if not (given.cse or given.elmo):
+            parser.error("held-out needs --cse DIR, --elmo DIR or both")
+        lines = held_out(given.cse, given.elmo, tuple(given.valid), given.characters)
     for line in lines:
         print(line, flush=True)
 

@@ -2,15 +2,30 @@
 
 In: vectors and the words to predict, numbered by falling frequency. Out: the mean loss. The frequent words stand in
 the head beside one entry for each cluster of rarer ones; a cluster's words are scored, through a narrower projection,
-only where the target lies in it. Torch's own module fails under bfloat16 autocast.
+only where the target lies in it. Torch's own module fails under bfloat16 autocast. An encoder has no use for this layer
+and AllenNLP's format no place, so it is a file of its own beside the weights, from which the perplexity can be measured
+again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from featstore.encoders.weights import checked
+from featstore.errors import DataError, MissingFileError
+from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
+
+SOFTMAX = "softmax.safetensors"
+
+
+def cutoffs_of(vocabulary: int) -> list[int]:
+    """Return where the clusters of a vocabulary begin."""
+    return [c for c in (1000, 8000) if c < vocabulary - 1] or [vocabulary // 2]
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -44,3 +59,47 @@ class AdaptiveSoftmax(nn.Module):
             total = total + nn.functional.cross_entropy(logits, targets[inside] - begin, reduction="sum")
         total = total + nn.functional.cross_entropy(self.head(vectors).float(), head_targets, reduction="sum")
         return total / len(targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordSoftmax:
+    """The output layer of a trained word model.
+
+    Attributes:
+        words: what it predicts, by number.
+        weights: an :class:`AdaptiveSoftmax`'s tensors, cut at :func:`cutoffs_of` the number of words.
+    """
+
+    words: tuple[str, ...]
+    weights: Mapping[str, Tensor]
+
+
+def save_softmax(folder: Path, softmax: WordSoftmax, dtype: str) -> None:
+    """Write ``softmax.safetensors`` into ``folder``, its tensors in ``dtype``, float16 or float32.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    weights = {name: tensor.to(getattr(torch, dtype)) for name, tensor in softmax.weights.items()}
+    save_checkpoint(folder / SOFTMAX, weights, {"words": softmax.words})
+
+
+def load_softmax(folder: Path, width: int) -> WordSoftmax:
+    """Read ``softmax.safetensors`` of ``folder``; the tensors come as float32.
+
+    Args:
+        width: columns of the vectors that it reads.
+
+    Raises:
+        MissingFileError: there is none.
+        DataError: it is damaged, or reads vectors of another width.
+    """
+    path = folder / SOFTMAX
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; `cli pretrain elmo` writes it, AllenNLP's models have none.")
+    weights, facts = load_checkpoint(path)
+    if "words" not in facts:
+        raise DataError(f"{path} holds no words; it is not the output layer of a word model.")
+    words = tuple(map(str, facts["words"]))
+    fitting = AdaptiveSoftmax(width, len(words), cutoffs_of(len(words))).state_dict()
+    return WordSoftmax(words, checked(path, weights, {name: tuple(t.shape) for name, t in fitting.items()}))

@@ -21,15 +21,17 @@ from torch import Tensor, nn
 
 from featstore.encoders.bilm import CHARACTERS, DIRECTIONS, ElmoConfig, ElmoLM
 from featstore.encoders.elmo import PADDING
-from featstore.pretrain.adaptive import AdaptiveSoftmax
+from featstore.pretrain.adaptive import AdaptiveSoftmax, WordSoftmax, cutoffs_of
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.projected_lstm import projected_lstm
-from featstore.pretrain.schedule import PERPLEXITY
+from featstore.pretrain.schedule import PERPLEXITY, in_measure
 from featstore.pretrain.sentences import Batch, Batcher, pieces
 from featstore.pretrain.text import Position, TextSource
 
 # Lines whose sentences are sorted by length together before they are cut into batches.
 _POOL_LINES = 2000
+# Tokens measured in one batch.
+_HELD_OUT_TOKENS = 2048
 
 
 class BiLSTMLayer(nn.Module):
@@ -69,8 +71,7 @@ class BiLMNetwork(nn.Module):
         self.carry = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.n_highway))
         self.projection = nn.Linear(wide, width)
         self.layers = nn.ModuleList(BiLSTMLayer(config, self._precision) for _ in range(config.n_layers))
-        cutoffs = [c for c in (1000, 8000) if c < vocabulary - 1]
-        self.softmax = AdaptiveSoftmax(width, vocabulary, cutoffs or [vocabulary // 2])
+        self.softmax = AdaptiveSoftmax(width, vocabulary, cutoffs_of(vocabulary))
         for gate in self.carry:
             assert isinstance(gate, nn.Linear)
             nn.init.constant_(gate.bias, -2.0)  # begin by handing the convolutions' output on
@@ -210,15 +211,54 @@ class BiLMTask:
 
     def trained(self) -> ElmoLM:
         """The model as the encoder takes it."""
-        weights: dict[str, Tensor] = {}
-        for name, tensor in self.model.state_dict().items():
-            kind, _, rest = name.partition(".")
-            whole = tensor.float().cpu()
-            if kind == "layers":  # number.weight, both directions stacked
-                weights |= {f"{direction}.{rest}": whole[d] for d, direction in enumerate(DIRECTIONS)}
-            elif kind in ("transform", "carry"):  # number.weight or number.bias
-                number, _, part = rest.partition(".")
-                weights[f"highway.{number}.{kind}.{part}"] = whole
-            elif kind != "softmax":
-                weights["char_embed" if kind == "char_embed" else name] = whole
-        return ElmoLM(self.config, weights)
+        state = {name: tensor.detach().float().cpu() for name, tensor in self.model.state_dict().items()}
+        placed = _placed(self.config)
+        return ElmoLM(self.config, {ours: state[name] if d is None else state[name][d] for name, d, ours in placed})
+
+    def softmax(self) -> WordSoftmax:
+        """The output layer, which only perplexity needs."""
+        assert isinstance(self.model, BiLMNetwork)
+        weights = {name: tensor.detach().float().cpu() for name, tensor in self.model.softmax.state_dict().items()}
+        return WordSoftmax(tuple(self.vocabulary), weights)
+
+
+def _placed(config: ElmoConfig) -> Iterator[tuple[str, int | None, str]]:
+    """Yield each tensor of the network, its row where it holds both directions, and its name in an :class:`ElmoLM`."""
+    yield "char_embed.weight", None, "char_embed"
+    for part in ("weight", "bias"):
+        yield f"projection.{part}", None, f"projection.{part}"
+        for i in range(len(config.filters)):
+            yield f"conv.{i}.{part}", None, f"conv.{i}.{part}"
+        for i in range(config.n_highway):
+            for gate in ("transform", "carry"):
+                yield f"{gate}.{i}.{part}", None, f"highway.{i}.{gate}.{part}"
+    for i in range(config.n_layers):
+        for part in ("weight_ih", "weight_hh", "weight_hr", "bias"):
+            for d, direction in enumerate(DIRECTIONS):
+                yield f"layers.{i}.{part}", d, f"{direction}.{i}.{part}"
+
+
+@torch.inference_mode()
+def held_out_perplexity(lm: ElmoLM, softmax: WordSoftmax, source: TextSource, max_tokens: int = 60) -> float:
+    """Return the perplexity a word of a model on held-out sentences, both directions, sentence ends counted as words.
+
+    Each sentence is read as an encoder reads it: in float32, from a zero state.
+
+    Args:
+        softmax: the output layer that the model was trained with.
+        max_tokens: longer sentences are read in pieces.
+    """
+    network = BiLMNetwork(lm.config, len(softmax.words), dropout=0.0, precision="float32")
+    state: dict[str, Tensor] = {f"softmax.{name}": tensor for name, tensor in softmax.weights.items()}
+    for name, d, ours in _placed(lm.config):
+        state[name] = lm.weights[ours] if d is None else torch.stack([*state.get(name, ()), lm.weights[ours]])
+    network.load_state_dict(state)
+    network.eval()
+    batcher = Batcher(softmax.words, lm.config.max_characters, _HELD_OUT_TOKENS)
+    nats, tokens = 0.0, 0
+    for piece in batcher.batches(list(pieces(source.held_out(), max_tokens)), None):
+        batch = batcher.build(piece)
+        arrays = (torch.from_numpy(a).long() for a in (batch.characters, batch.words, batch.targets))
+        nats += network(*arrays).item() * batch.tokens
+        tokens += batch.tokens
+    return in_measure(PERPLEXITY, nats / tokens)

@@ -18,7 +18,7 @@ from featstore.pretrain.text import TextSource
 
 _CURVE_ROWS = 12
 # Settings that say where and how a training ran, not what it made.
-_NOT_TOLD = {"text", "valid", "out", "fresh", "device"}
+_NOT_TOLD = {"text", "valid", "out", "fresh", "device", "flair"}
 
 
 def settings_of(config: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class CSEConfig:
         processes: for each direction, the processes that share its streams.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
         dtype: storage of the finished models, ``float16`` or ``float32``.
+        flair: also write ``.pt`` files, for flair's ``FlairEmbeddings``.
         fresh: forget checkpoints that are in ``out``.
 
     Raises:
@@ -76,6 +77,7 @@ class CSEConfig:
     processes: int = 1
     device: str = "auto"
     dtype: str = "float16"
+    flair: bool = False
     fresh: bool = False
 
     def __post_init__(self) -> None:
@@ -107,7 +109,8 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None 
         progress: called in this process with where each direction stands, about twice a second.
 
     Returns:
-        for each direction the path of its file and its log.
+        for each direction the path of its file and its log; under ``encoder`` the encoder's spec, or None where the
+        other direction is not there yet.
 
     Raises:
         MissingFileError, DataError: text that is not there, not UTF-8 or too little.
@@ -133,7 +136,9 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None 
         logs=logs,
         files=tuple(files.values()),
     )
-    return {direction: {"file": str(path), "log": logs[direction]} for direction, path in files.items()}
+    whole = all((config.out / f"{direction}.safetensors").exists() for direction in DIRECTIONS)
+    trained = {direction: {"file": str(path), "log": logs[direction]} for direction, path in files.items()}
+    return {"encoder": f"cse:{config.out}" if whole else None, **trained}
 
 
 def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
@@ -181,4 +186,5 @@ def _train_direction(
     torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
     train(task, config.schedule, steps, config.out / "training" / direction, report, group)
     if group.rank == 0:
-        save_charlm(config.out / f"{direction}.safetensors", task.trained(), dtype=config.dtype)
+        for suffix in (".safetensors", ".pt") if config.flair else (".safetensors",):
+            save_charlm(config.out / f"{direction}{suffix}", task.trained(), dtype=config.dtype)

@@ -1,7 +1,8 @@
 """``pretrain elmo``: text files to a folder that ``elmo:DIR`` takes.
 
-In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them, with a model card, and
-below ``training/`` the vocabulary, the checkpoint and the log.
+In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them,
+``softmax.safetensors`` (only to measure perplexity again) and a model card; below ``training/`` the vocabulary, the
+checkpoint and the log.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 
 from featstore.encoders.bilm import OPTIONS, WEIGHTS, ElmoConfig, save_elmo
 from featstore.errors import UsageError
+from featstore.pretrain.adaptive import SOFTMAX, save_softmax
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import write_bytes
@@ -133,7 +135,7 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | Non
         progress: called in this process with where the training stands, about twice a second.
 
     Returns:
-        the folder and the log.
+        the encoder's spec, the folder and the log.
 
     Raises:
         MissingFileError, DataError: text that is not there, not UTF-8 or too little.
@@ -155,9 +157,9 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | Non
         source=config.source,
         settings=settings_of(config) | {"steps": steps, "vocabulary": len(vocabulary)},
         logs={"elmo": log},
-        files=(config.out / OPTIONS, config.out / WEIGHTS),
+        files=(config.out / OPTIONS, config.out / WEIGHTS, config.out / SOFTMAX),
     )
-    return {"folder": str(config.out), "log": log}
+    return {"encoder": f"elmo:{config.out}", "folder": str(config.out), "log": log}
 
 
 def _vocabulary(config: ELMoConfig, path: Path) -> tuple[tuple[str, ...], int]:
@@ -197,3 +199,4 @@ def _train(
     train(task, config.schedule, steps, config.out / "training", report, group)
     if group.rank == 0:
         save_elmo(config.out, task.trained(), dtype=config.dtype)
+        save_softmax(config.out, task.softmax(), config.dtype)

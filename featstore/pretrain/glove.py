@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
-from featstore.errors import UsageError
+from featstore.errors import DataError, UsageError
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import write_bytes
 from featstore.pretrain.cooccurrence import Pairs, count_pairs
@@ -116,7 +116,7 @@ class GloVeTask:
     def __init__(self, pairs: Pairs, vocabulary: int, *, dim: int, batch: int, top: float, seed: int) -> None:
         self.model: nn.Module = GloVeNetwork(vocabulary, dim)
         self.units = 0
-        self._pairs, self._batch, self._top, self._seed = pairs, batch, top, seed
+        self._pairs, self._dim, self._batch, self._top, self._seed = pairs, dim, batch, top, seed
         number = np.arange(len(pairs.weight))
         self._train, self._held_out = number[number % _HELD_OUT != 0], number[number % _HELD_OUT == 0]
 
@@ -151,8 +151,9 @@ class GloVeTask:
 
     def settings(self) -> Mapping[str, Any]:
         """What makes this training itself."""
-        digest = hashlib.sha256(self._pairs.weight.tobytes() + self._pairs.second.tobytes()).hexdigest()
-        return {"model": "glove", "pairs": digest, "batch": self._batch, "top": self._top}
+        arrays = (self._pairs.first, self._pairs.second, self._pairs.weight)
+        digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        return {"model": "glove", "pairs": digest, "dim": self._dim, "batch": self._batch, "top": self._top}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """How many pairs were read."""
@@ -170,7 +171,7 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
         progress: called in this process with where the training stands, about twice a second.
 
     Returns:
-        the file and the log.
+        the encoder's spec, the file and the log.
 
     Raises:
         MissingFileError, DataError: text that is not there, not UTF-8 or too little.
@@ -181,6 +182,7 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
     if config.fresh:
         shutil.rmtree(training, ignore_errors=True)
     training.mkdir(parents=True, exist_ok=True)
+    _statistics(config, training)  # kept in files, where the training's process finds them
     run_jobs([Job(_train, (config,))], progress)
     log = read_log(training / LOG)
     write_card(
@@ -192,11 +194,11 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
         logs={"glove": log},
         files=(config.out / VECTORS,),
     )
-    return {"file": str(config.out / VECTORS), "log": log}
+    return {"encoder": f"glove:{config.out / VECTORS}", "file": str(config.out / VECTORS), "log": log}
 
 
 def _train(config: GloVeConfig, group: Group, report: Callable[[Progress], None] | None) -> None:
-    """Count, train and write in this process."""
+    """Train in this process and write the vectors."""
     training = config.out / "training"
     words, pairs = _statistics(config, training)
     torch.manual_seed(config.schedule.seed)
@@ -224,6 +226,11 @@ def _statistics(config: GloVeConfig, folder: Path) -> tuple[tuple[str, ...], Pai
     index = {word: i for i, word in enumerate(words)}
     numbers = (np.array([index[w] for w in s if w in index], np.int32) for s in config.sentences())
     pairs = count_pairs(numbers, len(words), config.window)
+    if len(pairs.weight) < 2:
+        raise DataError(
+            f"{', '.join(map(str, config.text))}: no words that stand together; lines must hold sentences, not a word "
+            "each."
+        )
     arrays = {"first": pairs.first, "second": pairs.second, "weight": pairs.weight}
     write_bytes(folder / PAIRS, save(arrays))
     write_bytes(kept, json.dumps({"facts": facts, "words": words}).encode("utf-8"))

@@ -145,9 +145,13 @@ def training_lines(paths: Sequence[Path], position: Position, hold_out: bool) ->
                 count += 1
                 yield line
         if whole and count == 0:
-            raise DataError(f"{', '.join(map(str, paths))}: no text in it; pre-training needs lines of text.")
+            raise _no_text(paths)
         position.epoch += 1
         position.lines, position.chars = [], []
+
+
+def _no_text(paths: Sequence[Path]) -> DataError:
+    return DataError(f"{', '.join(map(str, paths))}: no text in it; pre-training needs lines of text.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +173,18 @@ class TextSource:
         return training_lines(self.text, position, hold_out=not self.valid)
 
     def one_pass(self) -> Iterator[str]:
-        """Yield the training lines of one pass."""
-        return (line for line in one_pass(self.text, Position()) if self.valid or not is_held_out(line))
+        """Yield the training lines of one pass.
+
+        Raises:
+            DataError: there are none.
+        """
+        empty = True
+        for line in one_pass(self.text, Position()):
+            if self.valid or not is_held_out(line):
+                empty = False
+                yield line
+        if empty:
+            raise _no_text(self.text)
 
     def held_out(self) -> list[str]:
         """Return the held-out lines; see :func:`held_out_lines`."""

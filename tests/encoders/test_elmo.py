@@ -12,6 +12,8 @@ import torch
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import ElmoConfig, ElmoLM, load_elmo, save_elmo
 from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
+from featstore.pretrain.schedule import Schedule
 
 SENTENCES = [
     ["Loss", "of", "BRCA1", "in", "α-synuclein", "mice", "."],
@@ -149,6 +151,19 @@ def test_equal_to_allennlp(tmp_path: Path, changes: dict, dtype: str) -> None:
     for ours, theirs in zip(vectors, map(reference, SENTENCES), strict=True):
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_we_trained_is_equal_to_allennlps(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(f"Drug G{i % 110} inhibits G{i * 7 % 109}." for i in range(900)), encoding="utf-8")
+    sizes = {"dim": 8, "projection_dim": 6, "char_dim": 4, "filters": ((1, 4), (3, 8)), "tokens": 64, "least": 1}
+    clips = {"cell_clip": 0.3, "proj_clip": 0.2}  # so that they bite
+    schedule = Schedule(steps=6, warmup=2)
+    pretrain_elmo(ELMoConfig(text=(text,), out=tmp_path / "elmo", schedule=schedule, **sizes, **clips))
+    reference = Reference(tmp_path / "elmo")
+    for ours, tokens in zip(load_encoder(f"elmo:{tmp_path / 'elmo'}").encode(SENTENCES), SENTENCES, strict=True):
+        np.testing.assert_allclose(ours, reference(tokens), rtol=0, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

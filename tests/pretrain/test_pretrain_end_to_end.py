@@ -13,14 +13,17 @@ import pytest
 import torch
 
 from featstore.encoders import load_encoder
-from featstore.encoders.charlm import load_charlm, save_charlm
-from featstore.errors import DataError, MismatchError, UsageError
-from featstore.pretrain.bilm import BiLMTask
+from featstore.encoders.bilm import load_elmo
+from featstore.encoders.charlm import load_charlm
+from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.pretrain.adaptive import load_softmax
+from featstore.pretrain.bilm import BiLMTask, held_out_perplexity
 from featstore.pretrain.cse import CSEConfig, pretrain_cse
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.loop import CHECKPOINT
 from featstore.pretrain.schedule import Progress, Schedule
 from featstore.pretrain.sentences import BEGIN, END
+from featstore.pretrain.text import TextSource
 
 SENTENCES = [["Drug", "G7", "inhibits", "G9", "in", "<gene>", "cells", "</gene>", "."], ["naïve", "-"], ["x" * 70]]
 SCHEDULE = Schedule(steps=12, warmup=2, evaluate_every=6, checkpoint_every=2)
@@ -56,7 +59,8 @@ def run(config: CSEConfig) -> subprocess.Popen:
 
 def test_cse_is_trained_in_both_directions_and_flair_reads_it(text: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    result = pretrain_cse(cse(text, tmp_path), seen.append)
+    result = pretrain_cse(cse(text, tmp_path, dtype="float16", flair=True), seen.append)
+    assert result["encoder"] == f"cse:{tmp_path}"
     assert {p.name for p in seen} == {"forward", "backward"}
     assert [entry["step"] for entry in result["forward"]["log"]] == [6, 12]
     card = (tmp_path / "README.md").read_text()
@@ -69,13 +73,26 @@ def test_cse_is_trained_in_both_directions_and_flair_reads_it(text: Path, tmp_pa
 
     ours = load_encoder(f"cse:{tmp_path}").encode(SENTENCES)
     for column, direction in enumerate(("forward", "backward")):
-        save_charlm(tmp_path / f"{direction}.pt", load_charlm(result[direction]["file"]))
         embeddings = FlairEmbeddings(tmp_path / f"{direction}.pt")
         for tokens, vectors in zip(SENTENCES, ours, strict=True):
             sentence = Sentence(list(tokens))
             embeddings.embed(sentence)
             theirs = torch.stack([token.embedding for token in sentence]).numpy()
             np.testing.assert_allclose(vectors[:, 24 * column : 24 * (column + 1)], theirs, atol=1e-5)
+
+
+def test_the_perplexity_of_an_elmo_can_be_measured_again(text: Path, tmp_path: Path) -> None:
+    log = pretrain_elmo(elmo(text, tmp_path, precision="float32"))["log"]
+    lm, source = load_elmo(tmp_path), TextSource((text,), held_out_chars=500)
+    softmax = load_softmax(tmp_path, lm.config.projection_dim)
+    again = held_out_perplexity(lm, softmax, source)
+    assert again == pytest.approx(min(entry["held_out"] for entry in log), rel=1e-5)
+    worse = replace(softmax, weights={name: tensor * 0 for name, tensor in softmax.weights.items()})
+    assert held_out_perplexity(lm, worse, source) > again
+    with pytest.raises(DataError, match=r"'head\.weight' has the shape"):
+        load_softmax(tmp_path, 7)
+    with pytest.raises(MissingFileError, match="AllenNLP's models have none"):
+        load_softmax(text.parent, 6)
 
 
 def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp_path: Path) -> None:
@@ -128,7 +145,7 @@ def test_two_processes_share_the_streams(text: Path, tmp_path: Path) -> None:
     for processes in (1, 2):
         out = tmp_path / str(processes)
         options = {"direction": "forward", "dropout": 0.0, "precision": "float32", "processes": processes}
-        pretrain_cse(cse(text, out, **options))
+        assert pretrain_cse(cse(text, out, **options))["encoder"] is None  # the other direction is missing
         made.append(load_charlm(out / "forward.safetensors").weights)
     for name, weight in made[0].items():
         torch.testing.assert_close(weight, made[1][name], atol=1e-4, rtol=1e-3)

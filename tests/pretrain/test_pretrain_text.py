@@ -57,6 +57,8 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
     empty = write(tmp_path / "empty.txt", ["", ""])
     with pytest.raises(DataError, match="no text"):
         next(training_lines([empty], Position(), hold_out=False))
+    with pytest.raises(DataError, match=r"empty\.txt: no text"):
+        list(TextSource((empty,)).one_pass())
     with pytest.raises(DataError, match="no held-out text"):
         TextSource((empty,)).held_out()
 

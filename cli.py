@@ -390,31 +390,55 @@ Run = Annotated[
 
 
 def _training(
-    head: Annotated[str, typer.Option(help="paper: Hiai et al. 2021, eq. 1-10.")] = "paper",
-    optimizer: Annotated[str, typer.Option(help="sgd (the paper's) or adamw.")] = "sgd",
-    lr: Annotated[float, typer.Option(help="Learning rate at the start; 0.001 suits adamw.")] = 0.1,
-    batch_size: Annotated[int, typer.Option(help="Instances in a batch.")] = 32,
-    hidden: Annotated[int, typer.Option(help="Hidden units of each direction.")] = 256,
-    dropout: Annotated[float, typer.Option(help="On the inputs and before the output layer.")] = 0.0,
+    head: Annotated[
+        str, typer.Option(help="A recipe: paper (Hiai et al. 2021, eq. 1-10) or best; the options below change it.")
+    ] = "paper",
+    optimizer: Annotated[str | None, typer.Option(help="sgd (the paper's) or adamw.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate: 0.1 is the paper's for sgd, 0.001 suits adamw.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the learning rate: plateau (--patience) or cosine.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of the steps in which the rate of cosine rises.")] = None,
+    average: Annotated[float | None, typer.Option(help="Decay of the weights' moving average; 0: none.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of adamw.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Instances in a batch.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Hidden units of each direction.")] = None,
+    project: Annotated[int | None, typer.Option(help="Map each feature to so many columns first; 0: do not.")] = None,
+    spans: Annotated[bool | None, typer.Option(help="Classify the entities' mean states too.")] = None,
+    members: Annotated[int | None, typer.Option(help="So many heads, whose probabilities are averaged.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="On the inputs and before the output layer.")] = None,
+    word_dropout: Annotated[float | None, typer.Option(help="Share of the tokens whose vector is left out.")] = None,
+    recurrent_dropout: Annotated[float | None, typer.Option(help="On the recurrent weights.")] = None,
+    smoothing: Annotated[float | None, typer.Option(help="Of the labels in the loss.")] = None,
     standardise: Annotated[
-        bool, typer.Option("--standardise", help="Centre and scale each input column over the training part.")
-    ] = False,
-    max_epochs: Annotated[int, typer.Option(help="At most so many epochs.")] = 100,
-    patience: Annotated[int, typer.Option(help="Epochs without improvement before the learning rate is halved.")] = 3,
-    precision: Annotated[str, typer.Option(help="Of the matrix products: float32 or bfloat16.")] = "float32",
+        bool | None, typer.Option(help="Centre and scale each input column over the training part.")
+    ] = None,
+    favour: Annotated[
+        bool | None, typer.Option(help="At the end raise the positive labels' scores by what is best on the dev part.")
+    ] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="At most so many epochs; with cosine just so many.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without improvement before plateau halves.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Of the matrix products: float32 or bfloat16.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of the matrix products.")] = 1,
 ) -> None:
     """The options of every command that trains; each is named after the field of TrainConfig that it sets."""
 
 
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of :func:`_training`; it receives them as a dictionary, ``training``."""
+    """Give a command the options of :func:`_training`.
+
+    It receives them as a dictionary, ``training``, in which the recipe has filled in what was not given.
+    """
     shared = inspect.signature(_training, eval_str=True).parameters
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "training"]
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
-        command(**{p.name: given[p.name] for p in own}, training={name: given[name] for name in shared})
+        from classifier.recipe import recipe
+
+        training = dataclasses.asdict(recipe(**{name: given[name] for name in shared}))
+        del training["features"], training["seed"]  # each command has its own
+        command(**{p.name: given[p.name] for p in own}, training=training)
 
     parameters = [*own, *shared.values()]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -442,8 +466,8 @@ def train_command(
 ) -> None:
     """Train the head on stored vectors."""
     from classifier.folds import train_fold
+    from classifier.recipe import TrainConfig
     from classifier.runs import RunConfig, run_name
-    from classifier.train import TrainConfig
 
     config = RunConfig(
         corpus=corpus,

@@ -132,7 +132,9 @@ def ours(instances: list[Instance], vectors: Vectors, config: HeadConfig) -> Mad
     batcher = Batcher(instances, vectors, ("0", "1"), TAGS[: config.tags])
 
     def loss(batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(head(batch.rows, batch.index, batch.lengths).logits, batch.labels)
+        return nn.functional.cross_entropy(
+            head(batch.rows, batch.index, batch.lengths, batch.spans).logits, batch.labels
+        )
 
     def epoch(number: int) -> Iterator[Step]:
         for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number), pack=4):

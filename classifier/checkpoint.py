@@ -23,7 +23,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from classifier.features import Feature, FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig
+from classifier.model import AnyHead, HeadConfig, InputConfig, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
 
 FORMAT_VERSION = 1
@@ -46,7 +46,7 @@ class Checkpoint:
         training: what training measured, as plain data.
     """
 
-    head: Head
+    head: AnyHead
     features: tuple[FeatureSpec, ...]
     labels: tuple[str, ...]
     positive: tuple[str, ...]
@@ -128,7 +128,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         if facts["weights_sha256"] != sha256(weights).hexdigest():
             raise MismatchError(f"{folder / WEIGHTS} is not the file that {RUN} describes; train again.")
         shape = facts["head"]
-        head = Head(HeadConfig(**{**shape, "inputs": tuple(InputConfig(**each) for each in shape["inputs"])}))
+        head = make_head(HeadConfig(**{**shape, "inputs": tuple(InputConfig(**each) for each in shape["inputs"])}))
         head.load_state_dict(load_tensors(weights))
         return Checkpoint(
             head=head.eval(),

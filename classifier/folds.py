@@ -23,13 +23,13 @@ from classifier.batch import Batcher, tag_names
 from classifier.checkpoint import RUN, Checkpoint, load_checkpoint, save_checkpoint, to_json, write_atomically
 from classifier.features import FeatureSpec, open_features, parse_features
 from classifier.metrics import Metrics, score
-from classifier.model import Head, HeadConfig, InputConfig
+from classifier.model import InputConfig, make_head
 from classifier.outputs import predictions_tsv
 from classifier.predict import Predictions, classify
 from classifier.resume import UNFINISHED, load_state, save_state
 from classifier.runs import CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
 from classifier.split import check_labelled, training_parts
-from classifier.train import Epoch, TrainConfig, reproducible, train
+from classifier.train import Epoch, reproducible, train
 from classifier.vectors import RAM_BUDGET, Sentences, Vectors
 from featstore.errors import MismatchError
 from featstore.records import Corpus, Instance
@@ -104,7 +104,8 @@ def train_fold(
         open_features(features, store_root, sentences.keys, _featurize_command(config, store_root)) as stores,
     ):
         vectors = Vectors(features, stores, sentences, ram_budget)
-        head = _new_head(config.train, vectors.specs, len(corpus.labels), len(tags))
+        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
+        head = make_head(config.train.head_config(inputs, len(corpus.labels), len(tags)))
         digest = _training_digest(config, corpus, fold, vectors.specs)
         if config.train.standardise:
             head.standardise(vectors.moments(np.unique(sentences.of_instance[train_part])))
@@ -186,20 +187,6 @@ def evaluate_fold(
     write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
     write_atomically(folder / METRICS, to_json(asdict(metrics)))
     return Evaluation(fold, metrics, instances, predictions)
-
-
-def _new_head(config: TrainConfig, specs: Sequence[FeatureSpec], labels: int, tags: int) -> Head:
-    return Head(
-        HeadConfig(
-            inputs=tuple(InputConfig(spec.dim, spec.layers) for spec in specs),
-            labels=labels,
-            tags=tags,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            standardise=config.standardise,
-            precision=config.precision,
-        )
-    )
 
 
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:

@@ -14,6 +14,7 @@ Torch only: no paths, no store, no optimiser.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -49,7 +50,12 @@ class HeadConfig:
         tags: number of learned tag vectors (0 in the tagged context).
         hidden: hidden units of each direction.
         dropout: share of the input vectors' elements and of h* that training sets to zero (Zhou et al. 2016, 4.2).
+        word_dropout: share of the tokens whose vector training sets to zero, feature by feature (Iyyer et al. 2015).
+        recurrent_dropout: share of the recurrent weights that a training step goes without (Merity et al. 2018).
         standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
+        project: width that each feature is mapped to by learned weights before the Bi-LSTM; 0: its own.
+        spans: classify [h*; tanh of the mean state of the head entity; of the tail entity] instead of h* alone.
+        members: heads that differ in their initial weights and their dropout, and whose probabilities are averaged.
         precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
     """
 
@@ -58,7 +64,12 @@ class HeadConfig:
     tags: int = 0
     hidden: int = 256
     dropout: float = 0.0
+    word_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
     standardise: bool = False
+    project: int = 0
+    spans: bool = False
+    members: int = 1
     precision: str = "float32"
 
 
@@ -94,9 +105,14 @@ class FeatureInput(nn.Module):
         self.feature = feature
         self.dtype = PRECISIONS[config.precision]
         self.dropout = config.dropout
+        self.word_dropout = config.word_dropout
         bound = config.hidden**-0.5
-        self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, feature.dim).uniform_(-bound, bound))
-        self.tags = nn.Parameter(torch.randn(config.tags, feature.dim))
+        width = config.project or feature.dim
+        self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, width).uniform_(-bound, bound))
+        self.tags = nn.Parameter(torch.randn(config.tags, width))
+        self.projection: nn.Parameter | None = None
+        if config.project:
+            self.projection = nn.Parameter(torch.randn(width, feature.dim) * feature.dim**-0.5)
         self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
         self.mean: Tensor | None
         self.scale: Tensor | None
@@ -105,13 +121,16 @@ class FeatureInput(nn.Module):
         self.register_buffer("scale", torch.ones(columns) if config.standardise else None)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Shape: (R, layers * D) float16 or float32 -> (R, D) in the precision of the products."""
+        """Shape: (R, layers * D) float16 or float32 -> (R, D or ``project``) in the precision of the products."""
         x = rows.float()
         if self.mean is not None and self.scale is not None:
             x = (x - self.mean).mul_(self.scale)
         if self.mix is not None:
             x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
-        return self.drop(x.to(self.dtype))
+        x = self.drop(x.to(self.dtype))
+        if self.training and self.word_dropout:
+            x = x * (torch.rand(len(x), 1) >= self.word_dropout)
+        return x if self.projection is None else x @ self.projection.to(self.dtype).t()
 
     def drop(self, x: Tensor) -> Tensor:
         """Dropout whose share is rounded to 1/256: eight decisions for each 64 random bits."""
@@ -135,9 +154,14 @@ class Head(nn.Module):
         self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
         self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1) * (2 * config.hidden) ** -0.5)
         self.drop = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(2 * config.hidden, config.labels)
+        self.classifier = nn.Linear((6 if config.spans else 2) * config.hidden, config.labels)
 
-    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
+    @property
+    def members(self) -> tuple[Head, ...]:
+        """The head itself."""
+        return (self,)
+
+    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor) -> HeadOutput:
         """Score a batch.
 
         Args:
@@ -145,19 +169,25 @@ class Head(nn.Module):
             index: the sequences; ``i >= 0`` is row i, ``-1 - j`` tag vector j; anything at padding.
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
+            spans: steps of the two entities, half-open. Shape: (2, 2, B) int64; entity, begin and end, sequence.
         """
         features = cast(Sequence[FeatureInput], self.features)
         inputs = [feature(x) for feature, x in zip(features, rows, strict=True)]
         tags = [feature.drop(feature.tags) for feature in features]
         projected = project(inputs, tags, [feature.weight for feature in features], self.bias)
         steps = torch.where(index < 0, len(inputs[0]) - 1 - index, index).t().contiguous()
-        hidden = bilstm(projected, self.recurrent, steps, lengths)
+        recurrent = nn.functional.dropout(self.recurrent, self.config.recurrent_dropout, self.training)
+        hidden = bilstm(projected, recurrent, steps, lengths)
 
         by_direction = self.attention.view(2, 1, 1, -1)
         scores = (torch.tanh(hidden) * by_direction).sum((0, 3))
-        padding = torch.arange(hidden.shape[1]).unsqueeze(1) >= lengths
-        attention = scores.masked_fill(padding, -torch.inf).softmax(0)
-        pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
+        time = torch.arange(hidden.shape[1]).unsqueeze(1)
+        attention = scores.masked_fill(time >= lengths, -torch.inf).softmax(0)
+        weights = attention.unsqueeze(0)
+        if self.config.spans:
+            inside = (spans[:, :1] <= time) & (time < spans[:, 1:])
+            weights = torch.cat([weights, inside / (spans[:, 1:] - spans[:, :1])])
+        pooled = torch.einsum("ktb,dtbh->bkdh", weights, hidden).flatten(1)
         return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
 
     @torch.no_grad()
@@ -176,3 +206,37 @@ class Head(nn.Module):
                 raise ValueError("this head was built without `standardise`.")
             feature.mean.copy_(mean)
             feature.scale.copy_(torch.where(deviation > 0, deviation, 1.0).reciprocal())
+
+
+class Ensemble(nn.Module):
+    """Several heads of one shape as one: the mean of their probabilities (as scores: its logarithm) and attention."""
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.heads = nn.ModuleList(Head(config) for _ in range(config.members))
+
+    @property
+    def members(self) -> tuple[Head, ...]:
+        """The heads."""
+        return tuple(cast(Sequence[Head], self.heads))
+
+    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor) -> HeadOutput:
+        """Score a batch; see :meth:`Head.forward`."""
+        outputs = [head(rows, index, lengths, spans) for head in self.heads]
+        logits = torch.stack([output.logits.log_softmax(1) for output in outputs])
+        attention = torch.stack([output.attention for output in outputs])
+        return HeadOutput(logits.logsumexp(0) - math.log(len(outputs)), attention.mean(0))
+
+    def standardise(self, moments: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Set what each feature's columns are centred by and divided by; see :meth:`Head.standardise`."""
+        for head in self.members:
+            head.standardise(moments)
+
+
+AnyHead = Head | Ensemble
+
+
+def make_head(config: HeadConfig) -> AnyHead:
+    """Return what ``config`` describes, newly initialised."""
+    return Head(config) if config.members == 1 else Ensemble(config)

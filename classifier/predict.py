@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from classifier.batch import Batcher
 from classifier.checkpoint import Checkpoint
 from classifier.features import FeatureSpec
-from classifier.model import Head
+from classifier.model import AnyHead
 from classifier.vectors import RAM_BUDGET, Sentences, Vectors
 from featstore.errors import MismatchError
 from featstore.records import Instance
@@ -46,7 +46,7 @@ class Predictions:
 
 
 @torch.inference_mode()
-def predict(head: Head, batcher: Batcher, positions: NDArray[np.int64]) -> Predictions:
+def predict(head: AnyHead, batcher: Batcher, positions: NDArray[np.int64]) -> Predictions:
     """Score the instances at ``positions``; Shape: (n,)."""
     was_training = head.training
     head.eval()
@@ -54,7 +54,7 @@ def predict(head: Head, batcher: Batcher, positions: NDArray[np.int64]) -> Predi
     attention: dict[int, NDArray[np.float32]] = {}
     place = {int(position): n for n, position in enumerate(positions)}
     for batch in batcher.in_order(positions, BATCH):
-        logits, weights = head(batch.rows, batch.index, batch.lengths)
+        logits, weights = head(batch.rows, batch.index, batch.lengths, batch.spans)
         where = [place[int(position)] for position in batch.positions]
         probabilities[where] = logits.softmax(1).numpy()
         for n, row, length in zip(where, weights.numpy(), batch.lengths.tolist(), strict=True):

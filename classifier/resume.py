@@ -20,7 +20,7 @@ from classifier.checkpoint import write_atomically
 from classifier.train import Epoch, TrainState
 
 UNFINISHED = "unfinished.safetensors"
-_PARTS = ("head", "best", "optimizer")
+_PARTS = ("head", "average", "best", "optimizer")
 
 
 def save_state(folder: Path, state: TrainState, digest: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.checkpoint import RUN
-from classifier.train import TrainConfig
+from classifier.recipe import TrainConfig, recipe
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.records import Corpus
 
@@ -46,7 +46,7 @@ def run_name(config: RunConfig) -> str:
 
     What differs from the defaults beyond these adds six digits of its hash, so that it gets a folder of its own.
     """
-    plain = TrainConfig(features=config.train.features, head=config.train.head, seed=config.train.seed)
+    plain = recipe(config.train.head, features=config.train.features, seed=config.train.seed)
     parts = [
         config.corpus.partition(":")[0],
         config.train.features,

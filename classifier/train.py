@@ -13,87 +13,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from classifier.batch import Batcher
 from classifier.metrics import score
-from classifier.model import PRECISIONS, Head
+from classifier.model import AnyHead
 from classifier.plateau import Plateau
 from classifier.predict import predict
+from classifier.recipe import TrainConfig
 from featstore.errors import UsageError
-from featstore.records import check_choice
 
-HEADS = ("paper",)
-OPTIMIZERS = ("sgd", "adamw")
 SECONDS_BETWEEN_SAVES = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """How a head is trained. The defaults are the paper's; what it does not say is chosen here and marked (*).
-
-    Attributes:
-        features: what the head reads, as ``--features`` spells it.
-        head: ``paper``: Hiai et al. 2021, eq. 1-10.
-        seed: of the initial weights, the order of the batches and dropout.
-        optimizer: ``sgd`` (plain) or ``adamw``.
-        lr: learning rate at the start.
-        batch_size: instances in a batch.
-        pack: so many pairs of one sentence stay together when the batches are drawn (*). It matters in the sentence
-            context alone, where a sentence is projected once for all its pairs in a batch: on ChemProt, packs of 4
-            leave 43 % of the rows to project that single pairs leave, and a batch of 32 still holds 11 sentences.
-        hidden: hidden units of each direction.
-        dropout: see ``HeadConfig`` (*: none).
-        standardise: centre and scale each input column by its mean and deviation over the training part (*: no).
-        max_epochs: at most so many epochs (*).
-        patience: so many epochs in a row without improvement on the dev part, and the learning rate is halved (*).
-        min_lr: training stops when the learning rate would fall below this share of ``lr`` (*).
-        dev_share: share of the training part that becomes the dev part where the corpus has none (*).
-        precision: of the matrix products, ``float32`` or ``bfloat16``.
-        threads: threads of the matrix products; part of the configuration because sums depend on it in the last digit.
-    """
-
-    features: str = "glove+cse+elmo"
-    head: str = "paper"
-    seed: int = 1
-    optimizer: str = "sgd"
-    lr: float = 0.1
-    batch_size: int = 32
-    pack: int = 4
-    hidden: int = 256
-    dropout: float = 0.0
-    standardise: bool = False
-    max_epochs: int = 100
-    patience: int = 3
-    min_lr: float = 0.01
-    dev_share: float = 0.1
-    precision: str = "float32"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        check_choice("head", self.head, HEADS)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("precision", self.precision, tuple(PRECISIONS))
-        limits: dict[str, bool] = {
-            "lr > 0": self.lr > 0,
-            "batch_size >= 1": self.batch_size >= 1,
-            "pack >= 1": self.pack >= 1,
-            "hidden >= 1": self.hidden >= 1,
-            "0 <= dropout < 1": 0 <= self.dropout < 1,
-            "max_epochs >= 1": self.max_epochs >= 1,
-            "patience >= 1": self.patience >= 1,
-            "0 < min_lr <= 1": 0 < self.min_lr <= 1,
-            "0 < dev_share < 1": 0 < self.dev_share < 1,
-            "threads >= 1": self.threads >= 1,
-            "seed >= 0": self.seed >= 0,
-        }
-        broken = [rule for rule, holds in limits.items() if not holds]
-        if broken:
-            raise UsageError(f"the training options must satisfy {'; '.join(broken)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +42,7 @@ class Epoch:
         train_loss: mean cross-entropy of the batches, each before its step.
         dev_loss: mean cross-entropy on the dev part after the epoch.
         dev_f1: micro-F1 over the positive labels on the dev part.
-        lr: learning rate of the epoch.
+        lr: learning rate at the end of the epoch.
         best: whether this is the best epoch so far.
         seconds: of the epoch, evaluation included.
     """
@@ -128,18 +64,20 @@ class TrainState:
     Attributes:
         epochs: all epochs so far.
         head: the weights.
+        average: their moving average, empty if the configuration has none.
         best: the weights of the best epoch.
         optimizer: what the optimiser keeps for each parameter, by ``NUMBER.NAME``.
     """
 
     epochs: tuple[Epoch, ...]
     head: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
 
 
 def train(
-    head: Head,
+    head: AnyHead,
     batcher: Batcher,
     parts: tuple[NDArray[np.int64], NDArray[np.int64]],
     config: TrainConfig,
@@ -170,6 +108,8 @@ def train(
         UsageError: the loss is no longer a number.
     """
     optimizer = _optimizer(head, config)
+    average = _average(head, optimizer, config.average)
+    evaluated = cast(AnyHead, average.module) if average else head
     plateau = Plateau(config.lr, config.patience, config.min_lr)
     epochs: list[Epoch] = []
     best = _weights(head)
@@ -178,18 +118,19 @@ def train(
         best = dict(state.best)
         head.load_state_dict(dict(state.head))
         _restore(optimizer, state.optimizer)
+        if average:
+            evaluated.load_state_dict(dict(state.average))
+            average.n_averaged.fill_(1)  # more than none: the next step is averaged with what is there
         for epoch in epochs:
             plateau.step(epoch.dev_f1, epoch.dev_loss)
     saved = time.monotonic()
-    while len(epochs) < config.max_epochs and not plateau.is_over:
-        start, number, lr = time.perf_counter(), len(epochs) + 1, plateau.lr
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        train_loss = _epoch(head, batcher, parts[0], optimizer, config, number)
-        dev_loss, dev_f1 = _evaluate(head, batcher, parts[1], labels, positive)
+    while len(epochs) < config.max_epochs and not (config.schedule == "plateau" and plateau.is_over):
+        start, number = time.perf_counter(), len(epochs) + 1
+        train_loss, lr = _epoch(head, batcher, parts[0], optimizer, config, number, plateau.lr)
+        dev_loss, dev_f1 = _evaluate(evaluated, batcher, parts[1], labels, positive)
         is_best = plateau.step(dev_f1, dev_loss)
         if is_best:
-            best = _weights(head)
+            best = _weights(evaluated)
         epochs.append(
             Epoch(
                 number=number,
@@ -203,7 +144,8 @@ def train(
             )
         )
         if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-            save(TrainState(tuple(epochs), _weights(head), best, _kept(optimizer)))
+            averages = _weights(evaluated) if average else {}
+            save(TrainState(tuple(epochs), _weights(head), averages, best, _kept(optimizer)))
             saved = time.monotonic()
         if progress:
             progress(epochs[-1])
@@ -224,20 +166,22 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _optimizer(head: Head, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(head.parameters(), lr=config.lr, fused=True)
-    return torch.optim.AdamW(head.parameters(), lr=config.lr, fused=True)
+    return torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def _weights(head: Head) -> dict[str, Tensor]:
+def _weights(head: AnyHead) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in head.state_dict().items()}
 
 
 def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the tensors that an optimiser keeps for its parameters."""
+    """Return copies of the tensors that an optimiser keeps for its parameters."""
     state: dict[int, dict[str, Tensor | None]] = optimizer.state_dict()["state"]
-    return {f"{n}.{name}": value for n, kept in state.items() for name, value in kept.items() if value is not None}
+    return {
+        f"{n}.{name}": value.clone() for n, kept in state.items() for name, value in kept.items() if value is not None
+    }
 
 
 def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
@@ -248,36 +192,52 @@ def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> No
     optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
 
 
+def _average(head: AnyHead, optimizer: torch.optim.Optimizer, decay: float) -> AveragedModel | None:
+    """Return an exponential moving average of the weights that follows each step; None for a decay of 0."""
+    if not decay:
+        return None
+    average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+    optimizer.register_step_post_hook(lambda *_: average.update_parameters(head))
+    return average
+
+
 def _epoch(
-    head: Head,
+    head: AnyHead,
     batcher: Batcher,
     positions: NDArray[np.int64],
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     number: int,
-) -> float:
-    """Go once over the train part; return the mean loss."""
+    peak: float,
+) -> tuple[float, float]:
+    """Go once over the train part; return the mean loss and the last learning rate."""
     head.train()
     torch.manual_seed(config.seed * 1_000_003 + number)
-    total = 0.0
-    for batch in batcher.shuffled(positions, config.batch_size, (config.seed, number), config.pack):
+    total = lr = 0.0
+    steps = -(-len(positions) // config.batch_size)
+    for n, batch in enumerate(batcher.shuffled(positions, config.batch_size, (config.seed, number), config.pack)):
+        lr = peak * config.share_of_rate((number - 1 + (n + 0.5) / steps) / config.max_epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
         optimizer.zero_grad()
-        logits, _ = head(batch.rows, batch.index, batch.lengths)
-        loss: Tensor = torch.nn.functional.cross_entropy(logits, batch.labels)
-        value = loss.item()
+        value = 0.0
+        for member in head.members:  # one after the other: each takes the step it would take alone
+            logits, _ = member(batch.rows, batch.index, batch.lengths, batch.spans)
+            loss = torch.nn.functional.cross_entropy(logits, batch.labels, label_smoothing=config.smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
+            value += loss.item() / len(head.members)
         if not math.isfinite(value):
             raise UsageError(
-                f"the loss became {value} in epoch {number} (optimizer {config.optimizer}, learning rate "
-                f"{optimizer.param_groups[0]['lr']}); lower the learning rate or standardise the features."
+                f"the loss became {value} in epoch {number} (optimizer {config.optimizer}, learning rate {lr}); lower "
+                "the learning rate or standardise the features."
             )
-        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += value * len(batch.labels)
-    return total / len(positions)
+    return total / len(positions), lr
 
 
 def _evaluate(
-    head: Head, batcher: Batcher, positions: NDArray[np.int64], labels: tuple[str, ...], positive: tuple[str, ...]
+    head: AnyHead, batcher: Batcher, positions: NDArray[np.int64], labels: tuple[str, ...], positive: tuple[str, ...]
 ) -> tuple[float, float]:
     """Return loss and micro-F1 on the dev part."""
     gold = batcher.labels[positions]

@@ -43,16 +43,20 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.checkpoint": BASE | {"classifier.model", "classifier.features"},
     "classifier.predict": BASE | SCORING,
     "classifier.plateau": set(),
-    "classifier.train": BASE | SCORING | {"classifier.metrics", "classifier.predict", "classifier.plateau"},
+    "classifier.recipe": BASE | {"classifier.model"},
+    "classifier.train": BASE
+    | SCORING
+    | {"classifier.metrics", "classifier.predict", "classifier.plateau", "classifier.recipe"},
     "classifier.resume": {"classifier.checkpoint", "classifier.train"},
     "classifier.outputs": BASE | {"classifier.predict"},
-    "classifier.runs": BASE | {"classifier.checkpoint", "classifier.train"},
+    "classifier.runs": BASE | {"classifier.checkpoint", "classifier.recipe"},
     "classifier.folds": BASE
     | SCORING
     | {
         "classifier.metrics",
         "classifier.predict",
         "classifier.train",
+        "classifier.recipe",
         "classifier.resume",
         "classifier.runs",
         "classifier.outputs",

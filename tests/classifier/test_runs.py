@@ -14,9 +14,10 @@ from classifier.checkpoint import load_checkpoint
 from classifier.folds import Notice, evaluate_fold, train_fold
 from classifier.outputs import chemprot_tsv
 from classifier.predict import classify
+from classifier.recipe import TrainConfig
 from classifier.resume import UNFINISHED
 from classifier.runs import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
-from classifier.train import Epoch, TrainConfig
+from classifier.train import Epoch
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore

@@ -12,9 +12,10 @@ import torch
 
 from classifier.batch import Batcher
 from classifier.features import Feature
-from classifier.model import Head, HeadConfig, InputConfig
+from classifier.model import AnyHead, InputConfig, make_head
 from classifier.plateau import Plateau
-from classifier.train import Epoch, TrainConfig, TrainState, reproducible, train
+from classifier.recipe import RECIPES, TrainConfig, recipe
+from classifier.train import Epoch, TrainState, reproducible, train
 from classifier.vectors import Sentences, Vectors
 from featstore.errors import UsageError
 from featstore.records import Corpus
@@ -49,6 +50,8 @@ def test_the_rate_is_halved_when_neither_score_nor_loss_improves() -> None:
         ({"lr": 0.0}, "lr > 0"),
         ({"dropout": 1.0, "patience": 0}, "0 <= dropout < 1; patience >= 1"),
         ({"lr": float("nan")}, "lr > 0"),
+        ({"schedule": "linear"}, "choose from plateau, cosine"),
+        ({"average": 1.0, "members": 0}, "members >= 1; .*average < 1"),
     ],
 )
 def test_options_out_of_range(options: dict[str, object], says: str) -> None:
@@ -67,9 +70,9 @@ def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStor
 
     def run(
         config: TrainConfig, progress: Callable[[Epoch], None] | None = None, **more: Any
-    ) -> tuple[Head, list[Epoch]]:
+    ) -> tuple[AnyHead, list[Epoch]]:
         with reproducible(config.seed, config.threads):
-            head = Head(HeadConfig((InputConfig(8),), labels=2, hidden=8, dropout=config.dropout))
+            head = make_head(replace(config, hidden=8).head_config((InputConfig(8),), labels=2, tags=0))
             return head, train(
                 head,
                 batcher,
@@ -135,3 +138,50 @@ def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:
         UsageError, match=r"the loss became (nan|inf) in epoch \d+ \(optimizer sgd, learning rate 1e\+38"
     ):
         fit(TrainConfig(lr=1e38))
+
+
+CURVED = replace(CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, spans=True)
+
+
+def test_cosine_rises_and_falls_to_nothing() -> None:
+    shares = [CURVED.share_of_rate(done) for done in (0.0, 0.125, 0.25, 0.625, 1.0)]
+    assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert CONFIG.share_of_rate(0.9) == 1
+
+
+def test_cosine_goes_on_to_the_last_epoch(fit: Callable[..., tuple]) -> None:
+    _, epochs = fit(replace(CURVED, lr=1e-30, patience=1, max_epochs=9))
+    assert len(epochs) == 9
+    assert epochs[-1].lr < 1e-31
+
+
+def test_the_average_is_what_is_evaluated_and_kept(fit: Callable[..., tuple]) -> None:
+    config = replace(CONFIG, max_epochs=1)
+    raw, _ = fit(config)
+    # With a decay of almost 1 the average stays at the weights after the first step.
+    early, early_epochs = fit(replace(config, average=1 - 1e-9))
+    late, late_epochs = fit(replace(config, average=1e-9))
+    assert not torch.allclose(early.recurrent, raw.recurrent, atol=1e-3)
+    torch.testing.assert_close(late.recurrent, raw.recurrent, atol=1e-6, rtol=0)
+    assert early_epochs[0].train_loss == late_epochs[0].train_loss
+    assert early_epochs[0].dev_loss != late_epochs[0].dev_loss
+
+
+def test_a_resumed_training_ends_with_the_same_weights(
+    fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    states: list[TrainState] = []
+    head, whole = fit(CURVED, save=states.append)
+    again, resumed = fit(CURVED, state=states[2])
+    assert [replace(e, seconds=0) for e in whole] == [replace(e, seconds=0) for e in resumed]
+    for ours, theirs in zip(head.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_recipe_and_what_is_given_in_its_place() -> None:
+    assert recipe() == TrainConfig()
+    best = recipe("best", lr=None, seed=3, max_epochs=2)
+    assert best == replace(TrainConfig(head="best", **RECIPES["best"]), seed=3, max_epochs=2)
+    with pytest.raises(UsageError, match="Did you mean 'best'"):
+        recipe("bset")

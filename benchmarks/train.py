@@ -1,28 +1,32 @@
-"""How long an epoch of the head takes, against the ways it is usually done. One process, one thread.
+"""How long an epoch of the head takes and what memory it needs, against the ways it is usually done. One thread.
 
-In: the widths of the features and a number of instances. Out: a table of milliseconds a batch of 32, median over the
-batches of all epochs but the first, and the share of the time that ours spends on preparing batches. Vectors are
-random float16 in memory, sentence lengths follow GAD's (mean 34 with the four tags, longest about 110). CPU time is
-counted, so that other processes on the machine disturb little. Compared are
+In: the encoders (their widths count, and how fast they are) and a number of instances. Out: a table of the seconds of
+an epoch of GAD's size (135 batches of 32, extrapolated from the median batch after the first epoch), of the share that
+goes into preparing batches, and of the peak memory, each contender in a process of its own. Vectors are random float16
+in memory, sentence lengths follow GAD's (mean 34 with the four tags, longest about 110), words are the sample corpus's.
+CPU time is counted, so that other processes on the machine disturb little. Compared are
 
-    ours      classifier.train's step: bucketed batches, one projection of frozen rows, both directions in one loop
-    packed    nn.LSTM on pack_padded_sequence, shuffled batches
-    padded    nn.LSTM on padded batches, shuffled
-    flair     flair's TextClassifier on DocumentRNNEmbeddings, its embeddings kept in memory (``--flair``)
+    best, paper   classifier.train's step with the recipe's head (paper: in float32 and in bfloat16)
+    packed        the paper's head on nn.LSTM and pack_padded_sequence, shuffled batches
+    padded        the same on padded batches
+    flair         flair's TextClassifier on DocumentRNNEmbeddings, its embeddings kept in memory
+    on the fly    ``paper, bfloat16``, with the sentences of each batch encoded anew by our encoders
 
-all with the same layer mix, attention, loss and optimiser (flair's head has no attention).
+all with one optimiser. flair's head has no attention and mixes no layers.
 
-    python benchmarks/train.py [--features 50,1024,3x256] [--instances 640] [--epochs 3] [--flair]
+    python benchmarks/train.py [--encoders glove,cse,elmo] [--instances 640] [--epochs 3] [--pairs 1] [--only "A;B"]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -32,25 +36,30 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 from classifier.batch import Batch, Batcher
 from classifier.features import Feature
-from classifier.model import Head, HeadConfig, InputConfig, LayerMix
+from classifier.model import HeadConfig, InputConfig, LayerMix, make_head
+from classifier.recipe import recipe
 from classifier.vectors import Sentences, Vectors
+from featstore.corpora import load_corpus
+from featstore.encoders import load_encoder
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureMeta
 from featstore.stores.memory import MemoryStore
 
 BATCH = 32
+BATCHES = 135  # of an epoch of a fold of GAD
 TAGS = ("<gene>", "</gene>", "<dise>", "</dise>")
 
 
 def make_instances(count: int, pairs: int) -> list[Instance]:
     """Make instances of random lengths; ``pairs`` to a sentence, with tag vectors if there is more than one."""
     rng = np.random.default_rng(0)
+    words = sorted({word for instance in load_corpus("sample").instances for word in instance.tokens})
     instances: list[Instance] = []
     while len(instances) < count:
         n = len(instances)
         length = int(np.clip(rng.lognormal(3.35, 0.42), 6, 106))
-        tokens = tuple(f"{n}:{i}" for i in range(length))
+        tokens = tuple(rng.choice(words, length).tolist())
         for pair in range(pairs):
             layout = list(range(length))
             if pairs > 1:
@@ -127,17 +136,19 @@ Step = Callable[[], Tensor]  # the loss of one batch that is ready
 Made = tuple[nn.Module, Callable[[int], Iterator[Step]]]  # a head, and the steps of an epoch
 
 
-def ours(instances: list[Instance], vectors: Vectors, config: HeadConfig) -> Made:
-    head = Head(config)
+def ours(instances: list[Instance], vectors: Vectors, config: HeadConfig, encoders: Sequence[str] = ()) -> Made:
+    head = make_head(config)
     batcher = Batcher(instances, vectors, ("0", "1"), TAGS[: config.tags])
+    loaded = [load_encoder(name) for name in encoders]
 
     def loss(batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(
-            head(batch.rows, batch.index, batch.lengths, batch.spans).logits, batch.labels
-        )
+        outputs = [each(batch.rows, batch.index, batch.lengths, batch.spans) for each in head.members]
+        return sum((nn.functional.cross_entropy(o.logits, batch.labels) for o in outputs), torch.zeros(()))
 
     def epoch(number: int) -> Iterator[Step]:
         for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number), pack=4):
+            for encoder in loaded:
+                encoder.encode([instances[position].tokens for position in batch.positions])
             yield partial(loss, batch)
 
     return head, epoch
@@ -215,9 +226,20 @@ def flair_trainer(instances: list[Instance], vectors: Vectors, config: HeadConfi
     return head, epoch
 
 
-def measure(made: Made, epochs: int) -> tuple[float, float]:
-    """Return the median milliseconds of a training step with its data, and those of the data alone."""
-    head, epoch = made
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a training step with its data and of the data alone, in seconds of CPU time; peak memory in MB."""
+
+    step: float
+    data: float
+    memory: float
+
+
+def measure(make: Callable[[], Made], epochs: int, answer: multiprocessing.SimpleQueue[Cost]) -> None:
+    """Measure one contender; the body of a process."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    head, epoch = make()
     optimizer = torch.optim.SGD(head.parameters(), lr=0.01, fused=True)
     whole, data = [], []
     for number in range(epochs):
@@ -232,46 +254,64 @@ def measure(made: Made, epochs: int) -> tuple[float, float]:
                 whole.append(end - start)
                 data.append(ready - start)
             start = end
-    return 1000 * statistics.median(whole), 1000 * statistics.median(data)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    answer.put(Cost(statistics.median(whole), statistics.median(data), peak))
+
+
+def contenders(options: argparse.Namespace) -> dict[str, Callable[[], Made]]:
+    """Return what makes each contender."""
+    names = options.encoders.split(",")
+    inputs = tuple(InputConfig(e.dim // e.layers, e.layers) for e in map(load_encoder, names))
+    instances = make_instances(options.instances, options.pairs)
+    vectors = make_vectors(instances, list(inputs))
+    tags = len(TAGS) if options.pairs > 1 else 0
+
+    def config(name: str, **changes: object) -> HeadConfig:
+        return recipe(name, **changes).head_config(inputs, 2, tags)
+
+    low = config("paper", precision="bfloat16")
+    return {
+        "best": lambda: ours(instances, vectors, config("best")),
+        "best, one head": lambda: ours(instances, vectors, config("best", members=1)),
+        "paper": lambda: ours(instances, vectors, config("paper")),
+        "paper, bfloat16": lambda: ours(instances, vectors, low),
+        "packed": lambda: plain(instances, vectors, config("paper"), packed=True),
+        "padded": lambda: plain(instances, vectors, config("paper"), packed=False),
+        "flair": lambda: flair_trainer(instances, vectors, config("paper")),
+        "on the fly": lambda: ours(instances, vectors, low, names),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", default="50,1024,3x256", help="width of each feature, LAYERSxWIDTH if mixed")
+    parser.add_argument("--encoders", default="glove,cse,elmo", help="the bundled encoders that are stacked")
     parser.add_argument("--instances", type=int, default=640)
     parser.add_argument("--pairs", type=int, default=1, help="instances of one sentence; more than 1: sentence context")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--flair", action="store_true", help="compare with flair too (slow to import)")
+    parser.add_argument("--only", default="", help="contenders, separated by semicolons; empty: all")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    if options.pairs > 1 and not options.only:
+        parser.error("flair's trainer knows no sentence context; name the contenders with --only")
 
-    inputs = []
-    for word in options.features.split(","):
-        layers, _, dim = word.rpartition("x")
-        inputs.append(InputConfig(int(dim), int(layers or 1)))
-    instances = make_instances(options.instances, options.pairs)
-    vectors = make_vectors(instances, inputs)
-    config = HeadConfig(tuple(inputs), labels=2, tags=len(TAGS) if options.pairs > 1 else 0)
-    low = replace(config, precision="bfloat16")
-    runs: dict[str, Callable[[], Made]] = {
-        "ours, float32": lambda: ours(instances, vectors, config),
-        "ours, bfloat16": lambda: ours(instances, vectors, low),
-        "packed nn.LSTM": lambda: plain(instances, vectors, config, packed=True),
-        "padded nn.LSTM": lambda: plain(instances, vectors, config, packed=False),
-    }
-    if options.flair:
-        runs["flair"] = lambda: flair_trainer(instances, vectors, config)
-    results = {name: measure(make(), options.epochs) for name, make in runs.items()}
+    forking = multiprocessing.get_context("fork")  # a contender starts with the data and nothing of the others
+    made = contenders(options)
+    results: dict[str, Cost] = {}
+    for name in options.only.split(";") if options.only else made:
+        answer = forking.SimpleQueue()
+        process = forking.Process(target=measure, args=(made[name], options.epochs, answer))
+        process.start()
+        results[name] = answer.get()
+        process.join()
     if options.json:
-        print(json.dumps(results))
+        print(json.dumps({name: [cost.step, cost.data, cost.memory] for name, cost in results.items()}))
         return
-    reference = results["packed nn.LSTM"][0]
-    print(f"{options.features}, {options.pairs} pair(s) a sentence, {torch.get_num_threads()} thread")
-    print(f"{'':16}{'ms/batch':>10}{'data':>8}{'speed':>8}")
-    for name, (whole, data) in results.items():
-        print(f"{name:16}{whole:10.1f}{data / whole:8.1%}{reference / whole:7.2f}x")
+    print(
+        f"{options.encoders}, {options.pairs} pair(s) a sentence, one thread, an epoch of {BATCHES} batches of {BATCH}"
+    )
+    print(f"{'':16}{'s/epoch':>10}{'data':>8}{'peak MB':>10}")
+    for name, cost in results.items():
+        print(f"{name:16}{BATCHES * cost.step:10.1f}{cost.data / cost.step:8.1%}{cost.memory:10.0f}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import numpy as np
 
 from classifier.batch import Batcher, tag_names
 from classifier.checkpoint import RUN, Checkpoint, load_checkpoint, save_checkpoint, to_json, write_atomically
+from classifier.decision import favour_positive
 from classifier.features import FeatureSpec, open_features, parse_features
 from classifier.metrics import Metrics, score
 from classifier.model import InputConfig, make_head
@@ -109,9 +110,10 @@ def train_fold(
         digest = _training_digest(config, corpus, fold, vectors.specs)
         if config.train.standardise:
             head.standardise(vectors.moments(np.unique(sentences.of_instance[train_part])))
+        batcher = Batcher(instances, vectors, corpus.labels, tags)
         epochs = train(
             head,
-            Batcher(instances, vectors, corpus.labels, tags),
+            batcher,
             (train_part, dev_part),
             config.train,
             labels=corpus.labels,
@@ -120,6 +122,8 @@ def train_fold(
             state=load_state(folder, digest),
             save=lambda state: save_state(folder, state, digest),
         )
+        favour = config.train.favour
+        shift = favour_positive(head, batcher, dev_part, corpus.labels, corpus.positive) if favour else 0.0
     checkpoint = Checkpoint(
         head=head.eval(),
         features=vectors.specs,
@@ -132,6 +136,7 @@ def train_fold(
         training={
             "instances": {"train": len(train_part), "dev": len(dev_part)},
             "best_epoch": max(epoch.number for epoch in epochs if epoch.best),
+            "shift": shift,
             "seconds": time.perf_counter() - start,
             "epochs": [asdict(epoch) for epoch in epochs],
         },

@@ -55,6 +55,7 @@ class TrainConfig:
         warmup: share of all steps in which the rate of ``cosine`` rises from 0.
         average: decay of the moving average of the weights that is evaluated in their place; 0: none.
         weight_decay: of ``adamw`` (Loshchilov and Hutter 2019).
+        favour: after training, raise the positive labels' scores by what maximises dev F1, see ``classifier.decision``.
         max_epochs: at most so many epochs (*).
         patience: so many epochs in a row without improvement on the dev part, and the learning rate is halved (*).
         min_lr: training stops when the learning rate would fall below this share of ``lr`` (*).
@@ -83,6 +84,7 @@ class TrainConfig:
     warmup: float = 0.0
     average: float = 0.0
     weight_decay: float = 0.01
+    favour: bool = False
     max_epochs: int = 100
     patience: int = 3
     min_lr: float = 0.01

@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.checkpoint": BASE | {"classifier.model", "classifier.features"},
     "classifier.predict": BASE | SCORING,
     "classifier.plateau": set(),
+    "classifier.decision": SCORING | {"classifier.metrics", "classifier.predict"},
     "classifier.recipe": BASE | {"classifier.model"},
     "classifier.train": BASE
     | SCORING
@@ -57,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "classifier.predict",
         "classifier.train",
         "classifier.recipe",
+        "classifier.decision",
         "classifier.resume",
         "classifier.runs",
         "classifier.outputs",

@@ -1,0 +1,62 @@
+"""How readily a head says that there is a relation, chosen on the dev part.
+
+In: a trained head, a dev part, and which labels count as positive. Out: the same head with a number added to the scores
+of all positive labels, the one with which dev F1 is highest. Training on cross-entropy aims at accuracy; F1 counts no
+true negatives, so its best decision calls an instance positive from a probability of about half the F1 on
+(Lipton et al. 2014). Where most instances are negative that matters: most of the paper's errors are relations that were
+called none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifier.batch import Batcher
+from classifier.metrics import score
+from classifier.model import AnyHead
+from classifier.predict import predict
+
+SHIFTS = np.linspace(-1.0, 2.0, 61)
+_WINDOW = 11  # shifts whose F1 is averaged: a small dev part makes a ragged curve, whose peak is luck
+
+
+def favour_positive(
+    head: AnyHead,
+    batcher: Batcher,
+    positions: NDArray[np.int64],
+    labels: Sequence[str],
+    positive: Sequence[str],
+) -> float:
+    """Add to the positive labels' biases what maximises F1 at ``positions``; return it."""
+    favoured = np.array([label in positive for label in labels])
+    probabilities = np.stack([predict(member, batcher, positions).probabilities for member in head.members])
+    shift = best_shift(probabilities, batcher.labels[positions], labels, positive)
+    with torch.no_grad():
+        for member in head.members:
+            member.classifier.bias += torch.from_numpy(shift * favoured).float()
+    return shift
+
+
+def best_shift(
+    probabilities: NDArray[np.float32], gold: NDArray[np.int64], labels: Sequence[str], positive: Sequence[str]
+) -> float:
+    """Return the shift of the positive labels' scores with which micro-F1 is highest, smoothed over its neighbours.
+
+    Args:
+        probabilities: of each member's labels. Shape: (members, n, labels).
+        gold: the label of each instance. Shape: (n,).
+        labels, positive: see :func:`classifier.metrics.score`.
+    """
+    favoured = np.array([label in positive for label in labels])
+    f1 = np.zeros(len(SHIFTS))
+    for n, shift in enumerate(SHIFTS):
+        shifted = probabilities * np.exp(shift * favoured)
+        predicted = (shifted / shifted.sum(2, keepdims=True)).mean(0).argmax(1)
+        f1[n] = score(gold, predicted, labels, positive).micro.f1 or 0.0
+    inner = slice(_WINDOW // 2, len(SHIFTS) - _WINDOW // 2)
+    smooth = np.convolve(f1, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
+    return float(SHIFTS[inner][smooth.argmax()])

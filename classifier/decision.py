@@ -37,7 +37,7 @@ def favour_positive(
     shift = best_shift(probabilities, batcher.labels[positions], labels, positive)
     with torch.no_grad():
         for member in head.members:
-            member.classifier.bias += torch.from_numpy(shift * favoured).float()
+            member.classifier.bias.add_(torch.from_numpy(shift * favoured))
     return shift
 
 

@@ -62,6 +62,7 @@ err = Console(stderr=True, highlight=False)
 CONFIG_FILE = Path("featstore.toml")
 RUNS = Path("runs")
 SECONDS_BETWEEN_LINES = 5.0
+FAILED_SHOWN = 10
 INTERRUPTED = 130
 # What the parser raises for a wrong command line. Typer brings its own copy of click and exports only the leaves of
 # click's family of errors, so the base is taken from a leaf.
@@ -100,6 +101,16 @@ Indicators = Annotated[
         "--indicators",
         envvar="FEATSTORE_INDICATORS",
         help="tags: <gene> .. </gene> round the pair; replace: one word in place of each mention.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option("--precision", help="Of the encoders' products: float32, bfloat16 or int8; part of their identity."),
+]
+EncoderDevice = Annotated[
+    str,
+    typer.Option(
+        "--device", envvar="FEATSTORE_DEVICE", help="Where the encoders run: cpu, or cuda where there is one."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
@@ -150,6 +161,19 @@ def print_facts(title: str, facts: dict[str, str]) -> None:
     for name, value in facts.items():
         table.add_row(_escape(name), _escape(value))
     out.print(table)
+
+
+def show_log() -> None:
+    """Print what the library logs on stderr, through the console, so that a progress bar stays whole."""
+
+    class ToConsole(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            err.print(_escape(self.format(record)), soft_wrap=True)
+
+    library = logging.getLogger("featstore")
+    library.handlers = [ToConsole()]
+    library.propagate = False
+    library.setLevel(logging.INFO)
 
 
 @contextmanager
@@ -297,6 +321,8 @@ def featurize(
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
+    precision: Precision = "float32",
+    device: EncoderDevice = "cpu",
     workers: Annotated[
         int | None,
         typer.Option(help="Processes, one thread each (default: one for each core, if a probe says that it pays)."),
@@ -310,18 +336,17 @@ def featurize(
     from featstore.featurize import featurize as run
     from featstore.forecast import forecast
 
+    show_log()
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
+    how = {"root": store, "dtype": dtype, "backend": backend, "precision": precision, "device": device}
     results: list[Any] = []
     for spec in _encoder_specs(encoders):
         if dry_run:
-            results.append(
-                forecast(sentences, spec, root=store, dtype=dtype, backend=backend, instances=len(loaded.instances))
-            )
+            results.append(forecast(sentences, spec, instances=len(loaded.instances), **how))
             continue
         with progress_bar(spec, "sentences") as progress:
-            done = run(sentences, spec, root=store, dtype=dtype, backend=backend, workers=workers, progress=progress)
-        results.append(done)
+            results.append(run(sentences, spec, workers=workers, progress=progress, **how))
     if as_json:
         print_json(results)
     elif dry_run:
@@ -329,8 +354,19 @@ def featurize(
     else:
         _print_featurized(results, store)
     if not dry_run and any(result.failed for result in results):
-        err.print("some sentences could not be encoded; running the command again tries them again.")
+        for result in results:
+            _print_failed(result.encoder, [sentences[key] for key in result.failed])
+        err.print("what failed is missing from the store; running the command again tries it again.", soft_wrap=True)
         raise typer.Exit(3)
+
+
+def _print_failed(encoder: str, failed: list[tuple[str, ...]]) -> None:
+    """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
+    for tokens in failed[:FAILED_SHOWN]:
+        start = " ".join(tokens)[:60]
+        err.print(_escape(f"{encoder}: failed: {len(tokens):,} tokens, '{start}'"), soft_wrap=True)
+    if len(failed) > FAILED_SHOWN:
+        err.print(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more", soft_wrap=True)
 
 
 def _encoder_specs(encoders: str) -> list[str]:
@@ -370,7 +406,7 @@ def _print_featurized(results: list[Any], store: str) -> None:
                 f"{f.sentences:,}",
                 f"{f.stored:,}",
                 f"{f.encoded:,}",
-                f"{f.failed:,}",
+                f"{len(f.failed):,}",
                 str(f.workers),
                 f"{f.tokens / f.seconds:,.0f}" if f.encoded else "-",
                 _duration(f.seconds),
@@ -642,6 +678,8 @@ def extract_command(
     store: Annotated[
         str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
     ] = None,
+    precision: Precision = "float32",
+    device: EncoderDevice = "cpu",
 ) -> None:
     """Classify the pairs of a file with a trained run, encoding on the way."""
     from classifier.extract import extract_file
@@ -652,7 +690,16 @@ def extract_command(
     fold_dir = folder / f"fold-{fold if fold is not None else (trained or (1,))[0]}"
     specs = [spec for spec in encoders.split(",") if spec]
     with progress_bar("encoding", "sentences") as progress:
-        count = extract_file(fold_dir, source, target, encoders=specs, store_root=store, progress=progress)
+        count = extract_file(
+            fold_dir,
+            source,
+            target,
+            encoders=specs,
+            store_root=store,
+            progress=progress,
+            precision=precision,
+            device=device,
+        )
     err.print(f"{count:,} pairs -> {_escape(str(target))}", soft_wrap=True)
 
 
@@ -876,6 +923,8 @@ def store_repair(
     context: Context = "tagged",
     indicators: Indicators = "tags",
     encoder: Annotated[str | None, typer.Option(help="NAME:PATH if the bundled encoder did not make the set.")] = None,
+    precision: Precision = "float32",
+    device: EncoderDevice = "cpu",
     store: Store = "features",
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -889,7 +938,8 @@ def store_repair(
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
     with progress_bar(chosen.meta.name, "sentences") as progress:
-        result = mend(chosen.path, sentences, encoder or chosen.meta.name, dry_run=dry_run, progress=progress)
+        how: dict[str, Any] = {"precision": precision, "device": device, "dry_run": dry_run, "progress": progress}
+        result = mend(chosen.path, sentences, encoder or chosen.meta.name, **how)
     if as_json:
         print_json(result)
     else:
@@ -898,17 +948,20 @@ def store_repair(
             "sentences saved from them": f"{result.repair.saved:,}",
             "sentences lost": f"{len(result.repair.lost):,}",
             "encoded again": f"{result.encoded:,}",
+            "failed for want of memory": f"{result.failed:,}",
             "not in this corpus": f"{result.elsewhere:,}",
         }
         print_facts(f"{chosen.path}{' (nothing was done)' if dry_run else ''}", facts)
-    if result.elsewhere or result.repair.unreadable:
-        err.print("some sentences are of other corpora; featurize those again to have them back.", soft_wrap=True)
+    if result.elsewhere or result.failed or result.repair.unreadable:
+        err.print("some sentences are still missing; featurize their corpora again to have them back.", soft_wrap=True)
         raise typer.Exit(3)
 
 
 @store_app.command("explain")
 def store_explain(
     encoders: Annotated[str, typer.Option(help="As for featurize.")] = "glove,cse,elmo",
+    precision: Precision = "float32",
+    device: EncoderDevice = "cpu",
     corpus: Corpus = "sample",
     instances: Instances = None,
     context: Context = "tagged",
@@ -924,7 +977,8 @@ def store_explain(
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     keys = list(distinct_sentences(loaded.instances))
-    loaded_encoders = [load_encoder(spec) for spec in _encoder_specs(encoders)]
+    how = {"precision": precision, "device": device}
+    loaded_encoders = [load_encoder(spec, **how) for spec in _encoder_specs(encoders)]
     results = [explain(store, encoder.name, encoder.facts, keys) for encoder in loaded_encoders]
     if as_json:
         print_json(results)

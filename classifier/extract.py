@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from classifier.checkpoint import Checkpoint, load_checkpoint, write_atomically
 from classifier.features import FeatureSpec
@@ -47,12 +48,13 @@ class Relation:
     probabilities: Mapping[str, float]
 
 
-def load_encoders(checkpoint: Checkpoint, specs: Sequence[str]) -> dict[str, Encoder]:
+def load_encoders(checkpoint: Checkpoint, specs: Sequence[str], **options: Any) -> dict[str, Encoder]:
     """Load the encoders that a head was trained on, by name.
 
     Args:
         checkpoint: the trained head.
         specs: ``NAME:PATH`` for each encoder that is not the bundled one.
+        options: of the encoders (``device``, ``precision``).
 
     Raises:
         UsageError: a spec of an encoder that the head does not read.
@@ -62,15 +64,15 @@ def load_encoders(checkpoint: Checkpoint, specs: Sequence[str]) -> dict[str, Enc
     given = {spec.partition(":")[0]: spec for spec in specs}
     if unknown := given.keys() - wanted.keys():
         raise UsageError(f"the run reads {', '.join(wanted)}; leave {', '.join(sorted(unknown))} out of --encoders.")
-    return {name: _load(spec, given.get(name, name)) for name, spec in wanted.items()}
+    return {name: _load(spec, given.get(name, name), options) for name, spec in wanted.items()}
 
 
-def _load(wanted: FeatureSpec, given: str) -> Encoder:
-    encoder = load_encoder(given)
+def _load(wanted: FeatureSpec, given: str, options: Mapping[str, Any]) -> Encoder:
+    encoder = load_encoder(given, **options)
     if encoder.identity != wanted.identity:
         raise MismatchError(
             f"the run was trained on {wanted.name} {wanted.identity[:16]}, '{given}' is {encoder.identity[:16]}; "
-            f"name the right weights with --encoders {wanted.name}:PATH."
+            f"name the right weights with --encoders {wanted.name}:PATH, and the --precision that featurize had."
         )
     return encoder
 
@@ -125,6 +127,7 @@ def extract_file(
     store_root: str | None = None,
     backend: str = "hdf5",
     progress: Progress | None = None,
+    **options: Any,
 ) -> int:
     """Classify the pairs of a JSONL file into another, one object a line in the order given; return their number.
 
@@ -132,7 +135,7 @@ def extract_file(
         fold_dir: the folder of a trained fold.
         source: the pairs; labels in it are not looked at.
         target: where the relations go; written whole or not at all.
-        encoders, store_root, backend, progress: see :func:`load_encoders` and :func:`extract`.
+        encoders, options, store_root, backend, progress: see :func:`load_encoders` and :func:`extract`.
 
     Raises:
         MissingFileError, DataError: the input or the run is not there, or not what it should be.
@@ -143,7 +146,7 @@ def extract_file(
     relations = extract(
         checkpoint,
         corpus.instances,
-        load_encoders(checkpoint, encoders),
+        load_encoders(checkpoint, encoders, **options),
         store_root=store_root,
         backend=backend,
         progress=progress,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from featstore.encoders import Encoder, load_encoder
+from featstore.encoders.ladder import encode_what_fits
 from featstore.stores import FeatureMeta, find_sets, open_store
 
 PROBE_SENTENCES = 24
@@ -111,14 +112,18 @@ def stored_bytes(missing: Sequence[bytes], sentences: Sentences, encoder: Encode
 
 
 def expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder) -> float:
-    """Return how long encoding ``missing`` would take: a few of them, short and long, are encoded and scaled up."""
+    """Return how long encoding ``missing`` would take: a few of them, short and long, are encoded and scaled up.
+
+    At most an eighth of them, and none of the very longest where there are many.
+    """
     if not missing:
         return 0.0
     by_length = sorted(missing, key=lambda key: len(sentences[key]))
-    probe = [sentences[key] for key in by_length[:: max(1, len(by_length) // PROBE_SENTENCES)]]
-    encoder.encode(probe[:1])  # the first call pays for what is loaded lazily
+    step = max(8, len(by_length) // PROBE_SENTENCES)
+    probe = [sentences[key] for key in by_length[min(step, len(by_length)) // 2 :: step]]
+    encode_what_fits(encoder, probe[:1])  # the first call pays for what is loaded lazily
     start = time.perf_counter()
-    encoder.encode(probe)
+    encode_what_fits(encoder, probe)
     return (time.perf_counter() - start) * sum(len(sentences[k]) for k in missing) / max(1, sum(map(len, probe)))
 
 

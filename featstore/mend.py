@@ -25,11 +25,13 @@ class Mended:
     Attributes:
         repair: what was set aside and what was lost with it.
         encoded: lost sentences that were encoded again.
+        failed: lost sentences that memory had no room for.
         elsewhere: lost sentences that are not in the corpus; featurize theirs to have them again.
     """
 
     repair: Repair
     encoded: int
+    failed: int
     elsewhere: int
 
 
@@ -66,9 +68,11 @@ def mend(
             )
         repaired = repair(path, dry_run=dry_run)
         lost = {key: sentences[key] for key in repaired.lost if key in sentences}
+        failed: list[bytes] = []
         if not dry_run:
             store.refresh()
-            encode_missing(lost, encoder, store, progress=progress)
+            failed = encode_missing(lost, encoder, store, progress=progress)
     finally:
         store.close()
-    return Mended(repaired, 0 if dry_run else len(lost), len(repaired.lost) - len(lost))
+    encoded = 0 if dry_run else len(lost) - len(failed)
+    return Mended(repaired, encoded, len(failed), len(repaired.lost) - len(lost))

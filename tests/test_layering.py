@@ -31,7 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.stores": BASE | {"featstore.fingerprint"},
     "featstore.pretrain": BASE | {"featstore.fingerprint", "featstore.encoders"},
     "featstore.forecast": BASE | {"featstore.encoders", "featstore.stores"},
-    "featstore.featurize": BASE | {"featstore.forecast", "featstore.encoders", "featstore.stores"},
+    "featstore.plan": BASE | {"featstore.forecast", "featstore.encoders"},
+    "featstore.producer": BASE | {"featstore.encoders", "featstore.stores"},
+    "featstore.featurize": BASE
+    | {"featstore.forecast", "featstore.plan", "featstore.producer", "featstore.encoders", "featstore.stores"},
     "featstore.mend": BASE | {"featstore.forecast", "featstore.featurize", "featstore.encoders", "featstore.stores"},
     "classifier.metrics": {"featstore.errors"},
     "classifier.bilstm": set(),

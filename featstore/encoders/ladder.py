@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import torch
-
 from featstore.encoders import Encoder
 from featstore.ragged import Ragged
 
@@ -20,6 +18,8 @@ log = logging.getLogger(__name__)
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that a device or the machine has no memory left; torch has no one class for it."""
+    import torch  # only here: encoders that need no torch pass through this module too
+
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     )
@@ -44,7 +44,10 @@ def encode_what_fits(encoder: Encoder, batch: Sequence[Sequence[str]]) -> tuple[
             middle = len(some) // 2
             waiting += [some[middle:], some[:middle]]
         else:
-            log.error("out of memory for one sentence of %d tokens; it is left out", len(batch[some[0]]))
+            tokens = batch[some[0]]
+            log.error(
+                "out of memory for one sentence of %d tokens, '%.60s'; it is left out", len(tokens), " ".join(tokens)
+            )
     return positions, parts[0] if len(parts) == 1 else Ragged.from_list([v for p in parts for v in p], encoder.dim)
 
 
@@ -56,6 +59,8 @@ def _try(encoder: Encoder, batch: Sequence[Sequence[str]]) -> Ragged | None:
         if not is_out_of_memory(error):
             raise
         log.warning("out of memory for a batch of %d sentences", len(batch))
+    import torch
+
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

@@ -94,13 +94,13 @@ class SlowToy(toy_encoder.ToyEncoder):
 
     def encode(self, batch):
         self.calls += 1
-        if self.calls == 6:  # two calls are the probe of the speed
+        if self.calls == 8:  # four calls are the probe of the speed
             Path("under way").touch()
         return super().encode(batch)
 
 
-def load(path):
-    return SlowToy(0, None, 0.2)
+def load(path, *, device, precision):
+    return SlowToy(0, pause=0.2)
 """
 
 
@@ -109,10 +109,10 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signa
     toys = Path(__file__).resolve().parents[1] / "featurize"
     (tmp_path / "sitecustomize.py").write_text(
         "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'slow_toy:load'\n"
-        "import featstore.featurize as f\nf.BATCH_TOKENS = 64\n"
+        "import featstore.producer as p\np.BATCH_TOKENS = 64\n"
     )
     (tmp_path / "slow_toy.py").write_text(SLOW_TOY)
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{toys}"}
+    environment = {**os.environ, "PYTHONPATH": f"{toys.parents[1]}:{tmp_path}:{toys}"}
     command = [sys.executable, "-m", "cli", "featurize", "--encoders", "toy"]
     before = signal.signal(
         signal.SIGINT, signal.default_int_handler

@@ -1,16 +1,21 @@
 """The producer loop: what is encoded, what is kept, and what happens when it is cut short."""
 
+import logging
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from featstore import featurize as loop
+from featstore import featurize as room
+from featstore import plan, producer
 from featstore.encoders import ENCODERS, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize import featurize
 from featstore.forecast import forecast
+from featstore.ragged import Ragged
 from featstore.records import sentence_key
 from featstore.stores import find_sets, open_store
 
@@ -44,7 +49,7 @@ def stored(root: Path, name: str = "toy") -> dict[bytes, np.ndarray]:
 def test_every_token_gets_its_vector(tmp_path: Path) -> None:
     texts = sentences(40)
     result = featurize(texts, "toy", root=tmp_path, **HDF5)
-    assert (result.sentences, result.stored, result.encoded, result.failed) == (40, 0, 40, 0)
+    assert (result.sentences, result.stored, result.encoded, result.failed) == (40, 0, 40, ())
     assert result.tokens == sum(map(len, texts.values()))
     rows = stored(tmp_path)
     assert rows.keys() == texts.keys()
@@ -73,7 +78,7 @@ def test_another_weight_file_is_another_feature_set(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_keeps_the_finished_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BATCH_TOKENS", 8)
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 8)
     texts = sentences(30)
 
     def interrupt(done: int, _: int) -> None:
@@ -89,9 +94,9 @@ def test_an_interrupt_keeps_the_finished_batches(tmp_path: Path, monkeypatch: py
 
 
 def test_batches_hold_sentences_of_about_one_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BATCH_TOKENS", 20)
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 20)
     texts = sentences(100)
-    batches = loop._batches(list(texts), texts)
+    batches = producer.batches(texts)
     assert sorted(key for batch in batches for key in batch) == sorted(texts)
     for batch in batches:
         lengths = [len(texts[key]) for key in batch]
@@ -100,39 +105,116 @@ def test_batches_hold_sentences_of_about_one_length(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_sentence_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BATCH_TOKENS", 3)
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 3)
     texts = {sentence_key(t): t for t in [("a",) * 50, ("b",)]}
-    assert sorted(len(batch) for batch in loop._batches(list(texts), texts)) == [1, 1]
+    assert sorted(len(batch) for batch in producer.batches(texts)) == [1, 1]
 
 
 def test_workers_share_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BATCH_TOKENS", 16)
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 16)
     install_in_children(tmp_path, monkeypatch)
     texts = sentences(50)
     seen: list[tuple[int, int]] = []
     result = featurize(texts, "toy", root=tmp_path / "store", workers=2, progress=lambda *p: seen.append(p), **HDF5)
-    assert (result.encoded, result.failed, result.workers) == (50, 0, 2)
+    assert (result.encoded, result.failed, result.workers, result.threads) == (50, (), 2, 1)
     assert seen[-1] == (50, 50)
     assert stored(tmp_path / "store").keys() == texts.keys()
 
 
 def test_a_killed_worker_costs_only_its_unfinished_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BATCH_TOKENS", 16)
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 16)
     install_in_children(tmp_path, monkeypatch)
     texts = sentences(50)
     broken = featurize(texts, "toy", root=tmp_path / "store", workers=2, kill_at="w20_3", **HDF5)
-    assert 0 < broken.failed < 50
-    assert len(stored(tmp_path / "store")) == broken.encoded == 50 - broken.failed
+    (batch,) = (batch for batch in producer.batches(texts) if any("w20_3" in text for text in batch.values()))
+    assert set(broken.failed) == set(batch)  # the other worker takes over what the dead one never got
+    assert len(stored(tmp_path / "store")) == broken.encoded == 50 - len(broken.failed)
     mended = featurize(texts, "toy", root=tmp_path / "store", **HDF5)
-    assert (mended.stored, mended.encoded, mended.failed) == (broken.encoded, broken.failed, 0)
+    assert (mended.stored, mended.encoded, mended.failed) == (broken.encoded, len(broken.failed), ())
+
+
+def test_what_ends_a_worker_ends_the_run_with_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_in_children(tmp_path, monkeypatch)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        featurize(sentences(50), "toy", root=tmp_path / "store", workers=2, full_at="w20_3", **HDF5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_memory_has_no_room_for_is_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    install_in_children(tmp_path, monkeypatch)
+    texts = sentences(50)
+    result = featurize(texts, "toy", root=tmp_path / "store", workers=workers, too_large="w20_3", **HDF5)
+    assert [texts[key] for key in result.failed] == [text for text in texts.values() if "w20_3" in text]
+    assert result.encoded == 49
+    assert stored(tmp_path / "store").keys() == texts.keys() - set(result.failed)
+
+
+@pytest.mark.parametrize(
+    ("pause", "cores", "workers"),
+    [
+        pytest.param(0.0, 2, 1, id="short work"),
+        pytest.param(1.0, 2, 2, id="long work"),
+        pytest.param(1.0, 1, 1, id="one core"),
+    ],
+)
+def test_a_probe_chooses_the_workers_and_the_log_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    pause: float,
+    cores: int,
+    workers: int,
+) -> None:
+    install_in_children(tmp_path, monkeypatch)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
+    monkeypatch.setattr(plan, "WORTH_A_WORKER", 0.5)
+    monkeypatch.setattr(plan, "WORTH_A_PROBE", 0.1)
+    with caplog.at_level(logging.INFO, "featstore"):
+        result = featurize(sentences(8), "toy", root=tmp_path / "store", pause=pause / 10, **HDF5)
+    assert (result.workers, result.threads, result.encoded) == (workers, 1, 8)
+    assert f"toy: {workers} process" in caplog.text
+    assert "probe foretells" in caplog.text
+
+
+def test_threads_are_chosen_by_the_shorter_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    class Threaded:
+        """Takes 30 ms less with each thread more."""
+
+        def __init__(self, gain: float) -> None:
+            self.gain = gain
+
+        def encode(self, batch: list) -> Ragged:
+            time.sleep(0.1 - self.gain * torch.get_num_threads())
+            return Ragged.from_list([np.zeros((len(tokens), 1), dtype=np.float32) for tokens in batch], 1)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)
+    monkeypatch.setattr(plan, "WORTH_A_PROBE", 0.01)
+    before = torch.get_num_threads()
+    assert plan.plan_work(sentences(20), Threaded(0.03), {}).threads == 2
+    assert plan.plan_work(sentences(20), Threaded(-0.03), {}).threads == 1
+    assert torch.get_num_threads() == before
+
+
+def test_a_gpu_gets_one_process() -> None:
+    assert plan.plan_work(sentences(20), load_encoder("toy"), {"device": "cuda"}).workers == 1
+
+
+def test_no_workers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        featurize(sentences(3), "toy", root=tmp_path, workers=0, **HDF5)
 
 
 def install_in_children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the toy to the table of spawned processes too (they import the table anew)."""
+    """Add the toy to the table of spawned processes too (they import the table anew); each batch is a shard there."""
     (folder / "sitecustomize.py").write_text(
-        "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'toy_encoder:load'\n"
+        "from featstore import producer\nfrom featstore.encoders import ENCODERS\n"
+        "ENCODERS['toy'] = 'toy_encoder:load'\nproducer.COMMIT_BYTES = 1\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{folder}:{HERE}")
+    monkeypatch.setenv("PYTHONPATH", f"{HERE.parents[1]}:{folder}:{HERE}")
 
 
 def test_forecast_writes_nothing(tmp_path: Path) -> None:
@@ -150,7 +232,7 @@ def test_forecast_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_room_is_seen_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "free_bytes", lambda _: 100)
+    monkeypatch.setattr(room, "free_bytes", lambda _: 100)
     with pytest.raises(ResourceError, match="free"):
         featurize(sentences(40), "toy", root=tmp_path, **HDF5)
     assert stored(tmp_path) == {}

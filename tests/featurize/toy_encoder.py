@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from featstore.errors import ResourceError
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 
@@ -21,9 +22,19 @@ class ToyEncoder:
     dim = 3
     layers = 1
 
-    def __init__(self, salt: int, kill_at: str | None, pause: float) -> None:
+    def __init__(
+        self,
+        salt: int,
+        *,
+        kill_at: str | None = None,
+        too_large: str | None = None,
+        full_at: str | None = None,
+        pause: float = 0.0,
+    ) -> None:
         self.salt = salt
         self.kill_at = kill_at
+        self.too_large = too_large
+        self.full_at = full_at
         self.pause = pause
         self.encoded: list[tuple[str, ...]] = []
 
@@ -41,12 +52,17 @@ class ToyEncoder:
         for sentence in batch:
             if self.kill_at in sentence:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.too_large in sentence:
+                raise MemoryError
+            if self.full_at in sentence:
+                raise ResourceError("the disk is full")
             self.encoded.append(tuple(sentence))
             rows = [(len(t), i, 1 + sum(map(ord, t)) % 97 + self.salt) for i, t in enumerate(sentence)]
             parts.append(np.array(rows, dtype=np.float32).reshape(-1, 3))
         return Ragged.from_list(parts, self.dim)
 
 
-def load(path: str | None, *, kill_at: str | None = None, pause: float = 0.0) -> ToyEncoder:
-    """The factory; PATH is a file that holds the salt."""
-    return ToyEncoder(int(Path(path).read_text()) if path else 0, kill_at, pause)
+def load(path: str | None, *, device: str = "cpu", precision: str = "float32", **script: Any) -> ToyEncoder:
+    """The factory; PATH is a file that holds the salt, ``script`` what shall happen."""
+    del device, precision
+    return ToyEncoder(int(Path(path).read_text()) if path else 0, **script)

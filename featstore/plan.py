@@ -1,0 +1,83 @@
+"""How many processes and threads encode: found by encoding a few sentences.
+
+In: the sentences to encode and their encoder. Out: a :class:`Plan`. A process for each core is the best use of a
+machine, but starting one costs seconds (it loads torch and the weights anew); so short work stays in this process, with
+as many threads as the probe finds faster. Threads that wait for each other can be slower than one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from featstore.encoders import Encoder
+from featstore.forecast import Sentences, expected_seconds
+
+WORTH_A_WORKER = 20.0  # seconds of encoding below which starting processes does not pay
+WORTH_A_PROBE = 2.0  # seconds of encoding below which a second probe does not pay
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who encodes.
+
+    Attributes:
+        workers: processes.
+        threads: threads of each.
+        reason: in words.
+    """
+
+    workers: int
+    threads: int
+    reason: str
+
+    def __str__(self) -> str:
+        processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
+        return f"{processes} of {self.threads} thread{'s' if self.threads > 1 else ''} ({self.reason})"
+
+
+def plan_work(missing: Sentences, encoder: Encoder, options: Mapping[str, Any]) -> Plan:
+    """Choose processes and threads for encoding ``missing``.
+
+    Args:
+        missing: what has to be encoded, by key.
+        encoder: that will do it; a few sentences are encoded to learn its speed.
+        options: of the encoder: a device other than the CPU is shared badly and gets one process.
+    """
+    if str(options.get("device", "cpu")) != "cpu":
+        return Plan(1, 1, f"one for {options['device']}")
+    cores = _cores()
+    with running_threads(1):
+        one = expected_seconds(list(missing), missing, encoder)
+    if cores == 1 or one < WORTH_A_PROBE:
+        return Plan(1, 1, f"a probe foretells {one:.0f} s")
+    if one > WORTH_A_WORKER:
+        return Plan(cores, 1, f"a probe foretells {one:.0f} s on one core, and there are {cores}")
+    with running_threads(cores):
+        several = expected_seconds(list(missing), missing, encoder)
+    reason = f"a probe foretells {one:.1f} s with 1 thread, {several:.1f} s with {cores}"
+    return Plan(1, cores if several < one else 1, reason)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def running_threads(count: int) -> Iterator[None]:
+    """Let torch use ``count`` threads; an encoder that has not imported it has none."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

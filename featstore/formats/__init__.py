@@ -8,37 +8,41 @@ and a line in ``FORMATS``. Offsets are half-open and count characters (Unicode c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from featstore.errors import DataError
-from featstore.formats.contract import BadDocument, ModelFacts, Reader, Writer
+from featstore.formats.contract import BadDocument, Format, ModelFacts, Reader, Writer
 from featstore.formats.guess import guess_format
 from featstore.records import Document, check_choice
 
-__all__ = ["FORMATS", "BadDocument", "ModelFacts", "Writer", "read_documents", "readable", "writable", "writer_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A line of the table.
-
-    Attributes:
-        module: where the format lives; it has ``read`` if it is read, and what :class:`Writer` says if it is written.
-        reads: whether it is read.
-        writes: whether it is written.
-    """
-
-    module: str
-    reads: bool = True
-    writes: bool = True
+__all__ = [
+    "FORMATS",
+    "BadDocument",
+    "Format",
+    "ModelFacts",
+    "Writer",
+    "read_documents",
+    "readable",
+    "writable",
+    "writer_of",
+]
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("featstore.formats.jsonl"),
+    "jsonl": Format("featstore.formats.jsonl", suffixes=(".jsonl", ".ndjson"), begins=rb"\{"),
     "tsv": Format("featstore.formats.tsv", reads=False),
+    "bioc-xml": Format("featstore.formats.bioc_xml", suffixes=(".xml",), begins=rb"<"),
+    "bioc-json": Format("featstore.formats.bioc_json", suffixes=(".json",), begins=rb"[\[{]"),
+    "pubtator": Format("featstore.formats.pubtator", suffixes=(".pubtator", ".txt"), begins=rb"[^|\s]+\|t\|"),
+    "brat": Format("featstore.formats.brat", writes=False, folder=("*.ann",)),
+    "chemprot": Format(
+        "featstore.formats.chemprot",
+        suffixes=(".tsv",),
+        begins=rb"[^\t\n]+\t[^\t\n]*\t[^\t\n]*(\n|\Z)",
+        folder=("*abstracts*.tsv", "*/*abstracts*.tsv"),
+    ),
 }
 
 
@@ -69,7 +73,7 @@ def read_documents(path: str | Path, format: str | None = None) -> Iterator[Docu
         DataError: while iterating: the file is not of the format.
     """
     path = Path(path)
-    name = guess_format(path) if format is None else check_choice("the input format", format, readable())
+    name = guess_format(path, FORMATS) if format is None else check_choice("the input format", format, readable())
     return _documents(path, cast(Reader, import_module(FORMATS[name].module).read))
 
 

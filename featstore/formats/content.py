@@ -73,7 +73,7 @@ def make_entity(
     """Return an entity, held against the text that its offsets run over.
 
     Args:
-        mention: the mention as the file gives it, or None if it does not.
+        mention: the mention as the file gives it, which may have blanks for line breaks; None if it does not.
         concept: its concept, or None or an empty string or ``-`` if there is none.
 
     Raises:
@@ -84,9 +84,9 @@ def make_entity(
     if not 0 <= start < end <= len(text):
         raise Flaw(f"the entity {id_} is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
     found = text[start:end]
-    if mention is not None and mention != found:
+    if mention is not None and on_one_line(mention) != on_one_line(found):
         raise Flaw(f"the entity {id_} is '{mention[:60]}', but the text has '{found[:60]}' at {start}-{end}.")
-    if not found.strip():
+    if not on_one_line(found).strip():
         raise Flaw(f"the entity {id_} holds blanks only.")
     if concept in (None, "", "-"):
         return Entity(id_, type_, start, end, found)

@@ -43,6 +43,28 @@ class ModelFacts:
     positive: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A line of the table of formats.
+
+    Attributes:
+        module: where the format lives; it has what :class:`Reader` says as ``read`` if it is read, and what
+            :class:`Writer` says if it is written.
+        reads: whether it is read.
+        writes: whether it is written.
+        suffixes: of its files, in small letters.
+        begins: pattern of how its files begin, after a byte order mark and blanks.
+        folder: patterns of the files in a folder of it.
+    """
+
+    module: str
+    reads: bool = True
+    writes: bool = True
+    suffixes: tuple[str, ...] = ()
+    begins: bytes = b""
+    folder: tuple[str, ...] = ()
+
+
 class Reader(Protocol):
     """What reading is: a path to its documents, one after the other, in constant memory.
 

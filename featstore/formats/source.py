@@ -19,6 +19,7 @@ from featstore.formats.content import Flaw
 
 PIECE = 1 << 16  # bytes
 BOM = b"\xef\xbb\xbf"
+Bytes = IO[bytes] | gzip.GzipFile
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -48,7 +49,7 @@ class Line:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def opened(path: Path) -> Iterator[Bytes]:
     """Open a file to read its bytes, those inside of it if it is a gzip file.
 
     Raises:

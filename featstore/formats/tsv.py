@@ -1,8 +1,8 @@
 """TSV: one relation a line, for a spreadsheet or a script. Written only.
 
-In: documents with their relations. Out: a header and, for each relation, both mentions with their offsets in
-the document, the label with its probability, the sentence and the model. Offsets are half-open, in characters. A
-mention that holds a tab or a line break has blanks in their place, one for one.
+In: documents with their relations. Out: a header and, for each relation, both mentions with their offsets in the
+document, the label with its probability, the sentence and the model. Offsets are half-open, in characters. A mention
+that holds a tab or a line break has blanks in their place, one for one.
 """
 
 from __future__ import annotations

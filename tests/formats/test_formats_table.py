@@ -36,7 +36,7 @@ def test_unknown_names_are_refused(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("a.jsonl", "<collection>", "does not begin with '{'"),
+        ("a.jsonl", "<collection>", "not by how it begins"),
         ("notes.doc", "Dear", "cannot be told"),
         ("a.gz", "Dear", "cannot be told"),
     ],

@@ -1,0 +1,92 @@
+"""brat standoff: a folder of pairs ``NAME.txt`` (the text) and ``NAME.ann`` (the entities). Read only.
+
+In: a folder. Out: one document a pair, with NAME for an id, in the order of the names. The offsets run over the
+characters of the text file as it is: as in brat itself, a CRLF counts for two and a byte order mark for one. Of the
+annotations the text-bound ones (``T``) are entities; an annotation that brat knows of and we do not need is passed
+over, but the arguments of a relation (``R``) must be there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from featstore.errors import DataError, MissingFileError
+from featstore.formats.content import Flaw, make_document, make_entity, number
+from featstore.formats.contract import BadDocument
+from featstore.formats.source import lines, opened
+from featstore.records import Document, Entity
+
+_KINDS = "TREAMN#*"
+_RELATION = re.compile(r"\S+ Arg1:(\S+) Arg2:(\S+)\s*")
+
+
+def read(path: Path) -> Iterator[Document | BadDocument]:
+    """Yield the documents of a folder; a file without its partner is a bad document."""
+    if not path.exists():
+        raise MissingFileError(f"{path} does not exist.")
+    if not path.is_dir():
+        raise DataError(f"{path} is a file; brat is a folder of pairs NAME.txt and NAME.ann: name the folder.")
+    names = sorted({file.stem for file in path.iterdir() if file.suffix in (".txt", ".ann")})
+    if not names:
+        raise DataError(f"{path} holds no pair NAME.txt and NAME.ann.")
+    for name in names:
+        annotations = path / f"{name}.ann"
+        try:
+            yield _document(path / f"{name}.txt", annotations)
+        except Flaw as flaw:
+            yield BadDocument(name, f"{annotations}, line {flaw.line}" if flaw.line else str(path / name), flaw.why)
+        except (MissingFileError, DataError) as error:
+            yield BadDocument(name, str(path / name), str(error))
+
+
+def _document(text_file: Path, annotations: Path) -> Document:
+    with opened(text_file) as file:
+        raw = file.read()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Flaw(f"{text_file.name} is not UTF-8 ({error.reason}); save it as UTF-8.") from error
+    entities: list[Entity] = []
+    ids: set[str] = set()
+    arguments: list[tuple[int, str]] = []
+    for line in lines(annotations):
+        if not line.raw.strip():
+            continue
+        id_, _, rest = line.text.partition("\t")
+        if not id_ or id_[0] not in _KINDS:
+            raise Flaw(f"'{id_[:60]}' is no annotation; brat's ids begin with one of {' '.join(_KINDS)}.", line.number)
+        if id_ in ids and id_ != "*":
+            raise Flaw(f"the id {id_} is given twice.", line.number)
+        ids.add(id_)
+        try:
+            if id_[0] == "T":
+                entities.append(_entity(text, id_, rest))
+            elif id_[0] == "R":
+                arguments += [(line.number, argument) for argument in _arguments(id_, rest)]
+        except Flaw as flaw:
+            raise Flaw(flaw.why, line.number) from flaw
+    for line_number, argument in arguments:
+        if argument not in ids:
+            raise Flaw(f"a relation has the argument {argument}, which is not there.", line_number)
+    return make_document(text_file.stem, text, entities)
+
+
+def _entity(text: str, id_: str, rest: str) -> Entity:
+    """Return the entity of ``Type START END<TAB>MENTION``."""
+    span, tab, mention = rest.partition("\t")
+    if ";" in span:
+        raise Flaw(f"the entity {id_} is in several pieces ({span}); discontinuous mentions are not supported.")
+    fields = span.split(" ")
+    if not tab or len(fields) != 3:
+        raise Flaw(f"'{rest[:60]}' is no entity; TYPE START END<TAB>MENTION is wanted.")
+    return make_entity(text, id_, fields[0], number(fields[1], "start"), number(fields[2], "end"), mention=mention)
+
+
+def _arguments(id_: str, rest: str) -> tuple[str, str]:
+    """Return the two ids of ``Type Arg1:T1 Arg2:T2``; the arguments' names are the annotator's choice."""
+    found = _RELATION.fullmatch(rest)
+    if found is None:
+        raise Flaw(f"the relation {id_} is '{rest[:60]}'; TYPE Arg1:ID Arg2:ID is wanted.")
+    return found[1], found[2]

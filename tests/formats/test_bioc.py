@@ -1,0 +1,269 @@
+"""BioC, XML and JSON: what is kept, what is refused, and that a file cannot reach outside of itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featstore.errors import DataError
+from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
+from featstore.records import Document, Entity, Relation
+
+Write = Callable[[str, str | bytes], Path]
+
+# A title, a paragraph, and a passage by sentences after a gap, with what other tools leave in a file.
+GIVEN: dict[str, Any] = {
+    "id": "7",
+    "infons": {"license": "none"},
+    "passages": [
+        {
+            "offset": 0,
+            "infons": {"type": "title"},
+            "text": "Aspirin & COX-2.",
+            "sentences": [],
+            "annotations": [
+                {
+                    "id": "2",
+                    "infons": {"type": "Chemical", "identifier": "MESH:D001241", "NCBI Homologene": "1"},
+                    "text": "Aspirin",
+                    "locations": [{"offset": 0, "length": 7}],
+                }
+            ],
+            "relations": [],
+        },
+        {
+            "offset": 20,
+            "infons": {"type": "abstract"},
+            "sentences": [
+                {
+                    "offset": 20,
+                    "infons": {"n": "1"},
+                    "text": "It blocks COX-2.",
+                    "annotations": [
+                        {
+                            "id": "3",
+                            "infons": {"type": "Gene", "identifier": "-"},
+                            "text": "COX-2",
+                            "locations": [{"offset": 30, "length": 5}],
+                        }
+                    ],
+                    "relations": [],
+                },
+                {"offset": 37, "infons": {}, "text": "That is all.", "annotations": [], "relations": []},
+            ],
+            "annotations": [],
+            "relations": [],
+        },
+    ],
+    "annotations": [],
+    "relations": [
+        {"id": "R1", "infons": {"type": "Association"}, "nodes": [{"refid": "0", "role": "0,1"}]},
+    ],
+}
+TEXT = "Aspirin & COX-2.\n\n\n\nIt blocks COX-2.\nThat is all."
+READ = Document(
+    "7",
+    TEXT,
+    (Entity("2", "Chemical", 0, 7, "Aspirin", "MESH:D001241"), Entity("3", "Gene", 30, 35, "COX-2")),
+)
+MODEL = ModelFacts("m", "ab", ("CPR:4",))
+
+
+def changed(*path: str | int, to: object) -> dict[str, Any]:
+    """The document with one thing in it changed, or taken out if ``to`` is None."""
+    copy = json.loads(json.dumps(GIVEN))
+    *outer, last = path
+    inner = copy
+    for step in outer:
+        inner = inner[step]
+    inner[last] = to
+    return copy
+
+
+def xml_of(given: dict[str, Any]) -> str:
+    return writer_of("bioc-xml").document(Document(given["id"], "", (), bioc=given), [], MODEL)
+
+
+def collection(*documents: str, top: str = "") -> str:
+    return f'<?xml version="1.0"?>\n{top}<collection><source/><date/><key/>\n{"".join(documents)}</collection>'
+
+
+@pytest.mark.parametrize("format_", ["bioc-xml", "bioc-json"])
+def test_what_was_read_is_written_with_relations_and_nothing_else_changed(write: Write, format_: str) -> None:
+    content = json.dumps({"documents": [GIVEN]}) if format_ == "bioc-json" else collection(xml_of(GIVEN))
+    (found,) = read_documents(write("a", content), format_)
+    assert found == READ
+    relation = Relation(*READ.entities, "CPR:4", 0.912345678, {}, (20, 36))
+    for other in ("bioc-xml", "bioc-json"):
+        writer = writer_of(other)
+        text = writer.header(MODEL) + writer.document(found, [relation], MODEL) + writer.footer()
+        (again,) = read_documents(write("b", text), other)
+        assert isinstance(again, Document)
+        assert again == READ
+        assert again.bioc is not None
+        old, new = again.bioc["relations"]
+        assert {**again.bioc, "relations": [old]} == GIVEN
+        assert new == {
+            "id": "R2",
+            "infons": {"label": "CPR:4", "probability": "0.912346", "model": "ab"},
+            "nodes": [{"refid": "2", "role": "head"}, {"refid": "3", "role": "tail"}],
+        }
+
+
+def test_what_json_alone_can_say_is_kept_in_json_and_told_in_xml(write: Write) -> None:
+    more = changed("passages", 0, "annotations", 0, "infons", "normalized", to=["a", 1]) | {"_id": "7|None"}
+    (found,) = read_documents(write("a.json", json.dumps([{"PubTator3": [more]}])))
+    assert isinstance(found, Document)
+    assert json.loads(writer_of("bioc-json").document(found, [], MODEL)) == more
+    assert '<infon key="normalized">["a", 1]</infon>' in writer_of("bioc-xml").document(found, [], MODEL)
+
+
+FLAWS: list[tuple[dict[str, Any], str]] = [
+    (changed("id", to=""), "the id of the document is empty"),
+    (changed("passages", 1, "sentences", 0, "offset", to=15), "begins at 15, but the one before it ends at 16"),
+    (changed("passages", 1, "sentences", 0, "offset", to=10**9), "begins at 1000000000, but"),
+    (
+        changed(
+            *("passages", 0, "annotations", 0, "locations"),
+            to=[{"offset": 0, "length": 3}, {"offset": 4, "length": 3}],
+        ),
+        "the entity 2 is in 2 pieces; discontinuous mentions are not supported",
+    ),
+    (changed("passages", 0, "annotations", 0, "locations", to=[]), "the entity 2 is in 0 pieces"),
+    (changed("passages", 0, "annotations", 0, "locations", 0, "length", to=70), "at 0-70, outside the text of 49"),
+    (changed("passages", 0, "annotations", 0, "locations", 0, "length", to=0), "or empty"),
+    (changed("passages", 0, "annotations", 0, "text", to="aspirin"), "is 'aspirin', but the text has 'Aspirin' at 0-7"),
+    (changed("passages", 0, "annotations", 0, "infons", to={}), "the entity 2 has no infon 'type'"),
+    (changed("passages", 0, "annotations", 0, "id", to="3"), "the entity id 3 is given twice"),
+]
+JSON_FLAWS: list[tuple[object, str]] = [
+    ("7", "a document is '7'; a JSON object is wanted"),
+    (changed("id", to=7), "the id of a document is '7'; str is wanted"),
+    (changed("passages", to=None), "the passages of a document is 'None'; list is wanted"),
+    (changed("passages", 0, to=[]), "a passage is '[]'"),
+    (changed("passages", 0, "offset", to=True), "the offset of a passage is 'True'; int is wanted"),
+    (changed("passages", 0, "offset", to=-1), "begins at -1"),
+    (changed("passages", 0, "annotations", 0, "locations", 0, "offset", to="0"), "int is wanted"),
+    (changed("infons", "x", to="\ud800"), "half of a surrogate pair"),
+]
+XML_FLAWS = [
+    ("<id>7</id><passage><text>a</text></passage>", "the offset of a passage is ''; a number of 0 or more"),
+    ("<id>7</id><passage><offset>-1</offset></passage>", "the offset of a passage is '-1'"),
+    ("<id>7</id><annotation id='1'><location offset='0'/></annotation>", "the length of a location is ''"),
+    ("<passage><offset>0</offset></passage>", "the id of a document is 'None'"),
+    ("<id>7</id><passage><offset>0</offset><title>a</title></passage>", "an element <title> in <passage>"),
+]
+
+
+@pytest.mark.parametrize(("given", "why"), [*FLAWS, *JSON_FLAWS])
+def test_a_bad_document_in_json_is_told_and_the_rest_goes_on(write: Write, given: object, why: str) -> None:
+    path = write("a.json", json.dumps({"documents": [GIVEN, given, GIVEN]}))
+    before, bad, after = read_documents(path)
+    assert before == after == READ
+    assert isinstance(bad, BadDocument)
+    assert bad.where == f"{path}, line 1, document 2"
+    assert why in bad.why
+
+
+@pytest.mark.parametrize(("inner", "why"), [*((xml_of(given), why) for given, why in FLAWS), *XML_FLAWS])
+def test_a_bad_document_in_xml_is_told_and_the_rest_goes_on(write: Write, inner: str, why: str) -> None:
+    bad = inner if inner.startswith("<document>") else f"<document>{inner}</document>\n"
+    path = write("a.xml", collection(xml_of(GIVEN), bad, xml_of(GIVEN)))
+    before, found, after = read_documents(path)
+    assert before == after == READ
+    assert isinstance(found, BadDocument)
+    assert found.where == f"{path}, line 4"
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[1]",
+        "7",
+        "{}",
+        '{"a": 1}',
+        "[" * 100_000,
+        '{"documents": [' + "[" * 100_000,
+        '{"documents" 1}',
+        "{documents: []}",
+        '{"documents": [{"id": "1",}]}',
+        '{"documents": [nope]}',
+        '{"documents": [' + "9" * 5000 + "]}",
+        b'{"documents": ["\xff"]}',
+    ],
+)
+def test_json_that_is_none_or_not_bioc_is_refused(write: Write, content: str | bytes) -> None:
+    path = write("a.json", content)
+    if content:
+        with pytest.raises(DataError, match=r"a\.json"):
+            list(read_documents(path, "bioc-json"))
+    else:
+        assert list(read_documents(path)) == []
+
+
+@pytest.mark.parametrize("content", ["", "<a/>", "<collection>", "<html><document/></html>", "<collection></x>"])
+def test_xml_that_is_none_or_not_bioc_is_refused(write: Write, content: str) -> None:
+    with pytest.raises(DataError, match=r"a\.xml"):
+        list(read_documents(write("a.xml", content)))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.xml"])
+def test_a_file_that_breaks_off_gives_what_it_holds(write: Write, name: str) -> None:
+    content = (
+        json.dumps({"documents": [GIVEN, GIVEN]}) if name == "a.json" else collection(xml_of(GIVEN), xml_of(GIVEN))
+    )
+    first, last = read_documents(write(name, content[:-60]))
+    assert first == READ
+    assert isinstance(last, BadDocument)
+    assert "What comes after this place could not be read." in last.why
+
+
+def test_bytes_that_windows_leaves(write: Write) -> None:
+    """Byte order marks and CRLF in JSON and XML; XML in the encodings that it declares."""
+    (found,) = read_documents(
+        write("a.json", "\ufeff" + json.dumps({"documents": [GIVEN]}, indent=1).replace("\n", "\r\n"))
+    )
+    assert found == READ
+    text = collection(xml_of(GIVEN)).replace("\n", "\r\n")
+    for path in (
+        write("a.xml", "\ufeff" + text),
+        write("b", text.encode("utf-16")),
+        write("c.xml", text.replace('"1.0"', '"1.0" encoding="ISO-8859-1"').encode("latin-1")),
+    ):
+        assert list(read_documents(path, "bioc-xml")) == [READ]
+
+
+def test_a_character_that_xml_cannot_hold_is_refused_in_writing() -> None:
+    with pytest.raises(DataError, match=r"document 7 holds the character U\+0001.*jsonl"):
+        writer_of("bioc-xml").document(Document("7", "a\x01b", ()), [], MODEL)
+
+
+BOMB = "<!DOCTYPE collection [<!ENTITY a 'boom'>{}]>".format(
+    "".join(f"<!ENTITY {chr(98 + i)} '{f'&{chr(97 + i)};' * 20}'>" for i in range(10))
+)
+OUTSIDE = "<!DOCTYPE collection [<!ENTITY a SYSTEM '{}'>]>"
+PARAMETER = "<!DOCTYPE collection [<!ENTITY % a SYSTEM '{}'> %a;]>"
+
+
+@pytest.mark.parametrize("top", [BOMB, OUTSIDE, PARAMETER])
+def test_declared_entities_are_refused_before_they_do_anything(write: Write, top: str) -> None:
+    secret = write("secret", "<!ENTITY k 'secret'>").as_uri()
+    inner = "<document><id>1</id><passage><offset>0</offset><text>&a;&k;</text></passage></document>"
+    path = write("a.xml", collection(inner, top=top.replace("{}", secret)))
+    with pytest.raises(DataError, match="declares an entity"):
+        list(read_documents(path))
+
+
+def test_the_dtd_of_bioc_is_named_and_not_loaded(write: Write) -> None:
+    """What it might declare is then not known: a document that needs it is a bad one, not one with a hole."""
+    dtd = write("BioC.dtd", "<!ENTITY alpha 'secret'>")
+    top = f"<!DOCTYPE collection SYSTEM '{dtd.as_uri()}'>"
+    hole = "<document><id>1</id><passage><offset>0</offset><text>&alpha;-tocopherol</text></passage></document>"
+    good, bad, last = read_documents(write("a.xml", collection(xml_of(GIVEN), hole, xml_of(GIVEN), top=top)))
+    assert good == last == READ
+    assert isinstance(bad, BadDocument)
+    assert (bad.id, bad.why) == ("1", "the entity &alpha; is not known; write its characters instead.")

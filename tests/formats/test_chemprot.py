@@ -1,0 +1,113 @@
+"""ChemProt's tables as documents, and the evaluation kit's relations."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from featstore.errors import DataError, MissingFileError
+from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
+from featstore.records import Document, Entity, Relation
+
+Write = Callable[[str, str | bytes], Path]
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "chemprot"
+
+ABSTRACTS = "1\tAspirin.\tIt blocks COX-2.\n2\tNothing.\t\n3\tAspirin.\tIt blocks COX-2.\n"
+ENTITIES = (
+    "3\tT2\tGENE-Y\t19\t24\tCOX-2\n"
+    "1\tT1\tCHEMICAL\t0\t7\tAspirin\n"
+    "3\tT1\tCHEMICAL\t0\t7\tAspirin\n"
+    "1\tT2\tGENE-Y\t19\t24\tCOX-2\n"
+)
+ASPIRIN, GENE = Entity("T1", "CHEMICAL", 0, 7, "Aspirin"), Entity("T2", "GENE-Y", 19, 24, "COX-2")
+TEXT = "Aspirin.\nIt blocks COX-2."
+READ = [Document("1", TEXT, (ASPIRIN, GENE)), Document("2", "Nothing.\n", ()), Document("3", TEXT, (GENE, ASPIRIN))]
+
+
+@pytest.fixture
+def tables(write: Write) -> Callable[[str | bytes, str | bytes], Path]:
+    def written(abstracts: str | bytes, entities: str | bytes) -> Path:
+        write("set/chemprot_test_entities_gs.tsv", entities)
+        return write("set/chemprot_test_abstracts_gs.tsv", abstracts)
+
+    return written
+
+
+Tables = Callable[[str | bytes, str | bytes], Path]
+
+
+def test_entities_in_any_order_go_to_their_documents(tables: Tables) -> None:
+    path = tables(ABSTRACTS, ENTITIES)
+    for given in (path, path.parent, path.parent.parent):
+        assert list(read_documents(given)) == READ
+
+
+def test_byte_order_marks_line_ends_and_blank_lines(tables: Tables) -> None:
+    path = tables(*("\ufeff" + text.replace("\n", "\r\n\r\n") for text in (ABSTRACTS, ENTITIES)))
+    assert list(read_documents(path)) == READ
+    assert list(read_documents(tables("\ufeff" + ABSTRACTS.rstrip("\n"), "\ufeff" + ENTITIES.rstrip("\n")))) == READ
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "why"),
+    [
+        ("3\tT2\tGENE-Y", "3\tT2", "entities_gs.tsv, line 1", "5 columns"),
+        ("3\tT1", "3\tT2", "entities_gs.tsv, line 3", "the entity id T2 is given twice"),
+        ("3\tT2\tGENE-Y\t19", "3\tT2\tGENE-Y\t18", "entities_gs.tsv, line 1", "but the text has ' COX-2' at 18-24"),
+        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19\t240", "entities_gs.tsv, line 1", "outside the text of 25"),
+        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19;30\t24", "entities_gs.tsv, line 1", "the start is '19;30'"),
+        ("3\tAspirin.\t", "3\tAspirin.", "abstracts_gs.tsv, line 3", "2 columns"),
+    ],
+)
+def test_a_bad_row_is_told_and_the_rest_goes_on(tables: Tables, old: str, new: str, where: str, why: str) -> None:
+    path = tables(ABSTRACTS.replace(old, new) + "4\tA title.\t\n", ENTITIES.replace(old, new))
+    one, two, bad, last = read_documents(path)
+    assert [one, two] == READ[:2]
+    assert isinstance(bad, BadDocument)
+    assert bad.id == "3"
+    assert bad.where.endswith(where)
+    assert why in bad.why
+    assert last == Document("4", "A title.\n", ())
+
+
+def test_documents_given_twice_and_ids_that_are_not_there(tables: Tables) -> None:
+    found = list(read_documents(tables(ABSTRACTS + ABSTRACTS[:10] + "\t\n", ENTITIES + "9\tT1\tGENE-Y\t0\t1\tA\n")))
+    assert found[:3] == READ
+    twice, nowhere = found[3:]
+    assert isinstance(twice, BadDocument)
+    assert (twice.id, twice.why) == ("1", "the document is given twice.")
+    assert isinstance(nowhere, BadDocument)
+    assert nowhere.id == "9"
+    assert nowhere.where.endswith("entities_gs.tsv, line 5")
+    assert nowhere.why == "it is not in chemprot_test_abstracts_gs.tsv."
+
+
+def test_bad_utf8_is_one_bad_document(tables: Tables) -> None:
+    found = list(read_documents(tables(ABSTRACTS.encode().replace(b"Noth", b"N\xf6th"), ENTITIES)))
+    assert [type(one) for one in found] == [Document, BadDocument, Document]
+    found = list(read_documents(tables(ABSTRACTS, ENTITIES.encode().replace(b"Asp", b"\xe4sp"))))
+    assert [type(one) for one in found] == [BadDocument, Document, BadDocument]
+
+
+def test_what_is_no_such_table_is_refused(tables: Tables, write: Write) -> None:
+    with pytest.raises(DataError, match=r"line 1: 6 columns; id, title, abstract"):
+        list(read_documents(tables(ENTITIES, ENTITIES), "chemprot"))
+    with pytest.raises(DataError, match="no file of abstracts"):
+        list(read_documents(write("a.tsv", ABSTRACTS)))
+    with pytest.raises(DataError, match=r"holds no file \*abstracts"):
+        list(read_documents(write("other/a.tsv", ABSTRACTS).parent, "chemprot"))
+    with pytest.raises(MissingFileError, match=r"alone_entities\.tsv"):
+        list(read_documents(write("alone_abstracts.tsv", ABSTRACTS)))
+
+
+def test_the_kits_relations_are_the_positive_ones(
+    document: Document, relations: list[Relation], model: ModelFacts
+) -> None:
+    assert writer_of("chemprot").document(document, relations, model) == "7\tCPR:4\tArg1:T3\tArg2:T6\n"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real corpus is not here")
+def test_the_real_corpus_is_read_without_a_flaw() -> None:
+    mentions = [len(found.entities) for found in read_documents(REAL) if isinstance(found, Document)]
+    assert len(mentions) == 50 + 1020 + 612 + 800  # sample, train, dev, test
+    assert sum(mentions) == 1_289 + 62_147

@@ -103,7 +103,7 @@ Indicators = Annotated[
         help="tags: <gene> .. </gene> round the pair; replace: one word in place of each mention.",
     ),
 ]
-Precision = Annotated[
+EncoderPrecision = Annotated[
     str,
     typer.Option("--precision", help="Of the encoders' products: float32, bfloat16 or int8; part of their identity."),
 ]
@@ -321,7 +321,7 @@ def featurize(
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
-    precision: Precision = "float32",
+    precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     workers: Annotated[
         int | None,
@@ -678,7 +678,7 @@ def extract_command(
     store: Annotated[
         str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
     ] = None,
-    precision: Precision = "float32",
+    precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
 ) -> None:
     """Classify the pairs of a file with a trained run, encoding on the way."""
@@ -923,7 +923,7 @@ def store_repair(
     context: Context = "tagged",
     indicators: Indicators = "tags",
     encoder: Annotated[str | None, typer.Option(help="NAME:PATH if the bundled encoder did not make the set.")] = None,
-    precision: Precision = "float32",
+    precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     store: Store = "features",
     dry_run: DryRun = False,
@@ -960,7 +960,7 @@ def store_repair(
 @store_app.command("explain")
 def store_explain(
     encoders: Annotated[str, typer.Option(help="As for featurize.")] = "glove,cse,elmo",
-    precision: Precision = "float32",
+    precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     corpus: Corpus = "sample",
     instances: Instances = None,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from classifier.folds import Evaluation, Notice
+    from classifier.metrics import Scores
     from classifier.report import Summary
     from classifier.runs import RunConfig
     from classifier.train import Epoch
@@ -600,11 +601,19 @@ def eval_command(
                 "corpus": config.corpus,
                 "features": config.train.features,
                 "folds": {evaluation.fold: evaluation.metrics for evaluation in evaluations},
+                "gold_standard": _gold_standard(corpus, evaluations),
                 "summary": summary,
             }
         )
         return
     _print_evaluations(config.train.features, corpus, evaluations, summary)
+
+
+def _gold_standard(corpus: LoadedCorpus, evaluations: list[Evaluation]) -> dict[int, Scores]:
+    from classifier.standard import against_gold_standard
+
+    found = {e.fold: against_gold_standard(corpus, e.instances, e.predictions) for e in evaluations}
+    return {fold: scores for fold, scores in found.items() if scores}
 
 
 def _folds(fold: int | None, folds: str | None, corpus: LoadedCorpus, folder: Path) -> tuple[int, ...]:
@@ -642,6 +651,9 @@ def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Ev
     if len(evaluations) > 1:
         rows.append(["mean", *map(_percent, (summary.precision, summary.recall, summary.f1))])
         rows.append(["sd", "", "", _percent(summary.f1_deviation)])
+    for fold, standard in _gold_standard(corpus, evaluations).items():
+        figures = map(_percent, (standard.precision, standard.recall, standard.f1))
+        rows.append([f"fold {fold}, all {standard.gold:,} gold relations", *figures])
     counted = " + ".join(corpus.positive)
     print_table(f"{features} on {corpus.spec}: micro over {counted}", ["test", "P", "R", "F1"], rows)
     for evaluation in evaluations[: 1 if len(evaluations) == 1 else 0]:

@@ -93,13 +93,13 @@ def score(
     counts = np.stack([confusion.sum(1), confusion.sum(0), confusion.diagonal()])  # gold, predicted, tp
 
     is_positive = np.array([label in positive for label in labels])
-    per_class = {label: _scores(*counts[:, n]) for n, label in enumerate(labels)}
+    per_class = {label: scores(*counts[:, n]) for n, label in enumerate(labels)}
     f1s = [per_class[label].f1 for label in positive]
     defined = [f1 for f1 in f1s if f1 is not None]
     missed = int(counts[0, is_positive].sum() - counts[2, is_positive].sum())
     as_negative = int(confusion[np.ix_(is_positive, ~is_positive)].sum())
     return Metrics(
-        micro=_scores(*counts[:, is_positive].sum(1)),
+        micro=scores(*counts[:, is_positive].sum(1)),
         macro_f1=sum(defined) / len(defined) if len(defined) == len(f1s) else None,
         accuracy=float(confusion.trace() / len(gold)),
         per_class=per_class,
@@ -111,7 +111,8 @@ def score(
     )
 
 
-def _scores(gold: int, predicted: int, tp: int) -> Scores:
+def scores(gold: int, predicted: int, tp: int) -> Scores:
+    """Return the scores of these counts."""
     return Scores(
         precision=_ratio(tp, predicted),
         recall=_ratio(tp, gold),

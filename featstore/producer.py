@@ -26,9 +26,10 @@ from featstore.encoders.ladder import encode_what_fits
 from featstore.errors import FeatstoreError
 from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta, FeatureStore, create_store
+from featstore.stores.checks import check_vectors
 
 BATCH_TOKENS = 4096  # one call of the encoder; it cuts further where its own budget is smaller
-COMMIT_BYTES = 64 << 20  # a shard is committed when it holds so much ..
+COMMIT_BYTES = 32 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
 
 Sentences = Mapping[bytes, Sequence[str]]
@@ -67,9 +68,10 @@ class _Shard:
         self._since = time.monotonic()
 
     def add(self, keys: Sequence[bytes], vectors: Ragged) -> None:
+        checked = check_vectors(self._store.meta, keys, vectors)  # rounded at once: what waits takes half the memory
         self._keys += keys
-        self._parts += list(vectors)
-        self._bytes += vectors.values.nbytes
+        self._parts += list(checked)
+        self._bytes += checked.values.nbytes
 
     @property
     def is_due(self) -> bool:

@@ -68,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "classifier.split",
     },
     "classifier.significance": {"featstore.errors"},
+    "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
     "classifier.report": {"classifier.metrics"},
     # The one place that joins both halves.
     "classifier.extract": BASE

@@ -80,8 +80,8 @@ def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write ``model.safetensors`` and then ``run.json`` into ``folder``, which is created."""
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Write ``model.safetensors`` and then ``run.json`` into ``folder``, which is created; return the facts."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = save_tensors({name: tensor.contiguous() for name, tensor in checkpoint.head.state_dict().items()})
     facts = {
@@ -105,6 +105,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     (folder / RUN).unlink(missing_ok=True)  # the old facts must not stand beside the new weights
     write_atomically(folder / WEIGHTS, weights)
     write_atomically(folder / RUN, to_json(facts))
+    return facts
+
+
+def note_evaluation(folder: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what an evaluation measured to ``run.json``; return all facts."""
+    facts = {**json.loads((folder / RUN).read_text(encoding="utf-8")), "evaluation": dict(measured)}
+    write_atomically(folder / RUN, to_json(facts))
+    return facts
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

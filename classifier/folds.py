@@ -1,9 +1,9 @@
 """One fold of a run: trained, and evaluated.
 
 In: a corpus, the root of a store, a :class:`~classifier.runs.RunConfig` and a fold. Out, in the run's folder:
-``fold-K/`` with ``config.toml``, ``model.safetensors``, ``run.json`` (all facts, every epoch), ``metrics.json`` and
-``predictions.tsv``. Before a fold is trained to its end nothing of it is written but, once a minute, the state from
-which an interrupted training goes on.
+``fold-K/`` with ``config.toml``, ``model.safetensors``, ``run.json`` (all facts, every epoch), ``README.md`` (the
+card) and, once it is evaluated, ``metrics.json`` and ``predictions.tsv``. Before a fold is trained to its end nothing
+of it is written but, once a minute, the state from which an interrupted training goes on.
 """
 
 from __future__ import annotations
@@ -20,15 +20,25 @@ from pathlib import Path
 import numpy as np
 
 from classifier.batch import Batcher, tag_names
-from classifier.checkpoint import RUN, Checkpoint, load_checkpoint, save_checkpoint, to_json, write_atomically
+from classifier.card import card
+from classifier.checkpoint import (
+    RUN,
+    Checkpoint,
+    load_checkpoint,
+    note_evaluation,
+    save_checkpoint,
+    to_json,
+    write_atomically,
+)
 from classifier.decision import favour_positive
 from classifier.features import FeatureSpec, open_features, parse_features
+from classifier.memory import PeakMemory
 from classifier.metrics import Metrics, score
 from classifier.model import InputConfig, make_head
 from classifier.outputs import predictions_tsv
 from classifier.predict import Predictions, classify
 from classifier.resume import UNFINISHED, load_state, save_state
-from classifier.runs import CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
+from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
 from classifier.split import check_labelled, training_parts
 from classifier.train import Epoch, reproducible, train
 from classifier.vectors import RAM_BUDGET, Sentences, Vectors
@@ -94,7 +104,7 @@ def train_fold(
         MissingFeatureError: a feature that was not featurized.
     """
     check_config(config, corpus, run_dir)
-    start, folder = time.perf_counter(), run_dir / f"fold-{fold}"
+    start, memory, folder = time.perf_counter(), PeakMemory(), run_dir / f"fold-{fold}"
     parts = training_parts(corpus, fold, config.train.dev_share)
     instances = [corpus.instances[position] for part in parts for position in part]
     train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
@@ -138,6 +148,7 @@ def train_fold(
             "best_epoch": max(epoch.number for epoch in epochs if epoch.best),
             "shift": shift,
             "seconds": time.perf_counter() - start,
+            "peak_memory": memory.bytes,
             "epochs": [asdict(epoch) for epoch in epochs],
         },
     )
@@ -179,24 +190,29 @@ def evaluate_fold(
             f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus['digest'][:12]}, now "
             f"{corpus.digest[:12]}); train it again, or in another folder (--run)."
         )
-    keys = Sentences.of(instances).keys
+    start, keys = time.perf_counter(), Sentences.of(instances).keys
     command = _featurize_command(config, store_root)
     with (
         reproducible(config.train.seed, config.train.threads),
         open_features(checkpoint.parsed_features, store_root, keys, command, checkpoint.features) as stores,
     ):
         predictions = classify(checkpoint, instances, stores, ram_budget)
+    seconds = time.perf_counter() - start
     gold = np.array([checkpoint.labels.index(instance.label or "") for instance in instances])
     metrics = score(gold, predictions.labels, checkpoint.labels, checkpoint.positive)
     tsv = predictions_tsv(instances, predictions, checkpoint.labels)
     write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
     write_atomically(folder / METRICS, to_json(asdict(metrics)))
+    # Not among the metrics: those are the same to the last digit when a run is repeated.
+    facts = note_evaluation(folder, {"instances": len(instances), "seconds": seconds})
+    write_atomically(folder / CARD, card(facts, asdict(metrics)).encode("utf-8"))
     return Evaluation(fold, metrics, instances, predictions)
 
 
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:
     """Write a trained fold, and remove what belonged to the head before."""
-    save_checkpoint(folder, checkpoint)
+    facts = save_checkpoint(folder, checkpoint)
+    write_atomically(folder / CARD, card(facts, None).encode("utf-8"))
     for name in (METRICS, PREDICTIONS, UNFINISHED):
         (folder / name).unlink(missing_ok=True)
     for path in (folder / CONFIG, run_dir / CONFIG):

@@ -19,7 +19,7 @@ from classifier.recipe import TrainConfig, recipe
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.records import Corpus
 
-CONFIG, METRICS, PREDICTIONS = "config.toml", "metrics.json", "predictions.tsv"
+CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions.tsv", "README.md"
 
 
 @dataclass(frozen=True, slots=True)

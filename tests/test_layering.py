@@ -54,9 +54,15 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.resume": {"classifier.checkpoint", "classifier.train"},
     "classifier.outputs": BASE | {"classifier.predict"},
     "classifier.runs": BASE | {"classifier.checkpoint", "classifier.recipe"},
+    "classifier.memory": set(),
+    "classifier.card": set(),
+    "classifier.results": BASE
+    | {"classifier.checkpoint", "classifier.features", "classifier.metrics", "classifier.runs", "classifier.train"},
     "classifier.folds": BASE
     | SCORING
     | {
+        "classifier.card",
+        "classifier.memory",
         "classifier.metrics",
         "classifier.predict",
         "classifier.train",
@@ -70,6 +76,12 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.significance": {"featstore.errors"},
     "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
     "classifier.report": {"classifier.metrics"},
+    "classifier.grid": BASE
+    | {"featstore.stores", "classifier.features", "classifier.results", "classifier.runs", "classifier.train"},
+    # Its processes load the corpus by themselves.
+    "classifier.ablate": BASE
+    | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.runs"}
+    | {"classifier.train"},
     # The one place that joins both halves.
     "classifier.extract": BASE
     | SCORING

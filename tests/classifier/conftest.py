@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from featstore.stores import FeatureMeta, FeatureStore, create_store
 from featstore.stores.memory import MemoryStore
 
 WORDS = ("the", "level", "of", "in", "patients", "with", "was", "not", "and", "cells", "a", "study")
+ENDS = (("head", "CHEMICAL"), ("tail", "GENE"))
 SIGNAL = {"neg": "unrelated", "pos": "inhibits"}
 
 
@@ -112,3 +114,22 @@ def in_memory() -> Callable[..., FeatureStore]:
         return _fill(MemoryStore(_meta(*facts)), instances)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def folded_pairs(tmp_path: Path) -> Path:
+    """A JSONL corpus of 72 pairs in three folds whose verb tells the label; every ninth sentence comes twice."""
+    rng = np.random.default_rng(3)
+    lines = []
+    for n in range(72):
+        label = ("NONE", "CPR:4")[n % 2]
+        filler = " ".join(rng.choice(WORDS, size=rng.integers(2, 8)))
+        text = f"Compound {('beside', 'inhibits')[n % 2]} {filler} kinase {n} ."
+        spans = [(text.index(word), text.index(word) + len(word)) for word in ("Compound", "kinase")]
+        pair = {name: {"start": a, "end": b, "type": kind} for (name, kind), (a, b) in zip(ENDS, spans, strict=True)}
+        lines += [
+            json.dumps({"text": text, **pair, "label": label, "fold": 1 + (n + k) % 3}) for k in range(1 + (n % 9 == 0))
+        ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

@@ -23,7 +23,7 @@ from featstore.records import Corpus
 from featstore.stores import FeatureStore
 
 FAST = TrainConfig(features="glove+elmo", optimizer="adamw", lr=0.01, hidden=16, max_epochs=16, batch_size=8)
-FILES = ["config.toml", "metrics.json", "model.safetensors", "predictions.tsv", "run.json"]
+FILES = ["README.md", "config.toml", "metrics.json", "model.safetensors", "predictions.tsv", "run.json"]
 Make = Callable[..., Corpus]
 Store = Callable[[Corpus], Path]
 

@@ -1,0 +1,164 @@
+"""The grid of an ablation: which heads are trained and evaluated.
+
+In: feature combinations, folds, seeds, indicators, contexts and heads, and how heads are trained. Out: a
+:class:`Cell` for each point: one configuration and one fold, a folder that ``cli train`` would have made as well. A
+:class:`Row` is what a report compares: cells that differ in fold and seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+from pathlib import Path
+
+from classifier.features import parse_features
+from classifier.results import FoldResult, is_complete
+from classifier.runs import RunConfig, run_name
+from classifier.train import TrainConfig
+from featstore.errors import UsageError
+from featstore.stores import list_sets
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Row:
+    """What a report compares.
+
+    Attributes:
+        features: as ``--features`` spells them.
+        indicators: ``tags`` or ``replace``.
+        context: ``tagged`` or ``sentence``.
+        head: the head's name.
+    """
+
+    features: str
+    indicators: str
+    context: str
+    head: str
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Row:
+        return cls(config.train.features, config.indicators, config.context, config.train.head)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One point of the grid.
+
+    Attributes:
+        config: of the run.
+        fold: the fold.
+    """
+
+    config: RunConfig
+    fold: int
+
+    @property
+    def row(self) -> Row:
+        return Row.of(self.config)
+
+    def run_dir(self, runs: Path) -> Path:
+        """The run's folder below ``runs``, where ``cli train`` would put it."""
+        return runs / run_name(self.config)
+
+    def folder(self, runs: Path) -> Path:
+        """The fold's folder below ``runs``."""
+        return self.run_dir(runs) / f"fold-{self.fold}"
+
+    def is_complete(self, runs: Path) -> bool:
+        return is_complete(self.folder(runs))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All combinations of some choices.
+
+    Attributes:
+        features: combinations, as ``--features`` spells them.
+        folds, seeds, indicators, contexts, heads: the choices.
+        corpus: the corpus's spec.
+        instances: the file that lists its instances; empty: the corpus's own choice.
+        train: how heads are trained; its features, seed and head are those of the cell.
+    """
+
+    features: tuple[str, ...]
+    folds: tuple[int, ...] = (1,)
+    seeds: tuple[int, ...] = (1,)
+    indicators: tuple[str, ...] = ("tags",)
+    contexts: tuple[str, ...] = ("tagged",)
+    heads: tuple[str, ...] = ("paper",)
+    corpus: str = "sample"
+    instances: str = ""
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("features", "folds", "seeds", "indicators", "contexts", "heads"):
+            choices = getattr(self, name)
+            if not choices:
+                raise UsageError(f"the grid has no {name}; give at least one.")
+            if len(set(choices)) < len(choices):
+                raise UsageError(f"the grid's {name} ({', '.join(map(str, choices))}) name one twice; name each once.")
+        for features in self.features:
+            parse_features(features)
+        self.cells()  # options that no head takes are refused before any work
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return all cells, in the order in which they are run.
+
+        Rows advance together, fold by fold, so that an unfinished grid can be compared; cells that read the same
+        vectors' corpus stay together, so that a process loads it once.
+        """
+        return tuple(
+            Cell(
+                RunConfig(
+                    corpus=self.corpus,
+                    indicators=indicators,
+                    context=context,
+                    instances=self.instances,
+                    train=replace(self.train, features=features, head=head, seed=seed),
+                ),
+                fold,
+            )
+            for indicators, context, seed, fold, head, features in product(
+                self.indicators, self.contexts, self.seeds, self.folds, self.heads, self.features
+            )
+        )
+
+    def rows(self) -> tuple[Row, ...]:
+        """Return the rows in the order of the choices given."""
+        return tuple(dict.fromkeys(cell.row for cell in self.cells()))
+
+
+def split_features(text: str) -> tuple[str, ...]:
+    """Read ``A; A+B; ..``: combinations separated by semicolons.
+
+    Raises:
+        UsageError: a combination that is not one.
+    """
+    words = [word for word in text.split(";") if word.strip()]
+    return tuple("+".join(map(str, parse_features(word))) for word in words)
+
+
+def all_subsets(encoders: Sequence[str]) -> tuple[str, ...]:
+    """Return every non-empty subset of ``encoders``, the small ones first."""
+    return tuple("+".join(chosen) for n in range(1, len(encoders) + 1) for chosen in combinations(encoders, n))
+
+
+def featurized(store_root: str | Path) -> tuple[str, ...]:
+    """Return the names of the encoders that a store holds vectors of, the narrowest first.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    widths = {info.meta.name: info.meta.dim for info in list_sets(store_root)}
+    if not widths:
+        raise UsageError(f"{store_root} holds no features to take subsets of; `cli featurize` makes them.")
+    return tuple(sorted(widths, key=lambda name: (widths[name], name)))
+
+
+def rows_of(results: Sequence[FoldResult]) -> dict[Row, list[FoldResult]]:
+    """Return results by row, each row's in the order of seed and fold."""
+    table: dict[Row, list[FoldResult]] = {}
+    for result in sorted(results, key=lambda r: (r.config.train.seed, r.fold)):
+        table.setdefault(Row.of(result.config), []).append(result)
+    return table

@@ -1,0 +1,176 @@
+"""What a run's folder says of itself, read back: nothing is computed, and no weights are loaded.
+
+In: folders that :mod:`classifier.folds` wrote. Out: a :class:`FoldResult` for each fold that was trained and evaluated,
+its predictions, and what differs between runs. This is what reports are made of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.checkpoint import RUN
+from classifier.features import FeatureSpec
+from classifier.metrics import Metrics, Scores
+from classifier.runs import CONFIG, METRICS, PREDICTIONS, RunConfig, read_config
+from classifier.train import Epoch
+from featstore.errors import DataError, MissingFileError
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """One fold, trained and evaluated.
+
+    Attributes:
+        folder: where it lies.
+        config: the run's configuration.
+        fold: the fold.
+        corpus: spec, name, digest, context and indicators of the corpus.
+        features: the encoders, by identity.
+        metrics: on the test part.
+        instances: ``train`` and ``dev``: instances of these parts.
+        epochs: all epochs.
+        best_epoch: the one whose weights were kept.
+        seconds: that training took.
+        peak_memory: bytes resident at most while it was trained; None where the system does not tell.
+        classify_ms: milliseconds to read and score one test instance; None for a fold of an older version.
+        versions: of python and the libraries.
+    """
+
+    folder: Path
+    config: RunConfig
+    fold: int
+    corpus: Mapping[str, str]
+    features: tuple[FeatureSpec, ...]
+    metrics: Metrics
+    instances: Mapping[str, int]
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    peak_memory: int | None
+    classify_ms: float | None
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedPredictions:
+    """The predictions on a test part, as ``predictions.tsv`` keeps them.
+
+    Attributes:
+        ids: of the instances.
+        gold: places in the labels. Shape: (n,).
+        predicted: places in the labels. Shape: (n,).
+    """
+
+    ids: tuple[str, ...]
+    gold: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+def is_complete(folder: Path) -> bool:
+    """Say whether a fold's folder holds a trained and evaluated fold."""
+    return all((folder / name).exists() for name in (CONFIG, RUN, METRICS, PREDICTIONS))
+
+
+def read_result(folder: Path) -> FoldResult:
+    """Read a fold's folder.
+
+    Raises:
+        MissingFileError: it was not trained, or not evaluated.
+        DataError: a file that is not as it was written.
+    """
+    config = read_config(folder)
+    facts, metrics = _read_json(folder / RUN), _read_json(folder / METRICS)
+    try:
+        training, evaluation = facts["training"], facts.get("evaluation")
+        return FoldResult(
+            folder=folder,
+            config=config,
+            fold=facts["fold"],
+            corpus=facts["corpus"],
+            features=tuple(FeatureSpec(**spec) for spec in facts["features"]),
+            metrics=_metrics(metrics),
+            instances=training["instances"],
+            epochs=tuple(Epoch(**epoch) for epoch in training["epochs"]),
+            best_epoch=training["best_epoch"],
+            seconds=training["seconds"],
+            peak_memory=training.get("peak_memory"),
+            classify_ms=1000 * evaluation["seconds"] / evaluation["instances"] if evaluation else None,
+            versions=facts["versions"],
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{folder} does not hold a run as it was written ({error}); train it again.") from error
+
+
+def results_of(run_dir: Path) -> list[FoldResult]:
+    """Read all folds of a run that were trained and evaluated, in order."""
+    found = [read_result(path) for path in run_dir.glob("fold-*") if is_complete(path)]
+    return sorted(found, key=lambda result: result.fold)
+
+
+def read_predictions(result: FoldResult) -> SavedPredictions:
+    """Read the predictions of a fold.
+
+    Raises:
+        DataError: the table is not as it was written.
+    """
+    path = result.folder / PREDICTIONS
+    numbers = {label: n for n, label in enumerate(result.metrics.labels)}
+    try:
+        rows = [line.split("\t")[:3] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+        ids, gold, predicted = zip(*rows, strict=True)
+        columns = (np.array([numbers[label] for label in column], dtype=np.int64) for column in (gold, predicted))
+        return SavedPredictions(tuple(ids), *columns)
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path} is not a table of predictions ({error}); evaluate the fold again.") from error
+
+
+def list_runs(runs: Path) -> list[Path]:
+    """Return the folders of all runs below ``runs``, by name."""
+    return sorted(path.parent for path in runs.glob(f"*/{CONFIG}"))
+
+
+def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
+    """Return the facts in which runs differ: name -> the value of each.
+
+    Seconds and memory are no facts of this kind; configuration, corpus, encoders and versions are.
+    """
+    facts = [_facts(result) for result in results]
+    names = dict.fromkeys(name for each in facts for name in each)
+    table = {name: [each.get(name, "-") for each in facts] for name in names}
+    return {name: values for name, values in table.items() if len(set(values)) > 1}
+
+
+def _facts(result: FoldResult) -> dict[str, str]:
+    config = asdict(result.config)
+    facts = {**config.pop("train"), **config, "corpus digest": result.corpus["digest"]}
+    facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}
+    return {name: str(value) for name, value in (facts | dict(result.versions)).items()}
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist; `cli train` and `cli eval` make it.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}; train again.") from error
+
+
+def _metrics(raw: Mapping[str, Any]) -> Metrics:
+    return Metrics(
+        **{
+            **raw,
+            "micro": Scores(**raw["micro"]),
+            "per_class": {label: Scores(**scores) for label, scores in raw["per_class"].items()},
+            "labels": tuple(raw["labels"]),
+            "positive": tuple(raw["positive"]),
+            "confusion": tuple(map(tuple, raw["confusion"])),
+        }
+    )

@@ -1,0 +1,119 @@
+"""A grid of small cells: what is run, what is kept, what a failure costs, and what an interrupt leaves."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
+from classifier.grid import Grid, all_subsets, featurized, rows_of, split_features
+from classifier.results import read_result
+from classifier.train import TrainConfig
+from featstore.corpora import load_corpus
+from featstore.errors import UsageError
+
+FAST = TrainConfig(optimizer="adamw", lr=0.01, hidden=8, max_epochs=2, batch_size=16)
+MakeSet = Callable[..., Path]
+
+
+@pytest.fixture
+def grid(folded_pairs: Path) -> Grid:
+    return Grid(features=("glove", "glove+elmo"), folds=(1, 2), corpus=f"jsonl:{folded_pairs}", train=FAST)
+
+
+@pytest.fixture
+def store(folded_pairs: Path, make_set: MakeSet) -> Path:
+    instances = load_corpus(f"jsonl:{folded_pairs}").instances
+    make_set(instances, "glove", 8)
+    return make_set(instances, "elmo", 18, 3)
+
+
+def test_the_grid(folded_pairs: Path, store: Path) -> None:
+    assert split_features("glove; glove + elmo[top] ;") == ("glove", "glove+elmo[top]")
+    assert all_subsets(("a", "b", "c")) == ("a", "b", "c", "a+b", "a+c", "b+c", "a+b+c")
+    assert featurized(store) == ("glove", "elmo")
+    grid = Grid(("glove", "elmo"), (1, 3), (1, 2), ("tags", "replace"), ("tagged", "sentence"), train=FAST)
+    assert len(grid.cells()) == len(set(grid.cells())) == 2**5
+    assert len(grid.rows()) == 2**3
+    assert len({cell.folder(Path()) for cell in grid.cells()}) == 2**5
+    for wrong, says in (
+        ({"folds": ()}, "no folds"),
+        ({"seeds": (1, 1)}, "name one twice"),
+        ({"features": ("glove+",)}, "not a feature"),
+        ({"heads": ("papr",)}, "Did you mean 'paper'"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            replace(grid, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="holds no features"):
+        featurized(folded_pairs.parent / "nowhere")
+
+
+def test_complete_cells_are_kept(grid: Grid, store: Path, tmp_path: Path) -> None:
+    heard: list[CellEvent] = []
+    outcomes = ablate(grid, store, tmp_path / "runs", progress=heard.append)
+    assert [event.status for event in outcomes] == [DONE] * 4
+    assert Counter(event.status for event in heard) == {DONE: 4, RUNNING: 4 * (1 + FAST.max_epochs)}
+    results = [read_result(cell.folder(tmp_path / "runs")) for cell in grid.cells()]
+    assert [len(row) for row in rows_of(results).values()] == [2, 2]
+    assert all(result.classify_ms and result.classify_ms > 0 for result in results)
+
+    victim = grid.cells()[2].folder(tmp_path / "runs")
+    before = (victim / "metrics.json").read_bytes()
+    (victim / "metrics.json").unlink()
+    assert [event.status for event in ablate(grid, store, tmp_path / "runs")] == [KEPT, KEPT, DONE, KEPT]
+    assert (victim / "metrics.json").read_bytes() == before
+    more = replace(grid, folds=(1, 2, 3))
+    assert Counter(event.status for event in ablate(more, store, tmp_path / "runs")) == {KEPT: 4, DONE: 2}
+
+
+def test_a_failed_cell_costs_no_other(grid: Grid, store: Path, tmp_path: Path) -> None:
+    wider = replace(grid, features=("glove", "cse", "glove+elmo"), folds=(1,))
+    outcomes = ablate(wider, store, tmp_path / "runs")
+    assert [event.status for event in outcomes] == [DONE, FAILED, DONE]
+    assert "cli featurize --encoders cse" in outcomes[1].error
+    with pytest.raises(UsageError, match="fold 9 of"):
+        ablate(replace(grid, folds=(1, 9)), store, tmp_path / "runs")
+    diverging = replace(grid, folds=(1,), train=replace(FAST, optimizer="sgd", lr=1e38))
+    assert all("the loss became" in event.error for event in ablate(diverging, store, tmp_path / "runs"))
+    assert Counter(event.status for event in ablate(wider, store, tmp_path / "runs")) == {KEPT: 2, FAILED: 1}
+
+
+def test_processes_do_what_one_does_and_end_when_interrupted(grid: Grid, store: Path, tmp_path: Path) -> None:
+    finished: list[CellEvent] = []
+
+    def interrupt(event: CellEvent) -> None:
+        if event.status == DONE:
+            finished.append(event)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate(grid, store, tmp_path / "two", jobs=2, progress=interrupt)
+    assert multiprocessing.active_children() == []
+    assert not list((tmp_path / "two").glob("**/*.partial"))
+    outcomes = ablate(grid, store, tmp_path / "two")
+    assert [event.cell for event in outcomes] == list(grid.cells())
+    assert KEPT in {event.status for event in outcomes} <= {KEPT, DONE}
+    cell = finished[0].cell
+    ablate(replace(grid, features=(cell.row.features,), folds=(cell.fold,)), store, tmp_path / "one")
+    for name in ("metrics.json", "predictions.tsv", "model.safetensors"):
+        one, two = ((cell.folder(tmp_path / runs) / name).read_bytes() for runs in ("one", "two"))
+        assert one == two
+
+
+def test_a_process_that_dies_takes_only_its_cell(
+    grid: Grid, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill_the_first(event: CellEvent) -> None:
+        if event.status == RUNNING and event.cell == grid.cells()[0]:
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    outcomes = ablate(replace(grid, folds=(1,)), store, tmp_path / "runs", jobs=2, progress=kill_the_first)
+    assert {event.status for event in outcomes} == {FAILED}
+    assert "ended with code -9" in outcomes[0].error

@@ -7,10 +7,11 @@ In: feature combinations, folds, seeds, indicators, contexts and heads, and how 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 from classifier.features import parse_features
 from classifier.results import FoldResult, is_complete
@@ -78,7 +79,7 @@ class Grid:
         folds, seeds, indicators, contexts, heads: the choices.
         corpus: the corpus's spec.
         instances: the file that lists its instances; empty: the corpus's own choice.
-        train: how heads are trained; its features, seed and head are those of the cell.
+        options: how heads are trained, fields of TrainConfig; features, head and seed are those of the cell.
     """
 
     features: tuple[str, ...]
@@ -89,7 +90,7 @@ class Grid:
     heads: tuple[str, ...] = ("paper",)
     corpus: str = "sample"
     instances: str = ""
-    train: TrainConfig = field(default_factory=TrainConfig)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("features", "folds", "seeds", "indicators", "contexts", "heads"):
@@ -115,7 +116,7 @@ class Grid:
                     indicators=indicators,
                     context=context,
                     instances=self.instances,
-                    train=replace(self.train, features=features, head=head, seed=seed),
+                    train=TrainConfig(features=features, head=head, seed=seed, **self.options),
                 ),
                 fold,
             )

@@ -78,6 +78,13 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.report": {"classifier.metrics"},
     "classifier.grid": BASE
     | {"featstore.stores", "classifier.features", "classifier.results", "classifier.runs", "classifier.train"},
+    "classifier.paper": {"classifier.features"},
+    "classifier.compare": BASE | {"classifier.results", "classifier.significance"},
+    "classifier.costs": BASE | {"featstore.stores", "classifier.features", "classifier.results"},
+    "classifier.ablation": BASE
+    | {"featstore.corpora", "classifier.ablate", "classifier.compare", "classifier.costs", "classifier.grid"}
+    | {"classifier.metrics", "classifier.paper", "classifier.report", "classifier.results"}
+    | {"classifier.runs", "classifier.significance"},
     # Its processes load the corpus by themselves.
     "classifier.ablate": BASE
     | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.runs"}

@@ -68,6 +68,19 @@ class Leakage:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaked:
+    """Which test instances of one fold stand in its training part; ids.
+
+    Attributes:
+        exact: those whose sentence is there.
+        near: those with a near duplicate there, the exact ones included.
+    """
+
+    exact: frozenset[str]
+    near: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CorpusReport:
     """All that ``cli data check`` shows.
 
@@ -163,14 +176,39 @@ def _token_stats(sentences: Sequence[tuple[str, ...]]) -> TokenStats:
     )
 
 
-def _leakage(corpus: Corpus, sentences: Mapping[str, tuple[str, ...]]) -> tuple[Leakage, ...]:
-    """Measure each fold; near duplicates are sought once, among all distinct sentences."""
+def leaked_instances(corpus: Corpus) -> dict[int, Leaked]:
+    """Return, for each fold, which test instances stand in its training part, exactly or nearly.
+
+    Args:
+        corpus: loaded in the sentence context.
+    """
+    alike = _alike({instance.group: instance.tokens for instance in corpus.instances})
+    leaked = {}
+    for fold in corpus.folds:
+        parts = corpus.partition(fold)
+        seen = {corpus.instances[position].group for position in (*parts.train, *parts.dev)}
+        test = [corpus.instances[position] for position in parts.test]
+        leaked[fold] = Leaked(
+            exact=frozenset(instance.id for instance in test if instance.group in seen),
+            near=frozenset(instance.id for instance in test if alike[instance.group] & seen),
+        )
+    return leaked
+
+
+def _alike(sentences: Mapping[str, tuple[str, ...]]) -> dict[str, set[str]]:
+    """Return for each sentence those that nearly equal it, itself included."""
     groups = list(sentences)
     words = [frozenset(token.lower() for token in sentences[group]) for group in groups]
     alike: dict[str, set[str]] = {group: {group} for group in groups}
     for one, other in near_duplicates(words, NEAR):
         alike[groups[one]].add(groups[other])
         alike[groups[other]].add(groups[one])
+    return alike
+
+
+def _leakage(corpus: Corpus, sentences: Mapping[str, tuple[str, ...]]) -> tuple[Leakage, ...]:
+    """Measure each fold; near duplicates are sought once, among all distinct sentences."""
+    alike = _alike(sentences)
     reports = []
     for fold in corpus.folds:
         parts = corpus.partition(fold)

@@ -13,17 +13,17 @@ import pytest
 from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
 from classifier.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.results import read_result
-from classifier.train import TrainConfig
 from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 
-FAST = TrainConfig(optimizer="adamw", lr=0.01, hidden=8, max_epochs=2, batch_size=16)
+EPOCHS = 2
+FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": EPOCHS, "batch_size": 16}
 MakeSet = Callable[..., Path]
 
 
 @pytest.fixture
 def grid(folded_pairs: Path) -> Grid:
-    return Grid(features=("glove", "glove+elmo"), folds=(1, 2), corpus=f"jsonl:{folded_pairs}", train=FAST)
+    return Grid(features=("glove", "glove+elmo"), folds=(1, 2), corpus=f"jsonl:{folded_pairs}", options=FAST)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_grid(folded_pairs: Path, store: Path) -> None:
     assert split_features("glove; glove + elmo[top] ;") == ("glove", "glove+elmo[top]")
     assert all_subsets(("a", "b", "c")) == ("a", "b", "c", "a+b", "a+c", "b+c", "a+b+c")
     assert featurized(store) == ("glove", "elmo")
-    grid = Grid(("glove", "elmo"), (1, 3), (1, 2), ("tags", "replace"), ("tagged", "sentence"), train=FAST)
+    grid = Grid(("glove", "elmo"), (1, 3), (1, 2), ("tags", "replace"), ("tagged", "sentence"), options=FAST)
     assert len(grid.cells()) == len(set(grid.cells())) == 2**5
     assert len(grid.rows()) == 2**3
     assert len({cell.folder(Path()) for cell in grid.cells()}) == 2**5
@@ -57,7 +57,7 @@ def test_complete_cells_are_kept(grid: Grid, store: Path, tmp_path: Path) -> Non
     heard: list[CellEvent] = []
     outcomes = ablate(grid, store, tmp_path / "runs", progress=heard.append)
     assert [event.status for event in outcomes] == [DONE] * 4
-    assert Counter(event.status for event in heard) == {DONE: 4, RUNNING: 4 * (1 + FAST.max_epochs)}
+    assert Counter(event.status for event in heard) == {DONE: 4, RUNNING: 4 * (1 + EPOCHS)}
     results = [read_result(cell.folder(tmp_path / "runs")) for cell in grid.cells()]
     assert [len(row) for row in rows_of(results).values()] == [2, 2]
     assert all(result.classify_ms and result.classify_ms > 0 for result in results)
@@ -78,7 +78,7 @@ def test_a_failed_cell_costs_no_other(grid: Grid, store: Path, tmp_path: Path) -
     assert "cli featurize --encoders cse" in outcomes[1].error
     with pytest.raises(UsageError, match="fold 9 of"):
         ablate(replace(grid, folds=(1, 9)), store, tmp_path / "runs")
-    diverging = replace(grid, folds=(1,), train=replace(FAST, optimizer="sgd", lr=1e38))
+    diverging = replace(grid, folds=(1,), options={**FAST, "optimizer": "sgd", "lr": 1e38})
     assert all("the loss became" in event.error for event in ablate(diverging, store, tmp_path / "runs"))
     assert Counter(event.status for event in ablate(wider, store, tmp_path / "runs")) == {KEPT: 2, FAILED: 1}
 

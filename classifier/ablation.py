@@ -1,0 +1,256 @@
+"""The outcome of an ablation: rows, tests between them, what indicators change, what it costs.
+
+In: a grid, what became of its cells, and the folders they lie in. Out: an :class:`Ablation` of plain data, from which
+:mod:`classifier.tables` and :mod:`classifier.html` make what people read. Only complete cells count; a row says how
+many it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+
+from classifier.ablate import FAILED, CellEvent, run_corpus
+from classifier.compare import check_one_corpus, compare, f1
+from classifier.costs import Cost, extent, row_cost
+from classifier.grid import Grid, Row, rows_of
+from classifier.metrics import score
+from classifier.paper import TAGS_GAIN, corpus_name, light_f1
+from classifier.report import Summary, summarise
+from classifier.results import FoldResult, SavedPredictions, read_predictions, read_result
+from classifier.runs import RunConfig
+from classifier.significance import Comparison, holm
+from featstore.corpora.audit import Leaked, leaked_instances
+from featstore.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A row's F1 without the test instances that its training part already shows.
+
+    Attributes:
+        f1: mean over the cells; None if a test part has no positive instance left.
+        left_out: share of the test instances that were left out.
+    """
+
+    f1: float | None
+    left_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """A row, all its cells together.
+
+    Attributes:
+        row: which.
+        cells: complete cells, and ``of`` how many.
+        of: cells in the grid.
+        summary: means over the cells; ``f1_deviation`` is over all of them.
+        fold_deviation: sample standard deviation over the folds, seeds averaged; None for one fold.
+        seed_deviation: over the seeds, folds averaged; None for one seed.
+        without_exact: without test sentences that stand in the training part.
+        without_near: without those that nearly do, too.
+        cost: what it costs.
+        paper: F1 of the paper's row; None if it has none.
+    """
+
+    row: Row
+    cells: int
+    of: int
+    summary: Summary
+    fold_deviation: float | None
+    seed_deviation: float | None
+    without_exact: Clean
+    without_near: Clean
+    cost: Cost
+    paper: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowTest:
+    """A paired test between two rows.
+
+    Attributes:
+        first, second: the rows.
+        comparison: the test.
+        p_holm: p, adjusted for all tests of the ablation (Holm 1979).
+    """
+
+    first: Row
+    second: Row
+    comparison: Comparison
+    p_holm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TagsGain:
+    """By how much tags beat replacement (the paper's Table 5), all else equal.
+
+    Attributes:
+        tags, replace: the two rows.
+        gain: difference of their mean F1.
+        p: of the paired test between them.
+        paper: the paper's difference; None for another corpus.
+    """
+
+    tags: Row
+    replace: Row
+    gain: float
+    p: float | None
+    paper: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ablation:
+    """All that a report shows.
+
+    Attributes:
+        grid: what was asked for.
+        corpus: name and digest.
+        positive: the labels that F1 counts.
+        rows: the rows that have a complete cell, in the grid's order.
+        tests: between all pairs of rows that share a fold.
+        gains: tags against replacement.
+        results: the complete cells of each row.
+        failed: the cells that failed.
+    """
+
+    grid: Grid
+    corpus: Mapping[str, str]
+    positive: tuple[str, ...]
+    rows: tuple[RowResult, ...]
+    tests: tuple[RowTest, ...]
+    gains: tuple[TagsGain, ...]
+    results: Mapping[Row, Sequence[FoldResult]]
+    failed: tuple[CellEvent, ...]
+
+
+def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Path, runs: Path) -> Ablation:
+    """Read the complete cells of a grid and make its report.
+
+    Args:
+        grid: the grid.
+        events: what became of each cell.
+        store_root: the store, for what a row costs.
+        runs: the folder of the run folders.
+
+    Raises:
+        DataError: no cell is complete.
+        MismatchError: cells of different versions of the corpus, or of different encoders of one name.
+    """
+    results = [read_result(cell.folder(runs)) for cell in grid.cells() if cell.is_complete(runs)]
+    failed = tuple(event for event in events if event.status == FAILED)
+    if not results:
+        why = f"; the first failed with: {failed[0].error}" if failed else "."
+        raise DataError(f"no cell of the grid is complete{why}")
+    check_one_corpus(results)
+    by_row = rows_of(results)
+    by_row = {row: by_row[row] for row in grid.rows() if row in by_row}
+    plain = run_corpus(replace(grid.cells()[0].config, context="sentence"))
+    leaked = leaked_instances(plain)
+    expected = len(grid.folds) * len(grid.seeds)
+    extents = {mark: extent(run_corpus(config)) for mark, config in _markings(grid).items()}
+    rows = tuple(
+        _row_result(row, by_row[row], expected, leaked, row_cost(by_row[row], str(store_root), extents[_marking(row)]))
+        for row in by_row
+    )
+    tests = _tests(by_row, {instance.id: instance.group for instance in plain.instances})
+    return Ablation(
+        grid=grid,
+        corpus={name: results[0].corpus[name] for name in ("spec", "name", "digest")},
+        positive=results[0].metrics.positive,
+        rows=rows,
+        tests=tests,
+        gains=_gains(tests, grid.corpus),
+        results=by_row,
+        failed=failed,
+    )
+
+
+def _row_result(
+    row: Row,
+    results: Sequence[FoldResult],
+    expected: int,
+    leaked: Mapping[int, Leaked],
+    cost: Cost,
+) -> RowResult:
+    predictions = [read_predictions(result) for result in results]
+    exact, near = (
+        _without(results, predictions, [getattr(leaked[result.fold], kind) for result in results])
+        for kind in ("exact", "near")
+    )
+    return RowResult(
+        row=row,
+        cells=len(results),
+        of=expected,
+        summary=summarise([result.metrics for result in results]),
+        fold_deviation=_deviation([(result.fold, f1(result)) for result in results]),
+        seed_deviation=_deviation([(result.config.train.seed, f1(result)) for result in results]),
+        without_exact=exact,
+        without_near=near,
+        cost=cost,
+        paper=light_f1(results[0].config.corpus, row.features),
+    )
+
+
+def _marking(row: Row) -> tuple[str, str]:
+    return row.indicators, row.context
+
+
+def _markings(grid: Grid) -> dict[tuple[str, str], RunConfig]:
+    """Return the ways in which the grid marks its corpus, and a configuration for each."""
+    return {_marking(cell.row): cell.config for cell in grid.cells()}
+
+
+def _deviation(scores: Sequence[tuple[int, float]]) -> float | None:
+    """Return the sample standard deviation between the groups' means; None for one group."""
+    groups = {group: [value for other, value in scores if other == group] for group, _ in scores}
+    return stdev(map(fmean, groups.values())) if len(groups) > 1 else None
+
+
+def _without(
+    results: Sequence[FoldResult], predictions: Sequence[SavedPredictions], left_out: Sequence[frozenset[str]]
+) -> Clean:
+    """Score the cells again without some of their test instances."""
+    scores: list[float | None] = []
+    dropped = total = 0
+    for result, saved, leaked in zip(results, predictions, left_out, strict=True):
+        stays = np.array([i not in leaked for i in saved.ids])
+        dropped, total = dropped + int((~stays).sum()), total + len(stays)
+        metrics = result.metrics
+        if stays.any():
+            rest = score(saved.gold[stays], saved.predicted[stays], metrics.labels, metrics.positive)
+        scores.append(rest.micro.f1 if stays.any() else None)
+    known = [value for value in scores if value is not None]
+    return Clean(fmean(known) if len(known) == len(scores) else None, dropped / total)
+
+
+def _tests(by_row: Mapping[Row, Sequence[FoldResult]], sentence_of: Mapping[str, str]) -> tuple[RowTest, ...]:
+    pairs = [
+        (one, other)
+        for one, other in combinations(by_row, 2)
+        if {r.fold for r in by_row[one]} & {r.fold for r in by_row[other]}
+    ]
+    comparisons = [compare(by_row[one], by_row[other], sentence_of) for one, other in pairs]
+    adjusted = holm([comparison.p for comparison in comparisons])
+    return tuple(
+        RowTest(one, other, comparison, p)
+        for (one, other), comparison, p in zip(pairs, comparisons, adjusted, strict=True)
+    )
+
+
+def _gains(tests: Sequence[RowTest], spec: str) -> tuple[TagsGain, ...]:
+    gains = []
+    for test in tests:
+        marks = {test.first.indicators: test.first, test.second.indicators: test.second}
+        if len(marks) == 2 and replace(marks["tags"], indicators="replace") == marks["replace"]:
+            sign = 1 if test.first == marks["tags"] else -1
+            gain = sign * test.comparison.difference
+            paper = TAGS_GAIN.get(corpus_name(spec))
+            gains.append(TagsGain(marks["tags"], marks["replace"], gain, test.comparison.p, paper))
+    return tuple(gains)

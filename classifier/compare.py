@@ -1,0 +1,96 @@
+"""Two sets of evaluated folds against each other: which test the data allow, and its outcome.
+
+In: what two runs, or two rows of an ablation, measured on one corpus. Out: a paired test
+(:mod:`classifier.significance`): the corrected t-test where they have several folds in common, approximate
+randomisation where they have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+
+from classifier.results import FoldResult, read_predictions
+from classifier.significance import Comparison, Scored, randomisation_test, resampled_t_test
+from featstore.errors import DataError, MismatchError, UsageError
+
+
+def compare(first: Sequence[FoldResult], second: Sequence[FoldResult], sentence_of: Mapping[str, str]) -> Comparison:
+    """Compare two systems on the folds that both were evaluated on.
+
+    Args:
+        first, second: results of the two systems; several results of one fold are its seeds.
+        sentence_of: the sentence of each test instance, by the instance's id.
+
+    Raises:
+        UsageError: they have no fold in common.
+        MismatchError: they are of different versions of a corpus, or of different corpora.
+    """
+    check_one_corpus([*first, *second])
+    folds = sorted({r.fold for r in first} & {r.fold for r in second})
+    if not folds:
+        raise UsageError(
+            "the runs have no evaluated fold in common; evaluate the same fold of each (`cli eval --fold`)."
+        )
+    by_fold = [[[r for r in results if r.fold == fold] for results in (first, second)] for fold in folds]
+    if len(folds) == 1:
+        return _randomised(by_fold[0][0], by_fold[0][1], sentence_of)
+    scores = [[fmean(map(f1, seeds)) for seeds in pair] for pair in by_fold]
+    ratio = fmean(test_size(r) / sum(r.instances.values()) for pair in by_fold for r in pair[0])
+    return resampled_t_test([a for a, _ in scores], [b for _, b in scores], ratio)
+
+
+def f1(result: FoldResult) -> float:
+    """Return a fold's micro-F1.
+
+    Raises:
+        DataError: it is not defined: neither gold nor predicted labels are positive.
+    """
+    value = result.metrics.micro.f1
+    if value is None:
+        raise DataError(f"{result.folder}: F1 is not defined, as the test part has no positive instance.")
+    return value
+
+
+def test_size(result: FoldResult) -> int:
+    """Return how many instances a fold was tested on."""
+    return sum(map(sum, result.metrics.confusion))
+
+
+def check_one_corpus(results: Sequence[FoldResult]) -> None:
+    """Make sure that results may stand side by side: one corpus, and one encoder behind each name.
+
+    Raises:
+        MismatchError: they are of different corpora, or versions of one, or a name means two encoders.
+    """
+    seen: dict[str, tuple[str, FoldResult]] = {}
+    for result in results:
+        facts = {"corpus": f"{result.corpus['name']} {result.corpus['digest']}"}
+        # In another context or with other indicators the same encoder has other vectors, but it is the same encoder.
+        facts |= {f"feature '{spec.name}'": f"{spec.identity} ({spec.dtype})" for spec in result.features}
+        for name, value in facts.items():
+            before, where = seen.setdefault(name, (value, result))
+            if before != value:
+                raise MismatchError(
+                    f"the {name} of {where.folder} is {before[:20]}.., that of {result.folder} is {value[:20]}..: they "
+                    "cannot be compared. Remove one of the two and train it again, or keep them in different folders."
+                )
+
+
+def _randomised(
+    first: Sequence[FoldResult], second: Sequence[FoldResult], sentence_of: Mapping[str, str]
+) -> Comparison:
+    """Compare on one fold; the seeds of the two are paired in their order."""
+    count = min(len(first), len(second))
+    saved = [[read_predictions(result) for result in results[:count]] for results in (first, second)]
+    ids = saved[0][0].ids
+    if any(each.ids != ids for system in saved for each in system):
+        raise MismatchError(f"{first[0].folder} and {second[0].folder} were evaluated on different instances.")
+    numbers: dict[str, int] = {}
+    sentences = np.array([numbers.setdefault(sentence_of.get(i, i), len(numbers)) for i in ids])
+    labels = first[0].metrics.labels
+    positive = [labels.index(label) for label in first[0].metrics.positive]
+    scored = [[Scored(each.gold, each.predicted) for each in system] for system in saved]
+    return randomisation_test(scored[0], scored[1], positive, sentences)

@@ -1,0 +1,117 @@
+"""What a row of an ablation costs: time to train, time to extract, memory, room in the store.
+
+In: a row's results, the store, and the corpus as the row reads it. Out: a :class:`Cost`. Nothing is measured here; all
+of it was recorded when the work was done, on the machine that did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from classifier.features import FeatureSpec
+from classifier.results import FoldResult
+from featstore.records import Corpus, Instance
+from featstore.stores import find_sets
+from featstore.stores.pace import read_pace
+from featstore.stores.sets import SetInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a row costs; None where it was not recorded.
+
+    Attributes:
+        train_seconds: to train one cell, mean.
+        epochs: of one cell, mean.
+        peak_memory: bytes resident while a cell was trained, the largest of all.
+        head_ms: to read and score one test instance, mean.
+        encode_ms: to encode one test instance with all encoders of the row: what `cli featurize` took for a token,
+            times the tokens of the distinct test sentences, shared among their instances.
+        store_bytes: that the vectors of the corpus's distinct sentences take.
+    """
+
+    train_seconds: float
+    epochs: float
+    peak_memory: int | None
+    head_ms: float | None
+    encode_ms: float | None
+    store_bytes: int | None
+
+    @property
+    def extraction_ms(self) -> float | None:
+        """From plain tokens to a label, one instance; None unless both parts are known."""
+        return None if self.head_ms is None or self.encode_ms is None else self.head_ms + self.encode_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is to encode in a corpus, marked in one way.
+
+    Attributes:
+        tokens: of its distinct sentences.
+        per_instance: for each fold, tokens of the distinct sentences of its test part for each of its instances.
+    """
+
+    tokens: int
+    per_instance: Mapping[int, float]
+
+
+def extent(corpus: Corpus) -> Extent:
+    """Measure a corpus."""
+    tests = {fold: [corpus.instances[p] for p in corpus.partition(fold).test] for fold in corpus.folds}
+    return Extent(
+        tokens=_tokens(corpus.instances),
+        per_instance={fold: _tokens(instances) / len(instances) for fold, instances in tests.items() if instances},
+    )
+
+
+def _tokens(instances: Iterable[Instance]) -> int:
+    return sum(map(len, {instance.key: instance.tokens for instance in instances}.values()))
+
+
+def row_cost(results: Sequence[FoldResult], store_root: str, corpus: Extent) -> Cost:
+    """Return what a row costs.
+
+    Args:
+        results: its cells.
+        store_root: the store that it reads.
+        corpus: as the row marks it.
+    """
+    memory = [r.peak_memory for r in results if r.peak_memory is not None]
+    head = [r.classify_ms for r in results if r.classify_ms is not None]
+    paces = [_seconds_a_token(store_root, spec) for spec in results[0].features]
+    known = [pace for pace in paces if pace is not None]
+    tokens = fmean(corpus.per_instance[r.fold] for r in results)
+    return Cost(
+        train_seconds=fmean(r.seconds for r in results),
+        epochs=fmean(len(r.epochs) for r in results),
+        peak_memory=max(memory, default=None),
+        head_ms=fmean(head) if head else None,
+        encode_ms=1000 * sum(known) * tokens if len(known) == len(paces) else None,
+        store_bytes=_store_bytes(store_root, results[0].features, corpus.tokens),
+    )
+
+
+def _sets(store_root: str, spec: FeatureSpec) -> list[SetInfo]:
+    found = find_sets(store_root, f"{spec.name}@{spec.identity}")
+    return [info for info in found if info.meta.dtype == spec.dtype]
+
+
+def _seconds_a_token(store_root: str, spec: FeatureSpec) -> float | None:
+    paces = [pace for info in _sets(store_root, spec) if (pace := read_pace(info.path))]
+    tokens = sum(pace.tokens for pace in paces)
+    return sum(pace.seconds for pace in paces) / tokens if tokens else None
+
+
+def _store_bytes(store_root: str, features: Sequence[FeatureSpec], tokens: int) -> int | None:
+    total = 0
+    for spec in {(spec.name, spec.identity, spec.dtype): spec for spec in features}.values():
+        found = _sets(store_root, spec)
+        if not found:
+            return None
+        total += tokens * found[0].meta.dim * np.dtype(spec.dtype).itemsize
+    return total

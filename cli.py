@@ -15,6 +15,7 @@ import functools
 import inspect
 import json
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -32,7 +33,10 @@ from featstore.errors import FeatstoreError, ResourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from classifier.ablate import CellEvent
+    from classifier.ablation import Ablation
     from classifier.folds import Evaluation, Notice
+    from classifier.grid import Grid, RowPlan
     from classifier.metrics import Scores
     from classifier.report import Summary
     from classifier.runs import RunConfig
@@ -87,6 +91,7 @@ Store = Annotated[
         "--store", envvar="FEATSTORE_STORE", help="The folder (or s3:// address) that holds the feature sets."
     ),
 ]
+Runs = Annotated[Path, typer.Option("--runs", envvar="FEATSTORE_RUNS", help="The folder of the runs.")]
 Context = Annotated[
     str,
     typer.Option(
@@ -673,6 +678,124 @@ def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Ev
         )
     if summary.missed_as_negative is not None:
         out.print(f"Of the positives that were missed, {summary.missed_as_negative:.1%} were called negative.")
+
+
+# ------------------------------------------------------------------------------------------------------- ablate
+
+
+@app.command("ablate")
+@with_training_options
+def ablate_command(
+    training: dict[str, Any],
+    features: Annotated[
+        str, typer.Option(help="Combinations to compare, separated by semicolons.")
+    ] = "glove; glove+cse; glove+elmo; glove+cse+elmo",
+    all_subsets: Annotated[
+        bool, typer.Option("--all-subsets", help="Compare every subset of --encoders in place of --features.")
+    ] = False,
+    encoders: Annotated[str, typer.Option(help="Names for --all-subsets (default: all that the store holds).")] = "",
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    folds: Annotated[str, typer.Option(help="all, or numbers such as 1,2,3.")] = "all",
+    seeds: Annotated[str, typer.Option(help="How many (3: the seeds 1, 2 and 3), or which: 1,5,7.")] = "1",
+    indicators: Annotated[str, typer.Option(help="tags, replace or both: tags,replace.")] = "tags",
+    contexts: Annotated[str, typer.Option(help="tagged, sentence or both: tagged,sentence.")] = "tagged",
+    jobs: Annotated[int, typer.Option(help="Processes, one cell at a time each.")] = 1,
+    store: Store = "features",
+    runs: Runs = RUNS,
+    out_folder: Annotated[Path, typer.Option("--out", help="The folder of the report.")] = Path("ablation"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run; run none.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and evaluate a grid of combinations, cell by cell, and report on it (HTML, Markdown, CSV, JSON).
+
+    Every cell is a run as `cli train` makes it; what is complete is not run again. --head takes several heads,
+    separated by commas. A cell that fails is reported, and the others are run (exit code 3).
+    """
+    from classifier import grid as grids
+    from classifier.ablate import ablate
+    from classifier.ablation import summarise_grid
+    from classifier.publish import HTML, JSON, write_report
+
+    grid = grids.Grid(
+        features=grids.all_subsets(encoders.split(",") if encoders else grids.featurized(store))
+        if all_subsets
+        else grids.split_features(features),
+        folds=grids.folds(folds, corpus, instances),
+        seeds=grids.seeds(seeds),
+        indicators=tuple(indicators.split(",")),
+        contexts=tuple(contexts.split(",")),
+        heads=tuple(training.pop("head").split(",")),
+        corpus=corpus,
+        instances=str(instances or ""),
+        options=training,
+    )
+    if dry_run:
+        _print_plan(grids.plan(grid, runs), as_json)
+        return
+    with grid_progress(grid) as progress:
+        events = ablate(grid, store, runs, jobs=jobs, progress=progress)
+    ablation = summarise_grid(grid, events, store, runs)
+    write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
+    if as_json:
+        sys.stdout.write((out_folder / JSON).read_text(encoding="utf-8"))
+    else:
+        _print_ablation(ablation)
+    err.print(_escape(f"report: {out_folder / HTML}"), soft_wrap=True)
+    if ablation.failed:
+        err.print("some cells failed; running the command again tries them again.")
+        raise typer.Exit(3)
+
+
+def _print_plan(plan: list[RowPlan], as_json: bool) -> None:
+    if as_json:
+        print_json(plan)
+        return
+    print_table(
+        "Plan (nothing was run)",
+        ["row", "cells", "complete", "to run"],
+        [[p.name, str(p.cells), str(p.complete), str(p.cells - p.complete)] for p in plan],
+    )
+
+
+def _print_ablation(ablation: Ablation) -> None:
+    from classifier.tables import tables, verdict
+
+    for table in tables(ablation):
+        print_table(table.title, list(table.header), [list(row) for row in table.rows])
+    for sentence in verdict(ablation):
+        out.print(_escape(sentence), soft_wrap=True)
+
+
+@contextmanager
+def grid_progress(grid: Grid) -> Iterator[Callable[[CellEvent], None]]:
+    """Yield a callback that shows where a grid stands: a live table on a terminal, a line a finished cell elsewhere."""
+    from classifier.board import HEADER, Board
+
+    board = Board(grid)
+    if not err.is_terminal:
+
+        def on_log(event: CellEvent) -> None:
+            if line := board.update(event):
+                err.print(_escape(line), soft_wrap=True)
+
+        yield on_log
+        return
+    from rich.live import Live
+
+    def table() -> Table:
+        drawn = Table(*HEADER)
+        for line in board.lines():
+            drawn.add_row(*map(_escape, line))
+        return drawn
+
+    with Live(table(), console=err, refresh_per_second=4) as live:
+
+        def on_terminal(event: CellEvent) -> None:
+            board.update(event)
+            live.update(table())
+
+        yield on_terminal
 
 
 # ------------------------------------------------------------------------------------------------------ extract

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from classifier.folds import Notice, evaluate_fold
 from classifier.grid import Cell, Grid
+from classifier.results import read_result
 from classifier.runs import RunConfig
 from classifier.train import Epoch
 from classifier.vectors import RAM_BUDGET
@@ -40,12 +41,14 @@ class CellEvent:
         status: :data:`RUNNING` after each epoch, then :data:`DONE` or :data:`FAILED`; :data:`KEPT` if it was there.
         epoch: the epoch that ended; None at the beginning and at the end.
         error: what went wrong with a failed cell.
+        f1: of a complete cell.
     """
 
     cell: Cell
     status: str
     epoch: Epoch | None = None
     error: str = ""
+    f1: float | None = None
 
 
 Progress = Callable[[CellEvent], None]
@@ -113,7 +116,7 @@ def ablate(
     todo = []
     for cell in grid.cells():
         if cell.is_complete(runs):
-            tell(CellEvent(cell, KEPT))
+            tell(CellEvent(cell, KEPT, f1=read_result(cell.folder(runs)).metrics.micro.f1))
         else:
             todo.append(cell)
     jobs = max(1, min(jobs, len(todo)))
@@ -155,7 +158,7 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: Progress) -> None:
 
     tell(CellEvent(cell, RUNNING))
     try:
-        evaluate_fold(
+        evaluation = evaluate_fold(
             load(cell.config),
             room.store_root,
             cell.config,
@@ -170,7 +173,7 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: Progress) -> None:
         # A mistake of ours must not cost the cells that would have worked; the report shows where it was made.
         tell(CellEvent(cell, FAILED, error=traceback.format_exc()))
     else:
-        tell(CellEvent(cell, DONE))
+        tell(CellEvent(cell, DONE, f1=evaluation.metrics.micro.f1))
 
 
 @dataclass(slots=True, eq=False)

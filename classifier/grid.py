@@ -17,6 +17,7 @@ from classifier.features import parse_features
 from classifier.results import FoldResult, is_complete
 from classifier.runs import RunConfig, run_name
 from classifier.train import TrainConfig
+from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
 
@@ -130,6 +131,16 @@ class Grid:
         return tuple(dict.fromkeys(cell.row for cell in self.cells()))
 
 
+def row_name(row: Row, among: Sequence[Row]) -> str:
+    """Return a row's name: its features, and the choices in which the rows differ."""
+    differing = [
+        getattr(row, name)
+        for name in ("indicators", "context", "head")
+        if len({getattr(each, name) for each in among}) > 1
+    ]
+    return ", ".join([row.features, *differing])
+
+
 def split_features(text: str) -> tuple[str, ...]:
     """Read ``A; A+B; ..``: combinations separated by semicolons.
 
@@ -155,6 +166,62 @@ def featurized(store_root: str | Path) -> tuple[str, ...]:
     if not widths:
         raise UsageError(f"{store_root} holds no features to take subsets of; `cli featurize` makes them.")
     return tuple(sorted(widths, key=lambda name: (widths[name], name)))
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """What is left to do for a row.
+
+    Attributes:
+        name: the row.
+        cells: in the grid.
+        complete: those that are trained and evaluated.
+    """
+
+    name: str
+    cells: int
+    complete: int
+
+
+def plan(grid: Grid, runs: Path) -> list[RowPlan]:
+    """Return what is left to do."""
+    rows = grid.rows()
+    cells = {row: [cell for cell in grid.cells() if cell.row == row] for row in rows}
+    return [
+        RowPlan(row_name(row, rows), len(own), sum(cell.is_complete(runs) for cell in own))
+        for row, own in cells.items()
+    ]
+
+
+def folds(text: str, corpus: str, instances: Path | None) -> tuple[int, ...]:
+    """Read ``all`` or ``1,2,3``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return load_corpus(corpus, instances=instances).folds if text == "all" else numbers(text, "--folds")
+
+
+def numbers(text: str, what: str) -> tuple[int, ...]:
+    """Read ``1,2,3``.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{what} '{text}' are not numbers such as 1,2,3.") from error
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Read how many seeds (``3``: 1, 2 and 3) or which (``1,5,7``).
+
+    Raises:
+        UsageError: it is neither.
+    """
+    given = numbers(text, "--seeds")
+    return given if len(given) > 1 else tuple(range(1, given[0] + 1))
 
 
 def rows_of(results: Sequence[FoldResult]) -> dict[Row, list[FoldResult]]:

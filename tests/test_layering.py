@@ -77,7 +77,8 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
     "classifier.report": {"classifier.metrics"},
     "classifier.grid": BASE
-    | {"featstore.stores", "classifier.features", "classifier.results", "classifier.runs", "classifier.train"},
+    | {"featstore.corpora", "featstore.stores", "classifier.features", "classifier.results", "classifier.runs"}
+    | {"classifier.train"},
     "classifier.paper": {"classifier.features"},
     "classifier.compare": BASE | {"classifier.results", "classifier.significance"},
     "classifier.costs": BASE | {"featstore.stores", "classifier.features", "classifier.results"},
@@ -85,10 +86,21 @@ ALLOWED: dict[str, set[str]] = {
     | {"featstore.corpora", "classifier.ablate", "classifier.compare", "classifier.costs", "classifier.grid"}
     | {"classifier.metrics", "classifier.paper", "classifier.report", "classifier.results"}
     | {"classifier.runs", "classifier.significance"},
+    "classifier.svg": set(),
+    "classifier.tables": {"classifier.ablation", "classifier.grid", "classifier.paper"},
+    "classifier.examples": BASE
+    | SCORING
+    | {"classifier.checkpoint", "classifier.features", "classifier.predict", "classifier.results"},
+    "classifier.html": {"classifier.ablation", "classifier.examples", "classifier.results"}
+    | {"classifier.svg", "classifier.tables"},
+    "classifier.publish": BASE
+    | {"classifier.ablate", "classifier.ablation", "classifier.checkpoint", "classifier.examples", "classifier.html"}
+    | {"classifier.tables"},
     # Its processes load the corpus by themselves.
     "classifier.ablate": BASE
-    | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.runs"}
-    | {"classifier.train"},
+    | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.results"}
+    | {"classifier.runs", "classifier.train"},
+    "classifier.board": {"classifier.ablate", "classifier.grid"},
     # The one place that joins both halves.
     "classifier.extract": BASE
     | SCORING

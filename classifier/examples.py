@@ -1,0 +1,111 @@
+"""What a trained head looks at: the attention over a few test sentences.
+
+In: an evaluated fold, its corpus and the store. Out: an :class:`Example` for each of a few test instances: positives
+that were found or missed, and negatives that were called positive, the surest of each kind. The sentences go into the
+report that a user makes of the user's own corpus, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from classifier.checkpoint import load_checkpoint
+from classifier.features import open_features
+from classifier.predict import classify
+from classifier.results import FoldResult, read_predictions
+from classifier.vectors import Sentences
+from featstore.records import Corpus, Instance
+
+FOUND, MISSED, INVENTED = "found", "missed", "invented"
+EACH = 2  # examples of each kind
+LONGEST = 80  # tokens; a longer sentence is hard to read in a report
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A test instance and what the head made of it.
+
+    Attributes:
+        id: of the instance.
+        kind: :data:`FOUND`, :data:`MISSED` or :data:`INVENTED`.
+        gold, predicted: labels.
+        probability: of the predicted label.
+        words: what the head read, tags included.
+        weights: attention of each word, summing to 1.
+        entities: whether a word belongs to one of the two mentions.
+    """
+
+    id: str
+    kind: str
+    gold: str
+    predicted: str
+    probability: float
+    words: tuple[str, ...]
+    weights: tuple[float, ...]
+    entities: tuple[bool, ...]
+
+
+def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Path) -> list[Example]:
+    """Score a few test instances of a fold once more and return where the head looked.
+
+    Args:
+        result: the fold.
+        corpus: as its run loads it.
+        store_root: the store that holds its vectors.
+
+    Raises:
+        MissingFeatureError, MismatchError: the store no longer holds the vectors that the head was trained on.
+    """
+    instances = _candidates(result, corpus)
+    if not instances:
+        return []
+    checkpoint = load_checkpoint(result.folder)
+    keys = Sentences.of(instances).keys
+    features = checkpoint.parsed_features
+    with open_features(features, store_root, keys, "cli featurize", checkpoint.features) as stores:
+        predictions = classify(checkpoint, instances, stores)
+    examples: list[Example] = []
+    order = np.argsort(-predictions.probabilities.max(1), kind="stable")
+    for n in order:
+        label = checkpoint.labels[predictions.labels[n]]
+        kind = _kind(instances[n].label or "", label, checkpoint.positive)
+        if kind and sum(example.kind == kind for example in examples) < EACH:
+            weights, certainty = predictions.attention[n], float(predictions.probabilities[n].max())
+            examples.append(_example(instances[n], kind, label, certainty, tuple(map(float, weights))))
+    return sorted(examples, key=lambda example: (FOUND, MISSED, INVENTED).index(example.kind))
+
+
+def _candidates(result: FoldResult, corpus: Corpus) -> list[Instance]:
+    """The test instances of a kind that is shown, at most a few hundred of each; short sentences only."""
+    saved, labels = read_predictions(result), result.metrics.labels
+    by_id = {instance.id: instance for instance in corpus.instances}
+    found: dict[str, list[Instance]] = {}
+    for name, gold, predicted in zip(saved.ids, saved.gold, saved.predicted, strict=True):
+        kind = _kind(labels[gold], labels[predicted], result.metrics.positive)
+        chosen = found.setdefault(kind, [])
+        if kind and len(chosen) < 100 and name in by_id and len(by_id[name].layout) <= LONGEST:
+            chosen.append(by_id[name])
+    return [instance for kind in (FOUND, MISSED, INVENTED) for instance in found.get(kind, [])]
+
+
+def _kind(gold: str, predicted: str, positive: tuple[str, ...]) -> str:
+    if gold == predicted:
+        return FOUND if gold in positive else ""
+    return MISSED if gold in positive else INVENTED
+
+
+def _example(instance: Instance, kind: str, predicted: str, probability: float, weights: tuple[float, ...]) -> Example:
+    spans = [range(*instance.head), range(*instance.tail)]
+    return Example(
+        id=instance.id,
+        kind=kind,
+        gold=instance.label or "",
+        predicted=predicted,
+        probability=probability,
+        words=tuple(instance.tokens[i] if i >= 0 else instance.tags[-1 - i] for i in instance.layout),
+        weights=weights,
+        entities=tuple(any(place in span for span in spans) for place in range(len(instance.layout))),
+    )

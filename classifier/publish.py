@@ -1,0 +1,48 @@
+"""The files of a report.
+
+In: an :class:`~classifier.ablation.Ablation`. Out, in one folder: ``report.html`` for people, ``report.md`` for a
+repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. Each is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from classifier.ablate import run_corpus
+from classifier.ablation import Ablation
+from classifier.checkpoint import to_json, write_atomically
+from classifier.examples import Example, attention_examples
+from classifier.html import html_report
+from classifier.tables import as_json, best_row, cells_csv, markdown, rows_csv
+from featstore.errors import MismatchError, MissingFeatureError
+
+HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"
+
+
+def write_report(ablation: Ablation, store_root: str | Path, out: Path, command: str) -> None:
+    """Write a report.
+
+    Args:
+        ablation: what it says.
+        store_root: the store, for the attention of the best row; without its vectors the report says so.
+        out: the folder; it is created.
+        command: the line that made it.
+    """
+    shown = ablation.results[best_row(ablation).row][0]
+    examples: Sequence[Example] = ()
+    reason = "No test sentence is short enough to show."
+    try:
+        examples = attention_examples(shown, run_corpus(shown.config), store_root)
+    except (MissingFeatureError, MismatchError) as error:
+        reason = str(error)
+    out.mkdir(parents=True, exist_ok=True)
+    files = {
+        HTML: html_report(ablation, examples, command, no_examples=reason).encode("utf-8"),
+        MARKDOWN: markdown(ablation, command).encode("utf-8"),
+        ROWS: rows_csv(ablation).encode("utf-8"),
+        CELLS: cells_csv(ablation).encode("utf-8"),
+        JSON: to_json(as_json(ablation, command)),
+    }
+    for name, content in files.items():
+        write_atomically(out / name, content)

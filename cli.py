@@ -31,7 +31,7 @@ from rich.table import Table
 from featstore.errors import FeatstoreError, ResourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from classifier.ablate import CellEvent
     from classifier.ablation import Ablation
@@ -56,9 +56,11 @@ app = typer.Typer(
 data_app = typer.Typer(help="Bring a corpus here and look at it.", no_args_is_help=True)
 store_app = typer.Typer(help="Look after the stored vectors.", no_args_is_help=True)
 pretrain_app = typer.Typer(help="Train encoders on text of your own.", no_args_is_help=True)
+runs_app = typer.Typer(help="Look at runs and compare them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
 app.add_typer(pretrain_app, name="pretrain")
+app.add_typer(runs_app, name="runs")
 
 # Where stdout is a file or a pipe there is no width to fit; rows must not be broken.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
@@ -489,10 +491,17 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def _given(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """The options among ``names`` that stand on the command line."""
+    said = [name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    return ["--" + name.replace("_", "-") for name in said]
+
+
 @app.command("train")
 @with_training_options
 def train_command(
     training: dict[str, Any],
+    called: typer.Context,
     features: Annotated[
         str, typer.Option(help="What the head reads: names joined by +; elmo\\[top], elmo\\[avg], elmo[0]; NAME@ID.")
     ] = "glove+cse+elmo",
@@ -504,22 +513,36 @@ def train_command(
     indicators: Indicators = "tags",
     instances: Instances = None,
     seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="Repeat a run: its config.toml, in place of all options that say what a run is."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard, below the fold's folder.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the head on stored vectors."""
     from classifier.folds import train_fold
     from classifier.recipe import TrainConfig
-    from classifier.runs import RunConfig, run_name
+    from classifier.runs import RunConfig, read_config_file, run_name
 
-    config = RunConfig(
-        corpus=corpus,
-        indicators=indicators,
-        context=context,
-        instances=str(instances or ""),
-        train=TrainConfig(features=features, seed=seed, **training),
-    )
+    if config_file:
+        own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
+        if clashing := _given(called, own):
+            raise UsageError(f"--config says what the run is; leave out {', '.join(clashing)}.")
+        config = read_config_file(config_file)
+    else:
+        config = RunConfig(
+            corpus=corpus,
+            indicators=indicators,
+            context=context,
+            instances=str(instances or ""),
+            train=TrainConfig(features=features, seed=seed, **training),
+        )
     folder = run or RUNS / run_name(config)
-    checkpoint = train_fold(_load(config), store, config, fold, folder, progress=_report_epoch)
+    with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
+        checkpoint = train_fold(_load(config), store, config, fold, folder, progress=progress)
     epochs = checkpoint.training["epochs"]
     best = epochs[checkpoint.training["best_epoch"] - 1]
     if as_json:
@@ -564,6 +587,25 @@ def _report_epoch(event: Epoch | Notice) -> None:
         f"dev F1 {_percent(event.dev_f1)}{' *' if event.best else ''}, lr {event.lr:g}, {event.seconds:.1f} s",
         soft_wrap=True,
     )
+
+
+@contextmanager
+def epoch_progress(log_folder: Path | None) -> Iterator[Callable[[Epoch | Notice], None]]:
+    """Yield a callback that shows an epoch and, where a folder is given, logs it there for TensorBoard."""
+    if log_folder is None:
+        yield _report_epoch
+        return
+    from classifier.tensorboard import epoch_log
+    from classifier.train import Epoch
+
+    with epoch_log(log_folder) as log:
+
+        def on_epoch(event: Epoch | Notice) -> None:
+            _report_epoch(event)
+            if isinstance(event, Epoch):
+                log(event)
+
+        yield on_epoch
 
 
 def _percent(share: float | None) -> str:
@@ -796,6 +838,102 @@ def grid_progress(grid: Grid) -> Iterator[Callable[[CellEvent], None]]:
             live.update(table())
 
         yield on_terminal
+
+
+# --------------------------------------------------------------------------------------------------------- runs
+
+
+RunNames = Annotated[list[Path], typer.Argument(metavar="RUN..", help="Folders of runs, or their names below --runs.")]
+
+
+@runs_app.command("ls")
+def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """List the runs: what they are, which folds are evaluated, mean F1."""
+    from classifier.overview import overview
+
+    found = overview(runs)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        f"Runs in {runs}",
+        ["run", "features", "corpus", "folds trained", "evaluated", "F1", "sd", "training"],
+        [
+            [
+                r.folder.name,
+                r.config.train.features,
+                r.config.corpus,
+                ",".join(map(str, r.trained)),
+                ",".join(map(str, r.evaluated)),
+                _percent(r.summary.f1 if r.summary else None),
+                _percent(r.summary.f1_deviation if r.summary else None),
+                _duration(r.seconds),
+            ]
+            for r in found
+        ],
+    )
+
+
+@runs_app.command("show")
+def runs_show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or its name below --runs.")],
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: configuration, encoders, corpus, versions, and the figures of each fold."""
+    from classifier.overview import find_run, overview_of
+    from classifier.results import facts_of, results_of
+
+    folder = find_run(run, runs)
+    results = results_of(folder)
+    if as_json:
+        print_json({"run": overview_of(folder), "folds": results})
+        return
+    for result in results[:1]:
+        print_facts(str(folder), facts_of(result))
+    print_table(
+        "Folds",
+        ["fold", "P", "R", "F1", "dev F1", "epochs", "best", "training", "peak memory"],
+        [
+            [
+                str(r.fold),
+                *map(_percent, (r.metrics.micro.precision, r.metrics.micro.recall, r.metrics.micro.f1)),
+                _percent(r.epochs[r.best_epoch - 1].dev_f1),
+                str(len(r.epochs)),
+                str(r.best_epoch),
+                _duration(r.seconds),
+                "-" if r.peak_memory is None else _size(r.peak_memory),
+            ]
+            for r in results
+        ],
+    )
+
+
+@runs_app.command("compare")
+def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
+    from classifier.overview import compare_runs, find_run
+
+    compared = compare_runs([find_run(name, runs) for name in names], _load)
+    if as_json:
+        print_json(compared)
+        return
+    columns = [folder.name for folder in compared.folders]
+    print_table("What differs", ["", *columns], [[name, *values] for name, values in compared.differing.items()])
+    print_table(
+        "F1",
+        ["fold", *columns],
+        [[str(fold), *map(_percent, scores)] for fold, scores in compared.scores.items()],
+    )
+    for folder, test in zip(compared.folders[1:], compared.tests, strict=True):
+        p = "too few folds for a test" if test.p is None else f"p = {test.p:.3f}"
+        out.print(
+            _escape(
+                f"{compared.folders[0].name} less {folder.name}: {100 * test.difference:+.2f} F1, {p} ({test.method}, "
+                f"{test.pairs} pairs)"
+            ),
+            soft_wrap=True,
+        )
 
 
 # ------------------------------------------------------------------------------------------------------ extract

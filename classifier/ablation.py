@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from classifier.ablate import FAILED, CellEvent, run_corpus
-from classifier.compare import check_one_corpus, compare, f1
+from classifier.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.costs import Cost, extent, row_cost
 from classifier.grid import Grid, Row, rows_of
 from classifier.metrics import score
@@ -149,6 +149,7 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
         why = f"; the first failed with: {failed[0].error}" if failed else "."
         raise DataError(f"no cell of the grid is complete{why}")
     check_one_corpus(results)
+    check_one_encoder(results)
     by_row = rows_of(results)
     by_row = {row: by_row[row] for row in grid.rows() if row in by_row}
     plain = run_corpus(replace(grid.cells()[0].config, context="sentence"))

@@ -12,6 +12,7 @@ from statistics import fmean
 
 import numpy as np
 
+from classifier.features import parse_features
 from classifier.results import FoldResult, read_predictions
 from classifier.significance import Comparison, Scored, randomisation_test, resampled_t_test
 from featstore.errors import DataError, MismatchError, UsageError
@@ -60,23 +61,36 @@ def test_size(result: FoldResult) -> int:
 
 
 def check_one_corpus(results: Sequence[FoldResult]) -> None:
-    """Make sure that results may stand side by side: one corpus, and one encoder behind each name.
+    """Make sure that results are of one version of one corpus.
 
     Raises:
-        MismatchError: they are of different corpora, or versions of one, or a name means two encoders.
+        MismatchError: they are not; the text names two.
     """
-    seen: dict[str, tuple[str, FoldResult]] = {}
+    _check_equal("corpus", [(f"{r.corpus['name']} {r.corpus['digest']}", r) for r in results])
+
+
+def check_one_encoder(results: Sequence[FoldResult]) -> None:
+    """Make sure that a word of ``--features`` means one encoder in all results.
+
+    Raises:
+        MismatchError: it does not; the text names two folders.
+    """
+    words: dict[str, list[tuple[str, FoldResult]]] = {}
     for result in results:
-        facts = {"corpus": f"{result.corpus['name']} {result.corpus['digest']}"}
-        # In another context or with other indicators the same encoder has other vectors, but it is the same encoder.
-        facts |= {f"feature '{spec.name}'": f"{spec.identity} ({spec.dtype})" for spec in result.features}
-        for name, value in facts.items():
-            before, where = seen.setdefault(name, (value, result))
-            if before != value:
-                raise MismatchError(
-                    f"the {name} of {where.folder} is {before[:20]}.., that of {result.folder} is {value[:20]}..: they "
-                    "cannot be compared. Remove one of the two and train it again, or keep them in different folders."
-                )
+        for feature, spec in zip(parse_features(result.config.train.features), result.features, strict=True):
+            words.setdefault(feature.set_name, []).append((f"{spec.identity} ({spec.dtype})", result))
+    for word, found in words.items():
+        _check_equal(f"encoder behind '{word}'", found)
+
+
+def _check_equal(what: str, found: Sequence[tuple[str, FoldResult]]) -> None:
+    (first, where), *others = found
+    for value, result in others:
+        if value != first:
+            raise MismatchError(
+                f"the {what} is not the same in {where.folder} ({first}) and in {result.folder} ({value}); they cannot "
+                "stand side by side. Remove the older one and train it again, or keep the runs apart (--runs)."
+            )
 
 
 def _randomised(

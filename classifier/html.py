@@ -16,7 +16,7 @@ from classifier.ablation import Ablation
 from classifier.examples import FOUND, INVENTED, MISSED, Example
 from classifier.results import FoldResult
 from classifier.svg import Point, curves, heat_map, scatter
-from classifier.tables import SIGNIFICANT, Table, best_row, names, percent, probability, tables, verdict
+from classifier.tables import SIGNIFICANT, Table, best_row, names, percent, probability, tables, title, verdict
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e6;--accent:#1f6f8b;
@@ -70,9 +70,9 @@ def html_report(ablation: Ablation, examples: Sequence[Example], command: str, *
         no_examples: why there are none.
     """
     corpus = ablation.corpus
-    title = f"Ablation on {corpus['name']}"
+    heading = escape(title(ablation))
     body = [
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{heading}</h1>",
         f'<p class="soft">corpus <code>{escape(corpus["spec"])}</code>, '
         f"digest <code>{escape(corpus['digest'][:16])}</code></p>",
         f'<p class="lead">{escape(" ".join(verdict(ablation)))}</p>',
@@ -90,7 +90,7 @@ def html_report(ablation: Ablation, examples: Sequence[Example], command: str, *
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+        f"<title>{heading}</title><style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
 
 

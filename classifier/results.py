@@ -141,13 +141,14 @@ def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
 
     Seconds and memory are no facts of this kind; configuration, corpus, encoders and versions are.
     """
-    facts = [_facts(result) for result in results]
+    facts = [facts_of(result) for result in results]
     names = dict.fromkeys(name for each in facts for name in each)
     table = {name: [each.get(name, "-") for each in facts] for name in names}
     return {name: values for name, values in table.items() if len(set(values)) > 1}
 
 
-def _facts(result: FoldResult) -> dict[str, str]:
+def facts_of(result: FoldResult) -> dict[str, str]:
+    """Return what a fold was made of: configuration, corpus, encoders, versions."""
     config = asdict(result.config)
     facts = {**config.pop("train"), **config, "corpus digest": result.corpus["digest"]}
     facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}

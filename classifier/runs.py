@@ -79,12 +79,21 @@ def read_config(run_dir: Path) -> RunConfig:
         MissingFileError: there is no run.
         DataError: the file is not a run's configuration.
     """
-    path = run_dir / CONFIG
+    return read_config_file(run_dir / CONFIG)
+
+
+def read_config_file(path: Path) -> RunConfig:
+    """Read a configuration that a run's folder remembers, or a copy of it.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is not a run's configuration.
+    """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return RunConfig(**{**raw, "train": TrainConfig(**raw["train"])})
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist: {run_dir} is not a run; `cli train` makes one.") from error
+        raise MissingFileError(f"{path} does not exist: {path.parent} is not a run; `cli train` makes one.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not the configuration of a run: {error}.") from error
 

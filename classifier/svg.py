@@ -58,12 +58,12 @@ class Axis:
         """Round values, about five of them."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            steps = (1, 2, 5) if last - first < 4 else (1,)
+            steps = (1, 2, 5) if self.high < 1000 * self.low else (1,)
             found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
         else:
             raw = (self.high - self.low) / 4
             size = 10.0 ** math.floor(math.log10(raw))
-            step = next(m * size for m in (1, 2, 2.5, 5, 10) if m * size >= raw)
+            step = next(m * size for m in (1, 2, 2.5, 5, 10) if m * size >= raw * (1 - 1e-9))
             begin = math.ceil(self.low / step)
             found = [(begin + i) * step for i in range(8)]
         return [value for value in found if self.low <= value <= self.high * (1 + 1e-9)]

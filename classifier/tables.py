@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from classifier.ablation import Ablation, RowResult, TagsGain
@@ -58,6 +58,11 @@ def best_row(ablation: Ablation) -> RowResult:
     return max(ablation.rows, key=lambda r: r.summary.f1 or 0.0)
 
 
+def title(ablation: Ablation) -> str:
+    """Return the report's title."""
+    return f"Ablation on {corpus_name(ablation.grid.corpus)}"
+
+
 def verdict(ablation: Ablation) -> list[str]:
     """Return what the figures say, in sentences."""
     called, best = names(ablation), best_row(ablation)
@@ -71,8 +76,8 @@ def verdict(ablation: Ablation) -> list[str]:
     beaten = [t for t in rivals if t.p_holm is not None and t.p_holm < SIGNIFICANT]
     if rivals and any(t.p_holm is not None for t in rivals):
         said.append(
-            f"It differs significantly from {len(beaten)} of the {len(rivals)} other rows (p < {SIGNIFICANT} after "
-            "Holm's adjustment)."
+            f"It differs significantly from {len(beaten) or 'none'} of the {_count(len(rivals), 'other row')} "
+            f"(p < {SIGNIFICANT} after Holm's adjustment)."
         )
     elif rivals:
         said.append("With so few folds no test can tell the rows apart; add folds.")
@@ -101,7 +106,13 @@ def tables(ablation: Ablation) -> list[Table]:
         _tests(ablation),
         _failed(ablation),
     ]
-    return [table for table in found if table and table.rows]
+    return [_without_empty_columns(table) for table in found if table and table.rows]
+
+
+def _without_empty_columns(table: Table) -> Table:
+    kept = [n for n in range(len(table.header)) if any(row[n] not in ("-", "") for row in table.rows)]
+    rows = tuple(tuple(row[n] for n in kept) for row in table.rows)
+    return replace(table, header=tuple(table.header[n] for n in kept), rows=rows)
 
 
 def _scores(ablation: Ablation) -> Table:
@@ -234,11 +245,11 @@ def _failed(ablation: Ablation) -> Table:
 
 def markdown(ablation: Ablation, command: str) -> str:
     """Return the report as Markdown; ``command`` is the line that made it."""
-    parts = [f"# Ablation on {ablation.corpus['name']}", " ".join(verdict(ablation)), f"    {command}"]
+    parts = [f"# {_cell(title(ablation))}", _cell(" ".join(verdict(ablation))), f"    {command}"]
     for table in tables(ablation):
         lines = [table.header, ("---",) * len(table.header), *table.rows]
         text = "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-        parts += [f"## {table.title}", text, *([table.note] if table.note else [])]
+        parts += [f"## {_cell(table.title)}", text, *([_cell(table.note)] if table.note else [])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -80,12 +80,15 @@ ALLOWED: dict[str, set[str]] = {
     | {"featstore.corpora", "featstore.stores", "classifier.features", "classifier.results", "classifier.runs"}
     | {"classifier.train"},
     "classifier.paper": {"classifier.features"},
-    "classifier.compare": BASE | {"classifier.results", "classifier.significance"},
+    "classifier.compare": BASE | {"classifier.features", "classifier.results", "classifier.significance"},
     "classifier.costs": BASE | {"featstore.stores", "classifier.features", "classifier.results"},
     "classifier.ablation": BASE
     | {"featstore.corpora", "classifier.ablate", "classifier.compare", "classifier.costs", "classifier.grid"}
     | {"classifier.metrics", "classifier.paper", "classifier.report", "classifier.results"}
     | {"classifier.runs", "classifier.significance"},
+    "classifier.tensorboard": BASE | {"classifier.train"},
+    "classifier.overview": BASE
+    | {"classifier.compare", "classifier.report", "classifier.results", "classifier.runs", "classifier.significance"},
     "classifier.svg": set(),
     "classifier.tables": {"classifier.ablation", "classifier.grid", "classifier.paper"},
     "classifier.examples": BASE

@@ -17,7 +17,6 @@ from featstore.stores import FeatureMeta, FeatureStore, create_store
 from featstore.stores.memory import MemoryStore
 
 WORDS = ("the", "level", "of", "in", "patients", "with", "was", "not", "and", "cells", "a", "study")
-ENDS = (("head", "CHEMICAL"), ("tail", "GENE"))
 SIGNAL = {"neg": "unrelated", "pos": "inhibits"}
 
 
@@ -84,13 +83,23 @@ def _meta(name: str, dim: int, layers: int = 1, identity: str = "", dtype: str =
     return FeatureMeta(name, (identity or name.encode().hex()).ljust(64, "0"), dim, layers, dtype, "hdf5")
 
 
-@pytest.fixture
-def make_set(tmp_path: Path) -> Callable[..., Path]:
-    """Return a maker of feature sets on disk: name, dim, layers, instances -> the store's root."""
+@pytest.fixture(scope="session")
+def write_set() -> Callable[..., Path]:
+    """Return a maker of feature sets on disk: instances, root, name, dim, layers -> the store's root."""
 
-    def make(instances: Sequence[Instance], *facts: object, root: Path = tmp_path / "features", **more: str) -> Path:
+    def write(instances: Sequence[Instance], root: Path, *facts: object, **more: str) -> Path:
         _fill(create_store(root, _meta(*facts, **more)), instances).close()  # type: ignore[arg-type]
         return root
+
+    return write
+
+
+@pytest.fixture
+def make_set(tmp_path: Path, write_set: Callable[..., Path]) -> Callable[..., Path]:
+    """Return a maker of feature sets in the test's store: instances, name, dim, layers -> the store's root."""
+
+    def make(instances: Sequence[Instance], *facts: object, root: Path = tmp_path / "features", **more: str) -> Path:
+        return write_set(instances, root, *facts, **more)
 
     return make
 
@@ -116,20 +125,32 @@ def in_memory() -> Callable[..., FeatureStore]:
     return make
 
 
+@pytest.fixture(scope="session")
+def write_pairs() -> Callable[..., Path]:
+    """Return a writer of JSONL corpora: 72 pairs in three folds whose verb tells the label; each ninth sentence twice.
+
+    The sentences begin with ``opening``, and ``positive`` is the label of the relation.
+    """
+
+    def write(path: Path, opening: str = "Here", positive: str = "CPR:4") -> Path:
+        rng = np.random.default_rng(3)
+        lines = []
+        for n in range(72):
+            filler = " ".join(rng.choice(WORDS, size=rng.integers(2, 8)))
+            text = f"{opening} Compound {('beside', 'inhibits')[n % 2]} {filler} kinase {n} ."
+            pair: dict[str, object] = {"text": text, "label": ("NONE", positive)[n % 2]}
+            for name, word, kind in (("head", "Compound", "CHEMICAL"), ("tail", "kinase", "GENE")):
+                start = text.index(word)
+                pair[name] = {"start": start, "end": start + len(word), "type": kind}
+            folds = [1 + (n + again) % 3 for again in range(1 + (n % 9 == 0))]
+            lines += [json.dumps({**pair, "fold": fold}) for fold in folds]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
 @pytest.fixture
-def folded_pairs(tmp_path: Path) -> Path:
-    """A JSONL corpus of 72 pairs in three folds whose verb tells the label; every ninth sentence comes twice."""
-    rng = np.random.default_rng(3)
-    lines = []
-    for n in range(72):
-        label = ("NONE", "CPR:4")[n % 2]
-        filler = " ".join(rng.choice(WORDS, size=rng.integers(2, 8)))
-        text = f"Compound {('beside', 'inhibits')[n % 2]} {filler} kinase {n} ."
-        spans = [(text.index(word), text.index(word) + len(word)) for word in ("Compound", "kinase")]
-        pair = {name: {"start": a, "end": b, "type": kind} for (name, kind), (a, b) in zip(ENDS, spans, strict=True)}
-        lines += [
-            json.dumps({"text": text, **pair, "label": label, "fold": 1 + (n + k) % 3}) for k in range(1 + (n % 9 == 0))
-        ]
-    path = tmp_path / "pairs.jsonl"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+def folded_pairs(tmp_path: Path, write_pairs: Callable[..., Path]) -> Path:
+    """Such a corpus."""
+    return write_pairs(tmp_path / "pairs.jsonl")

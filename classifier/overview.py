@@ -1,0 +1,123 @@
+"""Runs side by side, for ``cli runs``.
+
+In: the folder of runs. Out: what each run is and how far it came; of several runs what differs in them, their F1 fold
+by fold, and paired tests. All of it is read from the run folders; the corpus is loaded only to know which test
+instances share a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from classifier.compare import compare, f1
+from classifier.report import Summary, summarise
+from classifier.results import differences, list_runs, results_of
+from classifier.runs import CONFIG, RunConfig, read_config, trained_folds
+from classifier.significance import Comparison
+from featstore.errors import MissingFileError, UsageError, did_you_mean
+from featstore.records import Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class RunOverview:
+    """A run and how far it came.
+
+    Attributes:
+        folder: where it lies.
+        config: its configuration.
+        trained: the folds that are trained.
+        evaluated: those that are evaluated, too.
+        summary: over the evaluated folds; None if there is none.
+        seconds: that training them took.
+    """
+
+    folder: Path
+    config: RunConfig
+    trained: tuple[int, ...]
+    evaluated: tuple[int, ...]
+    summary: Summary | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """Runs side by side.
+
+    Attributes:
+        folders: the runs.
+        differing: facts that are not the same in all of them, with the value in each.
+        scores: for each fold that all have evaluated, the F1 of each.
+        tests: the first run against each of the others.
+    """
+
+    folders: tuple[Path, ...]
+    differing: Mapping[str, Sequence[str]]
+    scores: Mapping[int, Sequence[float]]
+    tests: tuple[Comparison, ...]
+
+
+def overview(runs: Path) -> list[RunOverview]:
+    """Return all runs below a folder, by name."""
+    return [overview_of(folder) for folder in list_runs(runs)]
+
+
+def overview_of(folder: Path) -> RunOverview:
+    """Return what a run is and how far it came.
+
+    Raises:
+        MissingFileError, DataError: it is no run, or not as it was written.
+    """
+    results = results_of(folder)
+    return RunOverview(
+        folder=folder,
+        config=read_config(folder),
+        trained=trained_folds(folder),
+        evaluated=tuple(result.fold for result in results),
+        summary=summarise([result.metrics for result in results]) if results else None,
+        seconds=sum(result.seconds for result in results),
+    )
+
+
+def find_run(name: Path, runs: Path) -> Path:
+    """Return the folder of a run that is named by its path, or by its name below ``runs``.
+
+    Raises:
+        MissingFileError: there is no such run.
+    """
+    for folder in (name, runs / name):
+        if (folder / CONFIG).exists():
+            return folder
+    known = [folder.name for folder in list_runs(runs)]
+    raise MissingFileError(
+        f"neither {name} nor {runs / name} is a run; `cli runs ls` lists them.{did_you_mean(name.name, known)}"
+    )
+
+
+def compare_runs(folders: Sequence[Path], load: Callable[[RunConfig], Corpus]) -> ComparedRuns:
+    """Compare runs.
+
+    Args:
+        folders: at least two.
+        load: loads the corpus of a run.
+
+    Raises:
+        UsageError: fewer than two runs, or runs that have no evaluated fold in common.
+        MismatchError: they are of different corpora, or of different versions of one.
+    """
+    if len(folders) < 2:
+        raise UsageError("one run cannot be compared; name at least two.")
+    results = [results_of(folder) for folder in folders]
+    shared = set.intersection(*({result.fold for result in each} for each in results))
+    if not shared:
+        raise UsageError("the runs have no evaluated fold in common; evaluate the same of each (`cli eval --fold`).")
+    chosen = [[result for result in each if result.fold in shared] for each in results]
+    sentence_of = {instance.id: instance.group for instance in load(read_config(folders[0])).instances}
+    return ComparedRuns(
+        folders=tuple(folders),
+        differing=differences([each[0] for each in chosen]),
+        scores={fold: [fmean(f1(r) for r in each if r.fold == fold) for each in chosen] for fold in sorted(shared)},
+        tests=tuple(compare(chosen[0], other, sentence_of) for other in chosen[1:]),
+    )

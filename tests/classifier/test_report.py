@@ -1,0 +1,238 @@
+"""The report of a small grid: its figures against counting by hand, and its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from statistics import fmean, stdev
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from classifier.ablate import ablate
+from classifier.ablation import Ablation, summarise_grid
+from classifier.costs import extent
+from classifier.grid import Grid
+from classifier.metrics import score
+from classifier.paper import light_f1
+from classifier.publish import write_report
+from classifier.results import read_predictions
+from classifier.svg import Axis, Point, scatter
+from classifier.tables import markdown, tables, verdict
+from featstore.corpora import load_corpus
+from featstore.errors import DataError, MismatchError
+from featstore.stores.pace import Pace, add_pace, read_pace
+
+FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": 4, "batch_size": 16}
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the tests share: corpus, store and runs; tests write elsewhere."""
+    return tmp_path_factory.mktemp("ablation")
+
+
+@pytest.fixture(scope="module")
+def grid(home: Path, write_pairs: Callable[..., Path]) -> Grid:
+    corpus = write_pairs(home / "pairs.jsonl", opening=HOSTILE, positive="<b>CPR")
+    return Grid(
+        features=("glove", "glove+elmo"),
+        folds=(1, 2, 3),
+        seeds=(1, 2),
+        indicators=("tags", "replace"),
+        corpus=f"jsonl:{corpus}",
+        options=FAST,
+    )
+
+
+@pytest.fixture(scope="module")
+def store(grid: Grid, home: Path, write_set: Callable[..., Path]) -> Path:
+    corpora = [load_corpus(grid.corpus, indicators=indicators) for indicators in ("tags", "replace")]
+    instances = [instance for corpus in corpora for instance in corpus.instances]
+    write_set(instances, home / "features", "glove", 8)
+    return write_set(instances, home / "features", "elmo", 18, 3)
+
+
+@pytest.fixture(scope="module")
+def report(grid: Grid, store: Path, home: Path) -> Ablation:
+    return summarise_grid(grid, ablate(grid, store, home / "runs"), store, home / "runs")
+
+
+def test_the_figures(report: Ablation, grid: Grid) -> None:
+    assert [r.row for r in report.rows] == list(grid.rows())
+    assert all(r.cells == r.of == 6 for r in report.rows)
+    row = report.rows[1]
+    results = report.results[row.row]
+    f1 = {(r.fold, r.config.train.seed): r.metrics.micro.f1 or 0 for r in results}
+    assert row.summary.f1 == pytest.approx(fmean(f1.values()))
+    assert row.summary.f1_deviation == pytest.approx(stdev(f1.values()))
+    assert row.fold_deviation == pytest.approx(stdev(fmean(f1[k, s] for s in (1, 2)) for k in (1, 2, 3)))
+    assert row.seed_deviation == pytest.approx(stdev(fmean(f1[k, s] for k in (1, 2, 3)) for s in (1, 2)))
+    assert row.paper is None
+
+    # Every ninth sentence comes twice, in neighbouring folds: both copies are leaks.
+    plain = load_corpus(grid.corpus, context="sentence")
+    fold_of = [(i.group, i.fold) for i in plain.instances]
+    twice = {i.id for i in plain.instances if len({fold for group, fold in fold_of if group == i.group}) > 1}
+    assert row.without_exact.left_out == pytest.approx(len(twice) / len(plain.instances))
+    clean = []
+    for result in results:
+        saved = read_predictions(result)
+        stays = np.array([i not in twice for i in saved.ids])
+        clean.append(score(saved.gold[stays], saved.predicted[stays], result.metrics.labels, report.positive).micro.f1)
+    assert row.without_exact.f1 == pytest.approx(fmean(value or 0 for value in clean))
+    assert row.without_near.left_out >= row.without_exact.left_out
+
+
+def test_tests_and_gains(report: Ablation) -> None:
+    assert len(report.tests) == 6
+    assert {test.comparison.pairs for test in report.tests} == {3}
+    gaps = {(t.first, t.second): t.comparison.difference for t in report.tests}
+    mean = {r.row: r.summary.f1 or 0 for r in report.rows}
+    for (first, second), gap in gaps.items():
+        assert gap == pytest.approx(mean[first] - mean[second])
+    assert [g.tags.features for g in report.gains] == ["glove", "glove+elmo"]
+    assert all(g.gain == pytest.approx(mean[g.tags] - mean[g.replace]) for g in report.gains)
+    assert all(g.replace.indicators == "replace" and g.paper is None for g in report.gains)
+
+
+def test_a_single_fold_is_tested_on_its_predictions(report: Ablation, store: Path, home: Path) -> None:
+    grid = replace(report.grid, folds=(2,), indicators=("tags",))
+    single = summarise_grid(grid, [], store, home / "runs")
+    (test,) = single.tests
+    assert test.comparison.method == "approximate randomisation"
+    assert test.comparison.p is not None
+    sentences = {i.group for i in load_corpus(grid.corpus).instances if i.fold == 2}
+    assert test.comparison.pairs == len(sentences)
+
+
+def test_costs(report: Ablation, grid: Grid, store: Path, home: Path) -> None:
+    cost = {r.row.features: r.cost for r in report.rows if r.row.indicators == "tags"}
+    tokens = sum(len(t) for t in {i.key: i.tokens for i in load_corpus(grid.corpus).instances}.values())
+    assert cost["glove"].store_bytes == tokens * 8 * 2
+    assert cost["glove+elmo"].store_bytes == tokens * (8 + 18) * 2
+    assert cost["glove"].extraction_ms is None, "nobody recorded what encoding took"
+    glove = next(path for path in store.iterdir() if path.name.startswith("glove"))
+    add_pace(glove, Pace(1000, 0.5))
+    add_pace(glove, Pace(1000, 1.5))
+    assert read_pace(glove) == Pace(2000, 2.0)
+    again = summarise_grid(grid, [], store, home / "runs")
+    by_fold = extent(load_corpus(grid.corpus)).per_instance
+    known = {r.row.features: r.cost for r in again.rows if r.row.indicators == "tags"}
+    assert known["glove"].encode_ms == pytest.approx(fmean(by_fold.values()))  # a millisecond a token
+    assert known["glove"].extraction_ms == pytest.approx(known["glove"].encode_ms + (known["glove"].head_ms or 0))
+    assert known["glove+elmo"].extraction_ms is None
+
+
+class Page(HTMLParser):
+    """Collects what a browser would do with a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_needs_nothing_and_escapes_everything(report: Ablation, store: Path, tmp_path: Path) -> None:
+    write_report(report, store, tmp_path / "out", f"cli ablate {HOSTILE}")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "cells.csv",
+        "report.html",
+        "report.json",
+        "report.md",
+        "rows.csv",
+    ]
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(html)
+    assert not page.tags & {"script", "img", "link", "iframe", "object", "b "}
+    assert not page.attributes & {"src", "href", "onclick", "onload"}
+    assert "url(" not in html
+    assert "://" not in html
+    words = " ".join("".join(page.text).split())
+    assert "script > alert ( 1 )" in words, "a sentence of the corpus, as text"
+    assert HOSTILE in words, "the command, as text"
+    assert "<b>CPR" in words
+    drawings = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    assert len(drawings) >= 1 + 4 + 4
+    for drawing in drawings:
+        ElementTree.fromstring(drawing)  # well formed
+    assert "nan" not in "".join(drawings)
+
+
+def test_files_for_programs(report: Ablation, store: Path, tmp_path: Path) -> None:
+    write_report(report, store, tmp_path, "cli ablate")
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert (facts["version"], len(facts["rows"]), len(facts["cells"]), len(facts["tests"])) == (1, 4, 24, 6)
+    with open(tmp_path / "rows.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["f1"]) for row in rows] == [r.summary.f1 for r in report.rows]
+    text = (tmp_path / "report.md").read_text()
+    assert "&lt;b>CPR" in text
+    assert text.count("## ") == len(tables(report))
+
+
+def test_an_incomplete_grid(grid: Grid, store: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    wide = replace(grid, features=("glove", "cse"), folds=(1,), seeds=(1,), indicators=("tags",))
+    events = ablate(wide, store, runs)
+    partial = summarise_grid(wide, events, store, runs)
+    assert [r.row.features for r in partial.rows] == ["glove"]
+    assert any("1 cell failed" in sentence for sentence in verdict(partial))
+    assert "cli featurize --encoders cse" in markdown(partial, "cli ablate")
+    alone = replace(wide, features=("cse",))
+    with pytest.raises(DataError, match=r"no cell of the grid is complete; the first failed with: .*cse"):
+        summarise_grid(alone, ablate(alone, store, runs), store, runs)
+
+
+def test_rows_of_different_encoders_do_not_mix(grid: Grid, store: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    small = replace(grid, folds=(1, 2), seeds=(1,), indicators=("tags",), features=("glove",))
+    ablate(replace(small, folds=(1,)), store, runs)
+    for run in runs.glob("*/fold-1/run.json"):
+        facts = json.loads(run.read_text())
+        facts["features"][0]["identity"] = "f" * 64  # as if another glove had been featurized meanwhile
+        run.write_text(json.dumps(facts))
+    events = ablate(small, store, runs)
+    with pytest.raises(MismatchError, match="encoder behind 'glove' is not the same"):
+        summarise_grid(small, events, store, runs)
+    for run in runs.glob("*/fold-2/run.json"):
+        facts = json.loads(run.read_text())
+        facts["corpus"]["digest"] = "0" * 64
+        run.write_text(json.dumps(facts))
+    with pytest.raises(MismatchError, match="the corpus is not the same"):
+        summarise_grid(small, events, store, runs)
+
+
+def test_the_papers_rows() -> None:
+    assert light_f1("gad:/data/gad", "elmo[top]+glove") == 0.8416
+    assert light_f1("chemprot", "glove+cse+elmo") == 0.7077
+    assert light_f1("chemprot", "cse") is None
+    assert light_f1("chemprot", "glove@12+glove@34") is None
+    assert light_f1("sample", "glove") is None
+
+
+def test_axes_and_labels() -> None:
+    assert Axis(0.7, 0.9, 0, 100).ticks() == pytest.approx([0.7, 0.75, 0.8, 0.85, 0.9])
+    assert Axis(0.9, 120, 0, 100, log=True).ticks() == [1, 2, 5, 10, 20, 50, 100]
+    assert Axis(1, 100, 0, 50, log=True)(10) == pytest.approx(25)
+    drawing = scatter([Point(f"row {n}", 5.0, 0.8, 0.01, 0.81) for n in range(15)], "ms", "F1")
+    heights = [float(y) for y in re.findall(r'class="name" x="[\d.]+" y="([\d.]+)"', drawing)]
+    assert len(heights) == 15
+    assert min(np.diff(heights)) > 14, "no name upon another"
+    assert max(heights) < 340

@@ -469,20 +469,16 @@ def _training(
 
 
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of :func:`_training`.
+    """Give a command the options of :func:`_training`; it receives them as a dictionary, ``training``.
 
-    It receives them as a dictionary, ``training``, in which the recipe has filled in what was not given.
+    What was not given is None there, for the recipe to fill in.
     """
     shared = inspect.signature(_training, eval_str=True).parameters
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "training"]
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
-        from classifier.recipe import recipe
-
-        training = dataclasses.asdict(recipe(**{name: given[name] for name in shared}))
-        del training["features"], training["seed"]  # each command has its own
-        command(**{p.name: given[p.name] for p in own}, training=training)
+        command(**{p.name: given[p.name] for p in own}, training={name: given[name] for name in shared})
 
     parameters = [*own, *shared.values()]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -524,7 +520,7 @@ def train_command(
 ) -> None:
     """Train the head on stored vectors."""
     from classifier.folds import train_fold
-    from classifier.recipe import TrainConfig
+    from classifier.recipe import recipe
     from classifier.runs import RunConfig, read_config_file, run_name
 
     if config_file:
@@ -538,7 +534,7 @@ def train_command(
             indicators=indicators,
             context=context,
             instances=str(instances or ""),
-            train=TrainConfig(features=features, seed=seed, **training),
+            train=recipe(features=features, seed=seed, **training),
         )
     folder = run or RUNS / run_name(config)
     with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:

@@ -200,12 +200,12 @@ def evaluate_fold(
     seconds = time.perf_counter() - start
     gold = np.array([checkpoint.labels.index(instance.label or "") for instance in instances])
     metrics = score(gold, predictions.labels, checkpoint.labels, checkpoint.positive)
-    tsv = predictions_tsv(instances, predictions, checkpoint.labels)
-    write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
-    write_atomically(folder / METRICS, to_json(asdict(metrics)))
     # Not among the metrics: those are the same to the last digit when a run is repeated.
     facts = note_evaluation(folder, {"instances": len(instances), "seconds": seconds})
     write_atomically(folder / CARD, card(facts, asdict(metrics)).encode("utf-8"))
+    tsv = predictions_tsv(instances, predictions, checkpoint.labels)
+    write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
+    write_atomically(folder / METRICS, to_json(asdict(metrics)))
     return Evaluation(fold, metrics, instances, predictions)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from classifier.features import parse_features
+from classifier.recipe import recipe
 from classifier.results import FoldResult, is_complete
 from classifier.runs import RunConfig, run_name
-from classifier.train import TrainConfig
 from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
@@ -77,10 +77,11 @@ class Grid:
 
     Attributes:
         features: combinations, as ``--features`` spells them.
-        folds, seeds, indicators, contexts, heads: the choices.
+        folds, seeds, indicators, contexts: the choices.
+        heads: the recipes.
         corpus: the corpus's spec.
         instances: the file that lists its instances; empty: the corpus's own choice.
-        options: how heads are trained, fields of TrainConfig; features, head and seed are those of the cell.
+        options: of the training, in place of the recipe's own (:func:`classifier.recipe.recipe`).
     """
 
     features: tuple[str, ...]
@@ -117,7 +118,7 @@ class Grid:
                     indicators=indicators,
                     context=context,
                     instances=self.instances,
-                    train=TrainConfig(features=features, head=head, seed=seed, **self.options),
+                    train=recipe(head, features=features, seed=seed, **self.options),
                 ),
                 fold,
             )

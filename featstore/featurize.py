@@ -21,6 +21,9 @@ from featstore.plan import Plan, plan_work, running_threads
 from featstore.producer import Job, Progress, Sentences, batches, encode_here, encode_in_workers
 from featstore.records import Instance
 from featstore.stores import FeatureStore, create_store
+from featstore.stores.pace import Pace, add_pace
+from featstore.stores.places import join
+from featstore.stores.sets import directory_name
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ def featurize(
         plan = plan_work(missing, encoder, options) if workers is None else Plan(workers, 1, "as asked")
         if missing:
             log.info("%s: %s", encoder.name, plan)
+        begun = time.perf_counter()
         if plan.workers == 1:
             with running_threads(plan.threads):
                 failed = encode_missing(missing, encoder, store, progress=progress)
@@ -105,14 +109,18 @@ def featurize(
             store.close()
             store = create_store(job.root, job.meta)
             failed = store.missing(list(missing))
+        took = (time.perf_counter() - begun) * plan.workers
     finally:
         store.close()
+    tokens = sum(map(len, missing.values())) - sum(len(missing[key]) for key in failed)
+    if tokens:
+        add_pace(join(str(root), directory_name(job.meta)), Pace(tokens, took))
     return Featurized(
         encoder=encoder.name,
         sentences=len(sentences),
         stored=len(sentences) - len(missing),
         encoded=len(missing) - len(failed),
-        tokens=sum(map(len, missing.values())) - sum(len(missing[key]) for key in failed),
+        tokens=tokens,
         failed=tuple(failed),
         workers=plan.workers,
         threads=plan.threads,

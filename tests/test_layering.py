@@ -77,8 +77,8 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
     "classifier.report": {"classifier.metrics"},
     "classifier.grid": BASE
-    | {"featstore.corpora", "featstore.stores", "classifier.features", "classifier.results", "classifier.runs"}
-    | {"classifier.train"},
+    | {"featstore.corpora", "featstore.stores", "classifier.features", "classifier.recipe", "classifier.results"}
+    | {"classifier.runs"},
     "classifier.paper": {"classifier.features"},
     "classifier.compare": BASE | {"classifier.features", "classifier.results", "classifier.significance"},
     "classifier.costs": BASE | {"featstore.stores", "classifier.features", "classifier.results"},

@@ -23,7 +23,7 @@ class Pace:
 
     Attributes:
         tokens: encoded.
-        seconds: of one process; two processes that work for a minute count two.
+        seconds: of one process, from its first batch to its last shard; two that work for a minute count two.
     """
 
     tokens: int

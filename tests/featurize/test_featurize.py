@@ -18,6 +18,7 @@ from featstore.forecast import forecast
 from featstore.ragged import Ragged
 from featstore.records import sentence_key
 from featstore.stores import find_sets, open_store
+from featstore.stores.pace import read_pace
 
 HERE = Path(__file__).resolve().parent
 HDF5 = {"dtype": "float32", "backend": "hdf5"}
@@ -66,6 +67,13 @@ def test_only_what_is_new_is_encoded(tmp_path: Path, backend: str) -> None:
     more = featurize(sentences(15), "toy", root=tmp_path, **options)
     assert (again.stored, again.encoded) == (10, 0)
     assert (more.stored, more.encoded) == (10, 5)
+    (found,) = find_sets(tmp_path, "toy")
+    pace = read_pace(found.path)
+    assert pace
+    assert pace.tokens == sum(map(len, sentences(15).values()))
+    assert pace.seconds > 0
+    Path(found.path, "pace.json").write_text("{")
+    assert read_pace(found.path) is None, "a note that cannot be read is no damage"
 
 
 def test_another_weight_file_is_another_feature_set(tmp_path: Path) -> None:

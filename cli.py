@@ -94,6 +94,10 @@ Store = Annotated[
     ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", envvar="FEATSTORE_RUNS", help="The folder of the runs.")]
+RamBudget = Annotated[
+    float,
+    typer.Option("--ram-budget", min=0, help="Hold up to so many GB of vectors in memory; stream what is beyond."),
+]
 Context = Annotated[
     str,
     typer.Option(
@@ -516,6 +520,7 @@ def train_command(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard, below the fold's folder.")
     ] = False,
+    ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Train the head on stored vectors."""
@@ -537,8 +542,9 @@ def train_command(
             train=recipe(features=features, seed=seed, **training),
         )
     folder = run or RUNS / run_name(config)
+    held = int(ram_budget * 1024**3)
     with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
-        checkpoint = train_fold(_load(config), store, config, fold, folder, progress=progress)
+        checkpoint = train_fold(_load(config), store, config, fold, folder, progress=progress, ram_budget=held)
     epochs = checkpoint.training["epochs"]
     best = epochs[checkpoint.training["best_epoch"] - 1]
     if as_json:
@@ -618,6 +624,7 @@ def eval_command(
         Path | None,
         typer.Option(help="Write the predictions of one fold: the evaluation kit's TSV for ChemProt, else a TSV."),
     ] = None,
+    ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
@@ -633,7 +640,10 @@ def eval_command(
     wanted = _folds(fold, folds, corpus, folder)
     if predictions and len(wanted) > 1:
         raise UsageError(f"--predictions takes one fold, {len(wanted)} were asked for; add --fold.")
-    evaluations = [evaluate_fold(corpus, store, config, each, folder, progress=_report_epoch) for each in wanted]
+    held = int(ram_budget * 1024**3)
+    evaluations = [
+        evaluate_fold(corpus, store, config, each, folder, progress=_report_epoch, ram_budget=held) for each in wanted
+    ]
     if predictions:
         _write_predictions(predictions, corpus, evaluations[0])
     summary = summarise([evaluation.metrics for evaluation in evaluations])

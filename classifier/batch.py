@@ -19,6 +19,7 @@ from classifier.vectors import Vectors
 from featstore.errors import DataError, MismatchError
 from featstore.records import Instance
 
+WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
 POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
 
 
@@ -72,10 +73,16 @@ class Batcher:
         return self._labels
 
     def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:
-        """Yield each of ``positions`` once, in an order that ``seed`` determines; see :func:`bucketed`."""
+        """Yield each of ``positions`` once, in an order that ``seed`` determines.
+
+        See :func:`bucketed`; vectors that are not held in memory are read a few shards at a time.
+        """
         sentences = self._vectors.sentences.of_instance[positions]
-        for chosen in bucketed(self.lengths[positions], sentences, size, np.random.default_rng(seed), pack):
-            yield self.batch(positions[chosen])
+        rng = np.random.default_rng(seed)
+        for window in shard_windows(self._vectors.shards[sentences], rng, WINDOW):
+            part = positions[window]
+            for chosen in bucketed(self.lengths[part], sentences[window], size, rng, pack):
+                yield self.batch(part[chosen])
 
     def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
         """Yield each of ``positions`` once, by length, sentence by sentence: the least work."""
@@ -138,6 +145,24 @@ def bucketed(
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[i : i + size] for i in range(0, len(part), size)]
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def shard_windows(shards: NDArray[np.int64], rng: np.random.Generator, size: int) -> list[NDArray[np.int64]]:
+    """Cut 0 .. n-1 into windows, each of the members of ``size`` shards drawn at random.
+
+    Reading at random from all shards of a set that does not fit in memory would fetch each shard for nearly every
+    batch; within a window only ``size`` of them are needed. A single shard is one window and draws no number.
+
+    Args:
+        shards: number of each one's shard. Shape: (n,).
+        rng: source of the order.
+        size: shards in a window.
+    """
+    distinct, which = np.unique(shards, return_inverse=True)
+    if len(distinct) < 2:
+        return [np.arange(len(shards))]
+    window = (rng.permutation(len(distinct)) // size)[which]
+    return [np.flatnonzero(window == number) for number in range(window.max() + 1)]
 
 
 def _packs(sentences: NDArray[np.int64], pack: int, rng: np.random.Generator) -> NDArray[np.int64]:

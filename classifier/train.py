@@ -214,9 +214,11 @@ def _epoch(
     head.train()
     torch.manual_seed(config.seed * 1_000_003 + number)
     total = lr = 0.0
-    steps = -(-len(positions) // config.batch_size)
-    for n, batch in enumerate(batcher.shuffled(positions, config.batch_size, (config.seed, number), config.pack)):
-        lr = peak * config.share_of_rate((number - 1 + (n + 0.5) / steps) / config.max_epochs)
+    seen = 0
+    for batch in batcher.shuffled(positions, config.batch_size, (config.seed, number), config.pack):
+        done = (number - 1 + (seen + len(batch.labels) / 2) / len(positions)) / config.max_epochs
+        seen += len(batch.labels)
+        lr = peak * config.share_of_rate(done)
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.zero_grad()

@@ -59,6 +59,11 @@ class Sentences:
 class Vectors:
     """The vectors of ``sentences`` for several features.
 
+    Attributes:
+        sentences: see below.
+        shards: the shard of each sentence in the widest set that is not held in memory; zeros if all are.
+            Shape: (S,) int64.
+
     Args:
         features: what ``--features`` asks for.
         stores: an open feature set for each.
@@ -81,6 +86,8 @@ class Vectors:
         self.specs = tuple(feature_spec(f, store.meta) for f, store in zip(features, stores, strict=True))
         self._offsets = np.concatenate([[0], np.cumsum(sentences.lengths)])
         self._sources: list[Callable[[NDArray[np.int64]], Tensor]] = []
+        self.shards = np.zeros(len(sentences.keys), dtype=np.int64)
+        widest = 0
         tokens = int(self._offsets[-1])
         for spec, store in zip(self.specs, stores, strict=True):
             reader = _Reader(spec, store, sentences)
@@ -90,6 +97,8 @@ class Vectors:
                 self._sources.append(self._hold(spec, reader))
             else:
                 self._sources.append(reader)
+                if need > widest:
+                    widest, self.shards = need, store.shards_of(sentences.keys)
 
     def rows(self, numbers: NDArray[np.int64]) -> tuple[Tensor, ...]:
         """Return the rows of sentences, one sentence after the other.

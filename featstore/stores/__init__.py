@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featstore.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -82,6 +85,13 @@ class FeatureStore(Protocol):
         Raises:
             MissingFeatureError: a key is not stored.
             DamagedStoreError: what is stored is not what was written.
+        """
+        ...
+
+    def shards_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        """Return the number of the shard that each of ``keys`` is read from; keys of one shard are best read together.
+
+        Shape: (n,), -1 where a key is not stored.
         """
         ...
 

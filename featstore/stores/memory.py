@@ -44,6 +44,9 @@ class MemoryStore:
             raise not_stored(self._meta, absent, len(keys))
         return Ragged.from_list([self._rows[key] for key in keys], self._meta.dim, self._meta.dtype)
 
+    def shards_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        return np.array([0 if key in self._rows else -1 for key in keys], dtype=np.int64)
+
     def refresh(self) -> None:
         """Nothing to do: nobody else can write here."""
 

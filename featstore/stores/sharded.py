@@ -121,6 +121,10 @@ class ShardedStore:
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
         return self._names[number], position - int(self._starts[number])
 
+    def shards_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        position = self._keys.find(key_array(keys))
+        return np.where(position < 0, -1, np.searchsorted(self._starts, position, side="right") - 1)
+
     def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
         """Commit one shard of those keys that are not stored yet. See :class:`featstore.stores.FeatureStore`."""
         table = key_array(keys)

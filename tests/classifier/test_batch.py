@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.batch import Batch, Batcher, bucketed, tag_names
-from classifier.features import Feature
+from classifier.batch import Batch, Batcher, bucketed, shard_windows, tag_names
+from classifier.features import Feature, open_features
 from classifier.vectors import Sentences, Vectors
 from featstore.errors import DataError, MismatchError
 from featstore.records import Corpus, Instance
@@ -73,6 +74,39 @@ def test_packs_bring_pairs_of_a_sentence_together() -> None:
     epochs = [bucketed(lengths, sentences, 32, np.random.default_rng(n), 4) for n in (1, 2)]
     company = [{(a, b) for batch in e for a in batch for b in batch if sentences[a] == sentences[b]} for e in epochs]
     assert company[0] != company[1]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 20), max_size=200), st.integers(1, 9), st.integers(1, 5))
+def test_shard_windows_take_each_once_and_few_shards_at_a_time(shards: list[int], seed: int, size: int) -> None:
+    windows = shard_windows(np.array(shards, dtype=np.int64), np.random.default_rng(seed), size)
+    assert sorted(n for window in windows for n in window) == list(range(len(shards)))
+    touched = [{shards[n] for n in window} for window in windows]
+    assert all(len(each) <= size for each in touched)
+    assert sum(map(len, touched)) == len(set(shards))
+
+
+def test_a_streamed_epoch_reads_a_few_shards_at_a_time(
+    make_corpus: Callable[..., Corpus], make_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = make_corpus(count=60)
+    for start in range(0, 60, 6):  # a shard each
+        root = make_set(corpus.instances[start : start + 6], "glove", 8)
+    monkeypatch.setattr("classifier.batch.WINDOW", 2)
+    sentences = Sentences.of(corpus.instances)
+    with open_features([Feature("glove")], root, sentences.keys, "") as stores:
+        streamed = Vectors([Feature("glove")], stores, sentences, ram_budget=0)
+        held = Vectors([Feature("glove")], stores, sentences)
+        assert len(set(streamed.shards)) == 10
+        assert not held.shards.any()
+        batcher = Batcher(corpus.instances, streamed, corpus.labels, ())
+        batches = list(batcher.shuffled(np.arange(66), 4, (1, 1)))
+        assert sorted(chain(*(b.positions.tolist() for b in batches))) == list(range(66))
+        visits = [set(streamed.shards[sentences.of_instance[b.positions]]) for b in batches]
+        assert max(map(len, visits)) == 2
+        assert len({frozenset(visit) for visit in visits if len(visit) == 2}) <= 5
+        again = list(batcher.shuffled(np.arange(66), 4, (1, 1)))
+        assert [b.positions.tolist() for b in batches] == [b.positions.tolist() for b in again]
 
 
 @pytest.mark.parametrize("context", ["tagged", "sentence"])

@@ -29,6 +29,9 @@ class Tampered:
     def read(self, keys: Sequence[bytes]) -> Ragged:
         return self._change(self._store.read(keys))
 
+    def shards_of(self, keys: Sequence[bytes]) -> np.ndarray:
+        return self._store.shards_of(keys)
+
 
 @pytest.fixture
 def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:

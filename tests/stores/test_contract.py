@@ -155,6 +155,15 @@ class StoreContract:
         store.read(keys).values[:] = 0
         assert equal(store.read(keys), vectors)
 
+    def test_shards_of_tells_what_is_read_together(self, store: FeatureStore, make_batch: Make) -> None:
+        keys, _ = make_batch(range(9))
+        for part in (range(3), range(3, 6)):
+            store.append(*make_batch(part))
+        shards = store.shards_of([*keys[5:], *keys[:5]])
+        assert shards[1:4].tolist() == [-1] * 3
+        assert shards[[0]].tolist() == shards[[7]].tolist()
+        assert len(set(shards[4:7].tolist())) == 1
+
     def test_close_can_be_called_twice(self, store: FeatureStore, make_batch: Make) -> None:
         store.append(*make_batch(range(3)))
         store.close()
@@ -172,6 +181,8 @@ class DurableContract(StoreContract):
         (info,) = list_sets(root)
         assert (info.shards, info.sentences) == (2, 30)
         again = open_store(info.path, check=True)
+        assert len(set(again.shards_of(keys[:15]).tolist())) == len(set(again.shards_of(keys[15:]).tolist())) == 1
+        assert len(set(again.shards_of(keys).tolist())) == 2
         assert again.meta == store.meta
         assert equal(again.read(keys), vectors)
 

@@ -451,7 +451,7 @@ def _training(
     weight_decay: Annotated[float | None, typer.Option(help="Of adamw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instances in a batch.")] = None,
     hidden: Annotated[int | None, typer.Option(help="Hidden units of each direction.")] = None,
-    project: Annotated[int | None, typer.Option(help="Map each feature to so many columns first; 0: do not.")] = None,
+    project: Annotated[int | None, typer.Option(help="Map wider features to so many columns first; 0: do not.")] = None,
     spans: Annotated[bool | None, typer.Option(help="Classify the entities' mean states too.")] = None,
     members: Annotated[int | None, typer.Option(help="So many heads, whose probabilities are averaged.")] = None,
     dropout: Annotated[float | None, typer.Option(help="On the inputs and before the output layer.")] = None,
@@ -1324,6 +1324,33 @@ def store_convert(
     else:
         out.print(
             _escape(f"{result.source} -> {result.target}: {result.sentences:,} sentences, {result.shards:,} shards"),
+            soft_wrap=True,
+        )
+
+
+@store_app.command("view")
+def store_view(
+    name: SetName,
+    dims: Annotated[int, typer.Option(help="Columns of each layer.")],
+    method: Annotated[str, typer.Option(help="pca: principal components; random: random directions.")] = "pca",
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a feature set once more in fewer columns, as NAME-pcaK; name it in --features like any other."""
+    from featstore.stores.views import make_view
+
+    chosen = _one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = make_view(chosen.path, store, dims, method=method, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            _escape(
+                f"{result.name}: {result.columns[0]:,} -> {result.columns[1]:,} columns, {result.variance:.1%} of the "
+                f"variance, {result.sentences:,} sentences ({result.target})"
+            ),
             soft_wrap=True,
         )
 

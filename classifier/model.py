@@ -53,7 +53,7 @@ class HeadConfig:
         word_dropout: share of the tokens whose vector training sets to zero, feature by feature (Iyyer et al. 2015).
         recurrent_dropout: share of the recurrent weights that a training step goes without (Merity et al. 2018).
         standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
-        project: width that each feature is mapped to by learned weights before the Bi-LSTM; 0: its own.
+        project: width that each wider feature is mapped to by learned weights before the Bi-LSTM; 0: none is mapped.
         spans: classify [h*; tanh of the mean state of the head entity; of the tail entity] instead of h* alone.
         members: heads that differ in their initial weights and their dropout, and whose probabilities are averaged.
         precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
@@ -107,11 +107,11 @@ class FeatureInput(nn.Module):
         self.dropout = config.dropout
         self.word_dropout = config.word_dropout
         bound = config.hidden**-0.5
-        width = config.project or feature.dim
+        width = min(config.project or feature.dim, feature.dim)
         self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, width).uniform_(-bound, bound))
         self.tags = nn.Parameter(torch.randn(config.tags, width))
         self.projection: nn.Parameter | None = None
-        if config.project:
+        if width < feature.dim:
             self.projection = nn.Parameter(torch.randn(width, feature.dim) * feature.dim**-0.5)
         self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
         self.mean: Tensor | None

@@ -71,6 +71,8 @@ def test_convert_compact_export_import_inspect_du_gc(run: Run, corpus: str, tmp_
     for folder in tmp_path.glob("features/*zarr"):
         folder.rename(tmp_path / "aside")
     assert run("store", "compact", "glove").code == 0
+    assert run("store", "view", "glove", "--dims", "5", "--json").json()["name"] == "glove-pca5"
+    assert run("store", "view", "glove", "--dims", "500").code == 2
     assert run("store", "export", "glove", "-o", "b.tar").code == 0
     assert run("store", "import", "b.tar", "--store", "copy").code == 0
     assert run("store", "ls", "--store", "copy", "--json").json()[0]["sentences"] == 60

@@ -147,6 +147,7 @@ def train_fold(
             "instances": {"train": len(train_part), "dev": len(dev_part)},
             "best_epoch": max(epoch.number for epoch in epochs if epoch.best),
             "shift": shift,
+            "streamed": bool(vectors.shards.any()),  # then the order of the batches followed the store's shards
             "seconds": time.perf_counter() - start,
             "peak_memory": memory.bytes,
             "epochs": [asdict(epoch) for epoch in epochs],

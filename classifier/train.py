@@ -18,8 +18,8 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from classifier.batch import Batcher
 from classifier.metrics import score
@@ -30,6 +30,7 @@ from classifier.recipe import TrainConfig
 from featstore.errors import UsageError
 
 SECONDS_BETWEEN_SAVES = 60.0
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class TrainState:
     Attributes:
         epochs: all epochs so far.
         head: the weights.
-        average: their moving average, empty if the configuration has none.
+        average: the state of their moving average, empty if the configuration has none.
         best: the weights of the best epoch.
         optimizer: what the optimiser keeps for each parameter, by ``NUMBER.NAME``.
     """
@@ -119,8 +120,7 @@ def train(
         head.load_state_dict(dict(state.head))
         _restore(optimizer, state.optimizer)
         if average:
-            evaluated.load_state_dict(dict(state.average))
-            average.n_averaged.fill_(1)  # more than none: the next step is averaged with what is there
+            average.load_state_dict(dict(state.average))
         for epoch in epochs:
             plateau.step(epoch.dev_f1, epoch.dev_loss)
     saved = time.monotonic()
@@ -144,7 +144,7 @@ def train(
             )
         )
         if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-            averages = _weights(evaluated) if average else {}
+            averages = _weights(average) if average else {}
             save(TrainState(tuple(epochs), _weights(head), averages, best, _kept(optimizer)))
             saved = time.monotonic()
         if progress:
@@ -172,8 +172,8 @@ def _optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def _weights(head: AnyHead) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in head.state_dict().items()}
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -193,10 +193,17 @@ def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> No
 
 
 def _average(head: AnyHead, optimizer: torch.optim.Optimizer, decay: float) -> AveragedModel | None:
-    """Return an exponential moving average of the weights that follows each step; None for a decay of 0."""
+    """Return an exponential moving average of the weights that follows each step; None for a decay of 0.
+
+    After n steps the decay is (n + 1) / (n + 10) at most, so that a short training forgets the initial weights too.
+    """
     if not decay:
         return None
-    average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+    def follow(averages: Tensors, weights: Tensors, steps: Tensor | int) -> None:
+        torch._foreach_lerp_(averages, weights, 1 - min(decay, (int(steps) + 1) / (int(steps) + 10)))
+
+    average = AveragedModel(head, multi_avg_fn=follow)
     optimizer.register_step_post_hook(lambda *_: average.update_parameters(head))
     return average
 

@@ -10,13 +10,13 @@ import torch
 
 from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from classifier.features import FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig
+from classifier.model import HeadConfig, InputConfig, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
 
 
-def make_checkpoint() -> Checkpoint:
+def make_checkpoint(**more: int) -> Checkpoint:
     return Checkpoint(
-        head=Head(HeadConfig((InputConfig(4, 3),), labels=2, tags=1, hidden=3, standardise=True)),
+        head=make_head(HeadConfig((InputConfig(4, 3),), labels=2, tags=1, hidden=3, standardise=True, **more)),
         features=(FeatureSpec("elmo", "ab" * 32, "float16", "mix", 3, 4),),
         labels=("0", "1"),
         positive=("1",),
@@ -28,8 +28,9 @@ def make_checkpoint() -> Checkpoint:
     )
 
 
-def test_comes_back(tmp_path: Path) -> None:
-    saved = make_checkpoint()
+@pytest.mark.parametrize("options", [{}, {"members": 2, "project": 2, "spans": True}])
+def test_comes_back(options: dict[str, int], tmp_path: Path) -> None:
+    saved = make_checkpoint(**options)
     save_checkpoint(tmp_path / "fold-3", saved)
     loaded = load_checkpoint(tmp_path / "fold-3")
     assert not loaded.head.training

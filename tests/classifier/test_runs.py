@@ -14,7 +14,7 @@ from classifier.checkpoint import load_checkpoint
 from classifier.folds import Notice, evaluate_fold, train_fold
 from classifier.outputs import chemprot_tsv
 from classifier.predict import classify
-from classifier.recipe import TrainConfig
+from classifier.recipe import RECIPES, TrainConfig
 from classifier.resume import UNFINISHED
 from classifier.runs import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
 from classifier.train import Epoch
@@ -35,7 +35,11 @@ def run_config(corpus: Corpus, **train: object) -> RunConfig:
 
 @pytest.mark.parametrize(
     ("context", "options"),
-    [("tagged", {}), ("sentence", {"standardise": True, "precision": "bfloat16", "dropout": 0.1})],
+    [
+        ("tagged", {}),
+        ("sentence", {"standardise": True, "precision": "bfloat16", "dropout": 0.1}),
+        ("sentence", RECIPES["best"] | {"hidden": 16, "project": 5, "lr": 0.02, "dropout": 0.1, "max_epochs": 40}),
+    ],
 )
 def test_learns_a_signal(
     context: str, options: dict[str, object], make_corpus: Make, make_store: Store, tmp_path: Path

@@ -157,14 +157,21 @@ def test_cosine_goes_on_to_the_last_epoch(fit: Callable[..., tuple]) -> None:
 
 def test_the_average_is_what_is_evaluated_and_kept(fit: Callable[..., tuple]) -> None:
     config = replace(CONFIG, max_epochs=1)
-    raw, _ = fit(config)
-    # With a decay of almost 1 the average stays at the weights after the first step.
-    early, early_epochs = fit(replace(config, average=1 - 1e-9))
-    late, late_epochs = fit(replace(config, average=1e-9))
-    assert not torch.allclose(early.recurrent, raw.recurrent, atol=1e-3)
-    torch.testing.assert_close(late.recurrent, raw.recurrent, atol=1e-6, rtol=0)
-    assert early_epochs[0].train_loss == late_epochs[0].train_loss
-    assert early_epochs[0].dev_loss != late_epochs[0].dev_loss
+    raw, raw_epochs = fit(config)
+    short, _ = fit(replace(config, average=1e-9))
+    long, long_epochs = fit(replace(config, average=0.999))
+    torch.testing.assert_close(short.recurrent, raw.recurrent, atol=1e-6, rtol=0)
+    assert not torch.allclose(long.recurrent, raw.recurrent, atol=1e-3)
+    assert long_epochs[0].train_loss == raw_epochs[0].train_loss
+    assert long_epochs[0].dev_loss != raw_epochs[0].dev_loss
+
+
+def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Callable[..., tuple]) -> None:
+    raw, initial, averaged = (
+        fit(replace(CONFIG, schedule="cosine", **options))[0].recurrent
+        for options in ({}, {"lr": 1e-30}, {"average": 0.9999})
+    )
+    assert torch.dist(averaged, raw) < 0.5 * torch.dist(initial, raw), "45 steps, of 10,000 that the decay looks back"
 
 
 def test_a_resumed_training_ends_with_the_same_weights(

@@ -9,11 +9,14 @@ Overlapping mentions are common (a chemical's name inside a gene's). Tags nest: 
 equal spans the head is; mentions that cross keep each tag at its own edge. Replaced, the two words stand side by side
 in place of all that the two mentions cover, in the order of their starts (at one start the longer first, of two equal
 spans the head).
+
+Some corpora (GAD) are released with a word such as ``@GENE$`` in place of each mention. Other text is made like them by
+``masked``: the pair is first replaced by its words, and the words are then marked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from featstore.corpora.text import Sentence, Span
 from featstore.errors import DataError
@@ -31,6 +34,7 @@ class Marking:
     Attributes:
         indicators: ``tags`` or ``replace``.
         context: ``tagged`` or ``sentence``.
+        masked: whether the words of the mentions stand in their place before they are marked.
 
     Raises:
         UsageError: another word.
@@ -38,6 +42,7 @@ class Marking:
 
     indicators: str = "tags"
     context: str = "tagged"
+    masked: bool = False
 
     def __post_init__(self) -> None:
         check_choice("indicators", self.indicators, INDICATORS)
@@ -89,6 +94,8 @@ def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> 
     Raises:
         DataError: a mention holds no token of the sentence.
     """
+    if marking.masked:
+        return _mark_masked(sentence, head, tail, replace(marking, masked=False))
     spans = []
     for mention in (head, tail):
         span = sentence.find(mention.span)
@@ -102,6 +109,16 @@ def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> 
         return Marked(tokens, tuple(range(len(tokens))), (), head_span, tail_span, offsets)
     layout, tags = _laid_out(pieces)
     return Marked(sentence.tokens, layout, tags, head_span, tail_span, sentence.offsets)
+
+
+def _mark_masked(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> Marked:
+    """Mark a pair in the sentence that has its words in place of the mentions."""
+    masked = mark(sentence, head, tail, Marking("replace", "tagged"))
+    # Positions serve as characters, so that each word is found again even where the two mentions overlap.
+    plain = Sentence(masked.tokens, tuple((i, i + 1) for i in range(len(masked.tokens))))
+    marked = mark(plain, replace(head, span=masked.head), replace(tail, span=masked.tail), marking)
+    offsets = (_INSERTED if place == _INSERTED else masked.offsets[place[0]] for place in marked.offsets)
+    return replace(marked, offsets=tuple(offsets))
 
 
 def _with_tags(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> tuple[list[_Piece], Span, Span]:

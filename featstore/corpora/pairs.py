@@ -9,6 +9,8 @@ seen in the whole stretch from the first of its sentences to the last.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -59,21 +61,28 @@ class SplitDocument:
 
     document: Document
     sentences: Sentences
+    edges: list[int]
     tokenised: dict[Span, tuple[Sentence, str]]
 
     @classmethod
     def of(cls, document: Document) -> SplitDocument:
         """Split a document."""
-        return cls(document, split_sentences(document.text, [(e.start, e.end) for e in document.entities]), {})
+        spans = [(e.start, e.end) for e in document.entities]
+        return cls(document, split_sentences(document.text, spans), sorted({e for span in spans for e in span}), {})
 
     def sentences_of(self, head: Entity, tail: Entity) -> tuple[Span, int]:
         """Return the characters of the sentences that hold both mentions, and how many sentences they are."""
         return self.sentences.around(min(head.start, tail.start), max(head.end, tail.end) - 1)
 
+    def sentence_of(self, entity: Entity) -> Span:
+        """Return the characters of the sentence in which a mention begins."""
+        return self.sentences.around(entity.start, entity.start)[0]
+
     def tokens_of(self, span: Span) -> tuple[Sentence, str]:
         """Return a stretch tokenised, and its group: the hex key of its plain tokens."""
         if span not in self.tokenised:
-            sentence = tokenise(self.document.text, span, [(e.start, e.end) for e in self.document.entities])
+            inside = self.edges[bisect_right(self.edges, span[0]) : bisect_left(self.edges, span[1])]
+            sentence = tokenise(self.document.text, span, [(edge, edge) for edge in inside])
             self.tokenised[span] = sentence, sentence_key(sentence.tokens).hex()
         return self.tokenised[span]
 
@@ -82,16 +91,13 @@ class SplitDocument:
 
         Where a type may be head and tail, each two mentions make one pair, the earlier in the text as head.
         """
-        sentence = {e.id: self.sentences.around(e.start, e.start)[0] for e in self.document.entities}
+        tails: defaultdict[Span, list[Entity]] = defaultdict(list)
+        for entity in self.document.entities:
+            if entity.type in types.tail:
+                tails[self.sentence_of(entity)].append(entity)
         for head in self.document.entities:
             if head.type in types.head:
-                for tail in self.document.entities:
-                    if (
-                        tail.type in types.tail
-                        and sentence[head.id] == sentence[tail.id]
-                        and _in_order(head, tail, types)
-                    ):
-                        yield head, tail
+                yield from ((head, tail) for tail in tails[self.sentence_of(head)] if _in_order(head, tail, types))
 
     def instance(
         self,

@@ -90,7 +90,12 @@ def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
                 position += len(sentence)
         offset += len(line) + 1
     # Blanks before a boundary are no part of a mention, even where its offsets take them in.
-    inside = {cut for cut in starts for start, end in entities if start < cut < end and text[start:cut].strip()}
+    inside = {
+        cut
+        for start, end in entities
+        for cut in starts[bisect_right(starts, start) : bisect_left(starts, end)]
+        if text[start:cut].strip()
+    }
     kept = [start for start in starts if start not in inside]
     spans = tuple((a, a + len(text[a:b].rstrip())) for a, b in pairwise([*kept, len(text)]))
     return Sentences(spans, glued=len(inside))

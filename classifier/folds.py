@@ -36,6 +36,7 @@ from classifier.memory import PeakMemory
 from classifier.metrics import Metrics, score
 from classifier.model import InputConfig, make_head
 from classifier.outputs import predictions_tsv
+from classifier.pairing import pairing_of
 from classifier.predict import Predictions, classify
 from classifier.resume import UNFINISHED, load_state, save_state
 from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
@@ -152,6 +153,7 @@ def train_fold(
             "peak_memory": memory.bytes,
             "epochs": [asdict(epoch) for epoch in epochs],
         },
+        pairing=pairing_of(instances, config.indicators),
     )
     _publish(checkpoint, config, run_dir, folder)
     return checkpoint

@@ -43,7 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.split": BASE,
     "classifier.vectors": BASE | {"featstore.stores", "classifier.features"},
     "classifier.batch": BASE | {"featstore.stores", "classifier.vectors"},
-    "classifier.checkpoint": BASE | {"classifier.model", "classifier.features"},
+    "classifier.pairing": BASE,
+    "classifier.checkpoint": BASE
+    | {"classifier.model", "classifier.features", "classifier.pairing", "featstore.fingerprint"},
     "classifier.predict": BASE | SCORING,
     "classifier.plateau": set(),
     "classifier.decision": SCORING | {"classifier.metrics", "classifier.predict"},
@@ -71,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "classifier.resume",
         "classifier.runs",
         "classifier.outputs",
+        "classifier.pairing",
         "classifier.split",
     },
     "classifier.significance": {"featstore.errors"},

@@ -11,6 +11,7 @@ import torch
 from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from classifier.features import FeatureSpec
 from classifier.model import HeadConfig, InputConfig, make_head
+from classifier.pairing import Pairing
 from featstore.errors import DataError, MismatchError, MissingFileError
 
 
@@ -25,6 +26,7 @@ def make_checkpoint(**more: int) -> Checkpoint:
         fold=3,
         config={"seed": 1},
         training={"epochs": []},
+        pairing=Pairing((("gene", "dise"),), {"gene": "@GENE$"}),
     )
 
 
@@ -34,8 +36,9 @@ def test_comes_back(options: dict[str, int], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "fold-3", saved)
     loaded = load_checkpoint(tmp_path / "fold-3")
     assert not loaded.head.training
-    for name in ("features", "labels", "positive", "tags", "corpus", "fold", "config", "training"):
+    for name in ("features", "labels", "positive", "tags", "corpus", "fold", "config", "training", "pairing"):
         assert getattr(loaded, name) == getattr(saved, name)
+    assert loaded.fingerprint == saved.fingerprint
     assert loaded.head.config == saved.head.config
     for name, tensor in saved.head.state_dict().items():
         assert torch.equal(loaded.head.state_dict()[name], tensor)

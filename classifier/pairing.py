@@ -1,0 +1,50 @@
+"""How the pairs of a corpus were made: what extraction must do again to text that has no pairs yet.
+
+In: the instances that a head is trained on. Out: which types of entity make a pair, in which order, and whether words
+stood in place of the mentions. A head knows nothing of other types, and expects mentions to look as they did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from featstore.records import Instance
+
+_MASK = re.compile(r"@\w+\$")  # the form of the words that corpora are released with, such as @GENE$
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How pairs were made.
+
+    Attributes:
+        kinds: types of the first and the second entity, as the tags spell them: ``(("chem", "gene"),)``.
+        words: for each type the word that stood in place of its mentions, where one did: ``{"gene": "@GENE$"}``.
+    """
+
+    kinds: tuple[tuple[str, str], ...]
+    words: Mapping[str, str]
+
+
+def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
+    """Return how the pairs of ``instances`` were made.
+
+    Args:
+        instances: of one corpus, marked with ``indicators``.
+        indicators: ``tags`` or ``replace``.
+    """
+    kinds, words = set(), set()
+    for instance in instances:
+        kinds.add((instance.head_type, instance.tail_type))
+        for kind, span in ((instance.head_type, instance.head), (instance.tail_type, instance.tail)):
+            words.add((kind, " ".join(_word(instance, place) for place in instance.layout[slice(*span)])))
+    by_kind = dict(words)
+    # With tags the mentions stand as they are, unless the corpus itself had put one word in the place of each.
+    masked = len(by_kind) == len(words) and (indicators == "replace" or all(map(_MASK.fullmatch, by_kind.values())))
+    return Pairing(tuple(sorted(kinds)), dict(sorted(by_kind.items())) if masked else {})
+
+
+def _word(instance: Instance, place: int) -> str:
+    return instance.tokens[place] if place >= 0 else instance.tags[-1 - place]

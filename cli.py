@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from classifier.runs import RunConfig
     from classifier.train import Epoch
     from featstore.corpora.audit import CorpusReport
+    from featstore.formats import BadDocument
     from featstore.pretrain.schedule import Progress as PretrainProgress
     from featstore.records import Corpus as LoadedCorpus
     from featstore.stores.bundle import Bundled
@@ -945,41 +946,99 @@ def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) ->
 # ------------------------------------------------------------------------------------------------------ extract
 
 
-@app.command("extract")
-def extract_command(
-    source: Annotated[Path, typer.Argument(metavar="INPUT.jsonl", help="Pairs: text, head, tail a line (README).")],
-    target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go, one JSON object a line.")],
-    run: Run = None,
-    fold: Annotated[int | None, typer.Option(help="Whose model to use (default: the first trained fold).")] = None,
-    encoders: Annotated[
-        str, typer.Option(help="NAME:PATH, separated by commas, for encoders other than the bundled ones.")
-    ] = "",
-    store: Annotated[
-        str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
-    ] = None,
-    precision: EncoderPrecision = "float32",
-    device: EncoderDevice = "cpu",
-) -> None:
-    """Classify the pairs of a file with a trained run, encoding on the way."""
-    from classifier.extract import extract_file
+Encoders = Annotated[
+    str, typer.Option("--encoders", help="NAME:PATH, separated by commas, for encoders other than the bundled ones.")
+]
+Fold = Annotated[int | None, typer.Option("--fold", help="Whose model to use (default: the first trained fold).")]
+
+
+def _fold_dir(run: Path | None, fold: int | None) -> Path:
     from classifier.runs import latest_run, trained_folds
 
     folder = run or latest_run(RUNS)
-    trained = trained_folds(folder)
-    fold_dir = folder / f"fold-{fold if fold is not None else (trained or (1,))[0]}"
+    return folder / f"fold-{fold if fold is not None else (trained_folds(folder) or (1,))[0]}"
+
+
+@app.command("extract")
+def extract_command(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="INPUT..", help="Documents with entities, read one file after the other.")
+    ],
+    target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go.")],
+    run: Run = None,
+    fold: Fold = None,
+    model: Annotated[Path | None, typer.Option(help="A model bundle (cli bundle) instead of a run.")] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--format", help="Of the input (default: told from each file); README has the table.")
+    ] = None,
+    target_format: Annotated[str, typer.Option("--to", help="Of the output; README has the table.")] = "jsonl",
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep a relation of at least this probability (default: likelier than none).")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Of each document, the likeliest so many.")] = None,
+    max_distance: Annotated[
+        int | None, typer.Option(help="Pairs with at most so many tokens between the mentions.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Add the attention on each token.")] = False,
+    encoders: Encoders = "",
+    store: Annotated[
+        str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
+) -> None:
+    """Extract relations from documents, encoding on the way; an interrupted extraction goes on where it stopped."""
+    from classifier.extract import Job, extract_files
+    from classifier.extractor import Extractor
+    from classifier.wanted import Wanted
+
+    if model and (run or fold is not None):
+        raise UsageError("--model is a whole model; leave --run and --fold out.")
+    job = Job(sources, target, source_format, target_format, Wanted(threshold, top, max_distance, explain), fresh)
     specs = [spec for spec in encoders.split(",") if spec]
-    with progress_bar("encoding", "sentences") as progress:
-        count = extract_file(
-            fold_dir,
-            source,
-            target,
-            encoders=specs,
-            store_root=store,
-            progress=progress,
-            precision=precision,
-            device=device,
-        )
-    err.print(f"{count:,} pairs -> {_escape(str(target))}", soft_wrap=True)
+    extractor = Extractor.load(model or _fold_dir(run, fold), encoders=specs, store=store)
+    with progress_bar("extracting", "documents") as progress:
+        done = extract_files(extractor, job, report=_report_bad, progress=progress)
+    if as_json:
+        print_json(done)
+    resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
+    err.print(
+        f"{done.documents:,} documents{resumed}, {done.pairs:,} pairs, {done.relations:,} relations -> "
+        f"{_escape(str(target))}, {_duration(done.seconds)}",
+        soft_wrap=True,
+    )
+    if done.bad:
+        err.print(f"{done.bad:,} documents were bad and are not in the output.")
+        raise typer.Exit(3)
+
+
+def _report_bad(bad: BadDocument) -> None:
+    where = f"{bad.where}: " if bad.where else ""
+    err.print(f"[bold]skipped[/] {_escape(where)}document '{_escape(bad.id)}': {_escape(bad.why)}", soft_wrap=True)
+
+
+@app.command("bundle")
+def bundle_command(
+    target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    run: Run = None,
+    fold: Fold = None,
+    encoders: Encoders = "",
+    with_encoders: Annotated[
+        bool, typer.Option("--with-encoders/--without-encoders", help="Copy the encoders, or name their identity only.")
+    ] = True,
+    licence: Annotated[str, typer.Option(help="Of the model, for its card: an SPDX name.")] = "other",
+    as_json: AsJson = False,
+) -> None:
+    """Write one folder with a trained model, its encoders and its card, to use or to give away."""
+    from classifier.bundle import write_bundle
+
+    specs = [spec for spec in encoders.split(",") if spec]
+    files = write_bundle(_fold_dir(run, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence)
+    if as_json:
+        print_json(files)
+        return
+    print_table(str(target), ["file", "size"], [[name, _size(size)] for name, size in files.items()])
+    err.print(f"use it with: cli extract --model {_escape(str(target))} INPUT -o OUT", soft_wrap=True)
 
 
 # --------------------------------------------------------------------------------------------------------- data

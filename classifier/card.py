@@ -1,4 +1,4 @@
-"""The card of a trained fold: what a person reads who finds its folder.
+"""The card of a trained fold, and of a bundle: what a person reads who finds its folder.
 
 In: the facts of ``run.json`` and, once it is evaluated, of ``metrics.json``. Out: Markdown with the front matter of a
 model card. Nothing of the corpus's text is in it.
@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+# Types as curators write them; any other is its own example.
+_EXAMPLES = {"chem": "CHEMICAL", "dise": "DISEASE"}
+
 
 def card(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
     """Return the card.
@@ -18,16 +21,58 @@ def card(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         run: the facts of ``run.json``.
         metrics: those of ``metrics.json``; None before the fold is evaluated.
     """
-    corpus, config, training = run["corpus"], run["config"], run["training"]
+    again = (
+        "## Again\n\n`config.toml` holds every option. With the same corpus, store and versions\n\n"
+        f"    cli train --config config.toml --fold {run['fold']} --run RUN\n"
+        f"    cli eval --fold {run['fold']} --run RUN\n\n"
+        "gives the same metrics to the last digit."
+    )
+    return "\n\n".join([_matter(run), *_body(run, metrics), again]) + "\n"
+
+
+def bundle_card(
+    run: Mapping[str, Any], metrics: Mapping[str, Any] | None, places: Mapping[str, str | None], licence: str
+) -> str:
+    """Return the card of a bundle.
+
+    Args:
+        run: the facts of ``run.json``.
+        metrics: those of ``metrics.json``; None if the fold was not evaluated.
+        places: for each encoder its place in the bundle; None: not in it.
+        licence: of the model; ``other`` if nobody has said.
+    """
+    kinds = (run["pairing"] or {"kinds": []})["kinds"]
+    head, tail = (_EXAMPLES.get(kind, kind.upper()) for kind in (kinds or [("chem", "gene")])[0])
+    use = (
+        f"## Use\n\nPairs: {', '.join(f'{a} with {b}' for a, b in kinds) or 'not recorded'}, in one sentence.\n\n"
+        "    cli extract --model MODEL/ documents.jsonl -o relations.jsonl\n\n"
+        "    from classifier import Extractor\n"
+        f'    Extractor.load("MODEL/").extract(text, [(0, 7, "{head}"), (17, 22, "{tail}")])'
+    )
+    absent = "not in the bundle: it comes with featstore, or is named with --encoders"
+    where = "## Where the encoders are\n\n" + _table(
+        ["encoder", "place"], [[name, place or absent] for name, place in places.items()]
+    )
+    stated = "Not stated by" if licence == "other" else f"{licence}, as stated by"
+    terms = f"## Licence\n\n{stated} whoever made the bundle. The terms of the corpus and of the encoders apply as well."
+    return "\n\n".join([_matter(run, license=licence.lower()), *_body(run, metrics), use, where, terms]) + "\n"
+
+
+def _matter(run: Mapping[str, Any], **more: str) -> str:
     matter = {
         "library_name": "featstore",
         "pipeline_tag": "text-classification",
         "tags": ["relation-extraction", "biomedical"],
-        "datasets": [corpus["name"]],
+        "datasets": [run["corpus"]["name"]],
+        **more,
     }
+    return "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---"
+
+
+def _body(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str]:
+    corpus, config, training = run["corpus"], run["config"], run["training"]
     parts = training["instances"]
-    sections = [
-        "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---",
+    return [
         f"# {config['features']} on {corpus['name']}, fold {run['fold']}",
         f"A Bi-LSTM with attention (head `{config['head']}`) that reads stored vectors of the encoders below and gives "
         f"one of the labels {', '.join(run['labels'])} to a marked pair in a sentence. It serves research; it was not "
@@ -53,12 +98,7 @@ def card(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
             ],
         ),
         "## Versions\n\n" + _table(["", ""], [[name, value] for name, value in run["versions"].items()]),
-        "## Again\n\n`config.toml` holds every option. With the same corpus, store and versions\n\n"
-        f"    cli train --config config.toml --fold {run['fold']} --run RUN\n"
-        f"    cli eval --fold {run['fold']} --run RUN\n\n"
-        "gives the same metrics to the last digit.",
     ]
-    return "\n\n".join(sections) + "\n"
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:

@@ -107,11 +107,21 @@ ALLOWED: dict[str, set[str]] = {
     | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.results"}
     | {"classifier.runs", "classifier.train"},
     "classifier.board": {"classifier.ablate", "classifier.grid"},
-    # The one place that joins both halves.
-    "classifier.extract": BASE
+    # The topmost rooms: the one place that joins both halves.
+    "classifier.candidates": BASE | {"classifier.pairing", "featstore.corpora"},
+    "classifier.wanted": BASE | {"classifier.checkpoint", "classifier.candidates"},
+    "classifier.encoders": BASE | {"classifier.checkpoint", "classifier.features", "featstore.encoders"},
+    "classifier.bundle": BASE
+    | {"classifier.checkpoint", "classifier.encoders", "classifier.card"}
+    | {"featstore.encoders", "featstore.fingerprint"},
+    "classifier.extractor": BASE
     | SCORING
-    | {"classifier.predict", "featstore.stores", "featstore.corpora", "featstore.formats", "featstore.encoders"}
-    | {"featstore.featurize", "featstore.forecast"},
+    | {"classifier.predict", "classifier.candidates", "classifier.wanted", "classifier.encoders", "classifier.bundle"}
+    | {"featstore.corpora", "featstore.formats", "featstore.encoders", "featstore.featurize", "featstore.forecast"},
+    "classifier.journal": BASE | {"classifier.checkpoint"},
+    "classifier.extract": BASE
+    | {"classifier.checkpoint", "classifier.extractor", "classifier.wanted", "classifier.journal"}
+    | {"featstore.corpora", "featstore.formats"},
 }
 TORCH_FREE = {"classifier.metrics", "classifier.significance"}
 ONLY_IN_CLI = {"typer", "rich"}

@@ -158,3 +158,58 @@ def test_data_check_counts_the_sample(run: Run) -> None:
     assert report["instances"] >= 300
     assert sum(report["counts"][f"fold {k}"]["total"] for k in range(1, 6)) == report["instances"]
     assert "Facts" in run("data", "check", "sample:chemprot").out
+
+
+def write_documents(path: Path, pairs: Path) -> Path:
+    """The pairs of a JSONL corpus as documents of one sentence, its types as a curator might write them."""
+    lines = []
+    for number, line in enumerate(pairs.read_text().splitlines(), start=1):
+        pair = json.loads(line)
+        ends = [("T1", "Chemical", pair["head"]), ("T2", "gene", pair["tail"])]
+        entities = [{"id": i, "type": t, "start": e["start"], "end": e["end"]} for i, t, e in ends]
+        lines.append(json.dumps({"id": str(number), "text": pair["text"], "entities": entities}))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_documents_get_the_probabilities_of_eval_from_run_and_bundle(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    corpus = pairs(tmp_path / "pairs.jsonl")
+    spec, documents = f"jsonl:{corpus}", str(write_documents(tmp_path / "documents.jsonl", corpus))
+    options = ("--corpus", spec, "--context", "sentence")
+    run("featurize", "--encoders", "glove", *options)
+    short = ("--optimizer", "adamw", "--lr", "0.01", "--max-epochs", "6", "--batch-size", "4", "--hidden", "16")
+    run("train", "--features", "glove", "--run", "r", *options, *short)
+    run("eval", "--run", "r", "--predictions", "p.tsv")
+    gold = {row.split("\t")[0]: row.split("\t")[3:] for row in (tmp_path / "p.tsv").read_text().splitlines()[1:]}
+    assert run("bundle", "--run", "r", "-o", "MODEL", "--licence", "CC0-1.0").code == 0
+    for n, model in enumerate((("--run", "r"), ("--model", "MODEL"))):
+        done = run("extract", documents, "-o", f"{n}.jsonl", *model, "--threshold", "0", "--explain", "--json")
+        assert done.code == 0, done.err
+        assert (done.json()["documents"], done.json()["pairs"]) == (60, 60)
+        written = [json.loads(line) for line in (tmp_path / f"{n}.jsonl").read_text().splitlines()]
+        scored = {w["id"]: w["relations"][0] for w in written}
+        for id_, probabilities in gold.items():
+            assert list(scored[id_]["probabilities"].values()) == pytest.approx(
+                list(map(float, probabilities)), abs=2e-6
+            )
+            assert scored[id_]["attention"]
+    assert len(gold) == 12
+    plain = run("extract", documents, "-o", "found.tsv", "--model", "MODEL", "--to", "tsv")
+    assert plain.code == 0, plain.err
+    assert len((tmp_path / "found.tsv").read_text().splitlines()) == 1 + 30, "a header, and what inhibits"
+
+
+def test_extract_tells_of_bad_documents_and_goes_on(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    corpus = pairs(tmp_path / "pairs.jsonl")
+    run("featurize", "--encoders", "glove", "--corpus", f"jsonl:{corpus}")
+    run("train", "--features", "glove", "--corpus", f"jsonl:{corpus}", "--run", "r", "--max-epochs", "1")
+    documents = write_documents(tmp_path / "documents.jsonl", corpus)
+    documents.write_text('{"id": "sick", "text": "x"}\n' + documents.read_text())
+    result = run("extract", str(documents), "-o", "out.jsonl", "--run", "r")
+    assert result.code == 3
+    assert "line 1: document 'sick'" in result.err
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 60
+    assert run("extract", str(documents), "-o", "o", "--run", "r", "--model", "M").code == 2
+    assert run("extract", str(documents), "-o", "o", "--run", "r", "--threshold", "2").code == 2
+    assert run("extract", "nowhere.jsonl", "-o", "o", "--run", "r").code == 4
+    assert run("extract", str(documents), "-o", "o", "--model", "nowhere").code == 4

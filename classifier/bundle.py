@@ -1,0 +1,216 @@
+"""A model bundle: one folder with all that extraction needs, to give away.
+
+In: the folder of a trained fold and its encoders. Out: a folder with ``model.safetensors`` and ``run.json`` (the
+checkpoint), ``metrics.json``, the encoders' files below ``encoders/``, a model card, and ``bundle.json``, which lists
+every file with its size and sha256. An encoder that is installed as a package of its own (the default GloVe) is named
+by its identity only. No pickle goes in or is read. A bundle may come from anywhere: every name, size and hash is
+checked before a file is used, and an encoder must have the identity that the checkpoint names.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from classifier.card import bundle_card
+from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
+from classifier.encoders import load_encoders
+from featstore.bundled import bundled
+from featstore.encoders import Encoder
+from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.fingerprint import file_sha256
+
+FORMAT_VERSION = 1
+MANIFEST, CARD, METRICS, ENCODERS = "bundle.json", "README.md", "metrics.json", "encoders"
+LARGEST = 2 << 30  # bytes of an encoder that are still copied
+_SUFFIXES = (".safetensors", ".hdf5", ".json", ".txt", ".gz", ".zip", ".md", ".model", ".vocab")  # no pickle among them
+_NAME = re.compile(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+){0,4}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was checked.
+
+    Attributes:
+        name: what its maker calls the model.
+        checkpoint: the trained head.
+        encoders: for each encoder whose files are in it, the spec ``NAME:PATH``.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    encoders: Mapping[str, str]
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder says that it is a bundle."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_bundle(
+    fold_dir: Path,
+    target: Path,
+    *,
+    encoders: Sequence[str] = (),
+    with_encoders: bool = True,
+    licence: str = "other",
+) -> dict[str, int]:
+    """Make a bundle of a trained fold; it appears whole or not at all.
+
+    Args:
+        fold_dir: the folder of the fold.
+        target: the bundle's folder; it must not exist, or be empty.
+        encoders: ``NAME:PATH`` for each encoder that is not the one that comes with featstore.
+        with_encoders: whether to copy the encoders' files, or to name their identities only.
+        licence: of the model, for its card.
+
+    Returns:
+        the files and their bytes.
+
+    Raises:
+        UsageError: ``target`` holds something, or an encoder is a pickle or too large to copy.
+        MissingFileError, DataError, MismatchError: no whole checkpoint there, or not the encoders it was trained on.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already; choose another folder or remove it.")
+    checkpoint = load_checkpoint(fold_dir)
+    loaded = load_encoders(checkpoint, encoders)
+    given = {spec.partition(":")[0]: spec.partition(":")[2] for spec in encoders}
+    metrics = read_json(fold_dir / METRICS, "`cli eval` makes it") if (fold_dir / METRICS).exists() else None
+    name = fold_dir.resolve().parent.name
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was cut short
+    try:
+        # Where the corpus lay is nobody's business.
+        save_checkpoint(partial, replace(checkpoint, corpus={**checkpoint.corpus, "spec": checkpoint.corpus["name"]}))
+        if metrics is not None:
+            (partial / METRICS).write_bytes(to_json(metrics))
+        places = {
+            encoder.name: _copy(encoder, given.get(encoder.name), partial) if with_encoders else None
+            for encoder in loaded.values()
+        }
+        facts = read_json(partial / RUN, "`cli train` makes it")
+        (partial / CARD).write_bytes(bundle_card(facts, metrics, places, licence).encode("utf-8"))
+        manifest = {
+            "format": FORMAT_VERSION,
+            "name": name,
+            "fingerprint": checkpoint.fingerprint,
+            "licence": licence,
+            "encoders": {each: {"identity": loaded[each].identity, "path": place} for each, place in places.items()},
+            "files": _listed(partial),
+        }
+        (partial / MANIFEST).write_bytes(to_json(manifest))
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return {path.relative_to(target).as_posix(): path.stat().st_size for path in _found(target)}
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle, wherever it comes from.
+
+    Raises:
+        MissingFileError: a file that is listed is not there.
+        DataError: a manifest that is not one, a name that leads out of the folder, a file that is not listed among the
+            encoders.
+        MismatchError: a format that this version does not know, or a file that is not what the manifest says.
+    """
+    path = folder / MANIFEST
+    manifest = read_json(path, "`cli bundle` makes it")
+    try:
+        if manifest["format"] != FORMAT_VERSION:
+            raise MismatchError(f"{path} has format {manifest['format']}; this version reads {FORMAT_VERSION}.")
+        name, files, encoders = str(manifest["name"]), manifest["files"], manifest["encoders"]
+        places = {str(encoder): facts["path"] for encoder, facts in encoders.items()}
+        expected = {file: (facts["bytes"], facts["sha256"]) for file, facts in files.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is not the manifest of a bundle ({error}).") from error
+    for file, facts in expected.items():
+        _check_file(folder, file, *facts)
+    for file in (WEIGHTS, RUN):
+        if file not in expected:
+            raise DataError(f"{path} does not list {file}.")
+    specs = {}
+    for encoder, place in places.items():
+        if place is None:
+            continue
+        if not any(file == place or file.startswith(f"{place}/") for file in expected):
+            raise DataError(f"{path} says that {encoder} is at '{place}', but lists no file there.")
+        specs[encoder] = f"{encoder}:{folder / place}"
+    for found in _found(folder / ENCODERS):
+        if found.relative_to(folder).as_posix() not in expected:
+            raise DataError(f"{found} is not listed in {MANIFEST}; remove it, or fetch the bundle again.")
+    checkpoint = load_checkpoint(folder)
+    if manifest.get("fingerprint") != checkpoint.fingerprint:
+        raise MismatchError(f"{path} is the manifest of another model; fetch the bundle again.")
+    return Bundle(name, checkpoint, specs)
+
+
+def _check_file(folder: Path, name: str, size: Any, digest: Any) -> None:
+    """Hold a file of a bundle against its line in the manifest."""
+    if not _NAME.fullmatch(name) or not name.endswith(_SUFFIXES):
+        raise DataError(
+            f"{folder / MANIFEST} lists {name[:80]!r}; plain names below the folder that end in {', '.join(_SUFFIXES)} "
+            "are allowed."
+        )
+    path = folder / name
+    if any(part.is_symlink() for part in (path, *path.parents[: name.count("/")])):
+        raise DataError(f"{path} is a symbolic link; a bundle holds files only.")
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist, though {MANIFEST} lists it; fetch the bundle again.")
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise DataError(f"{folder / MANIFEST}: the sha256 of {name} is {str(digest)[:80]!r}.")
+    if path.stat().st_size != size or file_sha256(path) != digest:
+        raise MismatchError(f"{path} is not the file that {MANIFEST} lists (size or sha256); fetch the bundle again.")
+
+
+def _found(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in _found(folder)
+    }
+
+
+def _copy(encoder: Encoder, given: str | None, partial: Path) -> str | None:
+    """Copy the files that an encoder's identity names, and the card beside them.
+
+    Args:
+        encoder: the encoder.
+        given: the PATH of its spec; None: it comes with featstore.
+        partial: the bundle.
+
+    Returns:
+        what the spec must name, relative to the bundle: the file or the folder; None for an encoder that is
+        installed as a package of its own.
+    """
+    wanted = set(encoder.facts["weights"].values())
+    try:
+        place = Path(given) if given else bundled(encoder.name)
+    except MissingFileError:
+        return None
+    among = [place] if place.is_file() else sorted(path for path in place.iterdir() if path.is_file())
+    files = [path for path in among if file_sha256(path) in wanted]
+    if (size := sum(path.stat().st_size for path in files)) > LARGEST:
+        raise UsageError(f"{encoder.name} has {size:,} bytes; --without-encoders names its identity only.")
+    for path in files:
+        if not path.name.endswith(_SUFFIXES):
+            raise UsageError(
+                f"{path} cannot go into a bundle, which holds no pickle; featurize and train with the model as "
+                "safetensors, or name its identity only with --without-encoders."
+            )
+    relative = f"{ENCODERS}/{encoder.name}"
+    (partial / relative).mkdir(parents=True)
+    for path in [*files, *(path for path in among if path.name == CARD)]:
+        shutil.copyfile(path, partial / relative / path.name)
+    return f"{relative}/{place.name}" if place.is_file() else relative

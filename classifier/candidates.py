@@ -1,0 +1,75 @@
+"""The candidate pairs of a document: what a model is asked about.
+
+In: a document and how the pairs were made that the model was trained on. Out: all pairs of the types that it knows in
+one sentence, in the order of the document, checked so that each can be marked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from classifier.pairing import Pairing
+from featstore.corpora.pairs import PairTypes, SplitDocument, tag_type
+from featstore.errors import DataError
+from featstore.records import Document, Entity
+
+LONGEST = 8192  # tokens; what is longer is no sentence, and would take gigabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair.
+
+    Attributes:
+        head: the first entity.
+        tail: the second entity.
+        types: the kind of pair that it is.
+        sentence: characters of its sentence.
+    """
+
+    head: Entity
+    tail: Entity
+    types: PairTypes
+    sentence: tuple[int, int]
+
+
+def find_candidates(split: SplitDocument, pairing: Pairing, max_distance: int | None = None) -> list[Candidate]:
+    """Return the pairs of a document.
+
+    Args:
+        split: the document.
+        pairing: types of pairs, and the words that replace mentions.
+        max_distance: at most so many tokens between the two mentions; None: any number.
+
+    Raises:
+        DataError: a mention without a word, or a sentence of more than LONGEST tokens.
+    """
+    found = []
+    for kinds in pairing.kinds:
+        head_types, tail_types = (_types(split.document, kind) for kind in kinds)
+        types = PairTypes(head_types, tail_types, pairing.words)
+        for head, tail in split.candidates(types):
+            span = split.sentences_of(head, tail)[0]
+            first, second = sorted(_place(split, span, entity) for entity in (head, tail))
+            if max_distance is None or second[0] - first[1] <= max_distance:
+                found.append(Candidate(head, tail, types, span))
+    return found
+
+
+def _types(document: Document, kind: str) -> frozenset[str]:
+    """Return the document's entity types that the tags spell ``kind``."""
+    return frozenset(entity.type for entity in document.entities if tag_type(entity.type) == kind)
+
+
+def _place(split: SplitDocument, span: tuple[int, int], entity: Entity) -> tuple[int, int]:
+    """Return the tokens of a mention in its sentence."""
+    sentence, _ = split.tokens_of(span)
+    if len(sentence.tokens) > LONGEST:
+        raise DataError(
+            f"the sentence at characters {span[0]}-{span[1]} has {len(sentence.tokens):,} tokens, at most {LONGEST:,} "
+            "are read; a line break ends a sentence."
+        )
+    place = sentence.find((entity.start, entity.end))
+    if place[0] == place[1]:
+        raise DataError(f"the entity {entity.id} at characters {entity.start}-{entity.end} holds no word.")
+    return place

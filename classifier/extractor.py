@@ -1,0 +1,279 @@
+"""A trained model at work: documents with entities to relations.
+
+    from classifier import Extractor
+    Extractor.load("MODEL/").extract("Aspirin inhibits COX-2.", [(0, 7, "CHEMICAL"), (17, 22, "GENE")])
+
+In: a model (a bundle, or the folder of a trained fold) and documents. Out: the relations of each, in the order of the
+documents. All pairs of the types that the model knows in one sentence are candidates, marked as in training. Sentences
+are encoded on the way, through a store if one is named, else in memory, rounded to the same dtype, so that a pair gets
+the probabilities that evaluation from the cache would give it.
+
+Documents are read in windows of a few thousand tokens: memory does not grow with their number, and a window's
+sentences fill the encoders' batches. In the sentence context a sentence is encoded once for all its pairs, and its
+input projection is shared (:mod:`classifier.batch`). Where a window ends depends on its own documents alone, so an
+extraction that goes on at the end of a window gives, to the last digit, what it would have given in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from classifier.bundle import is_bundle, read_bundle
+from classifier.candidates import Candidate, find_candidates
+from classifier.checkpoint import Checkpoint, load_checkpoint
+from classifier.encoders import check_encoder, load_encoders
+from classifier.predict import Predictions, classify
+from classifier.wanted import Extraction, Wanted, likeliest, relation_of
+from featstore.corpora.mark import Marking
+from featstore.corpora.pairs import SplitDocument
+from featstore.encoders import Encoder
+from featstore.errors import DataError, UsageError
+from featstore.featurize import encode_missing
+from featstore.forecast import feature_meta
+from featstore.formats import BadDocument, ModelFacts
+from featstore.records import Document, Entity, Instance, Relation
+from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
+
+WINDOW_TOKENS = 8192  # of distinct sentences: two of the encoders' batches
+WINDOW_DOCUMENTS = 512
+MOST_PAIRS = 4096  # scored at once
+
+
+class Extractor:
+    """A model and its encoders.
+
+    Args:
+        checkpoint: the trained head.
+        encoders: those that it reads, by name.
+        name: what outputs call the model.
+        store: a store to read vectors from and to keep them in; None keeps them in memory, window by window.
+
+    Raises:
+        MismatchError: an encoder that is not the one that the head was trained on; the text names both.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, encoders: Mapping[str, Encoder], *, name: str = "model", store: str | None = None
+    ) -> None:
+        for spec in checkpoint.features:
+            check_encoder(spec, encoders[spec.name], spec.name)
+        self.checkpoint = checkpoint
+        self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive)
+        self._encoders = [encoders[spec.name] for spec in checkpoint.features]
+        self._store = store
+
+    @classmethod
+    def load(cls, path: str | Path, *, encoders: Sequence[str] = (), store: str | None = None) -> Extractor:
+        """Load a model bundle (``cli bundle``), or the folder of a trained fold (``runs/NAME/fold-K``).
+
+        Args:
+            path: the folder.
+            encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
+            store: see :class:`Extractor`.
+
+        Raises:
+            MissingFileError: there is no model.
+            DataError: a file that is not as it was written.
+            UsageError: a spec of an encoder that the model does not read.
+            MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
+        """
+        folder = Path(path)
+        if is_bundle(folder):
+            bundle = read_bundle(folder)
+            checkpoint, name, specs = bundle.checkpoint, bundle.name, dict(bundle.encoders)
+        else:
+            checkpoint, specs = load_checkpoint(folder), {}
+            name = folder.resolve().parent.name
+        return cls(checkpoint, load_encoders(checkpoint, encoders, specs), name=name, store=store)
+
+    @property
+    def marking(self) -> Marking:
+        """How pairs are marked."""
+        corpus, pairing = self.checkpoint.corpus, self.checkpoint.pairing
+        masked = corpus["indicators"] == "tags" and bool(pairing and pairing.words)
+        return Marking(corpus["indicators"], corpus["context"], masked)
+
+    def extract(
+        self,
+        text: str,
+        entities: Iterable[Entity | tuple[int, int, str]],
+        *,
+        threshold: float | None = None,
+        top: int | None = None,
+        max_distance: int | None = None,
+        explain: bool = False,
+    ) -> list[Relation]:
+        """Return the relations of one text.
+
+        Args:
+            text: any number of sentences.
+            entities: the mentions, or for each (start, end, type), half-open, in characters of ``text``.
+            threshold, top, max_distance, explain: see :class:`Wanted`.
+
+        Raises:
+            DataError: an entity that is outside of the text or holds no word.
+            UsageError: an option out of range, or a model that does not say what makes a pair.
+        """
+        found = [_entity(text, number, given) for number, given in enumerate(entities, start=1)]
+        wanted = Wanted(threshold, top, max_distance, explain)
+        (result,) = self.extract_documents([Document("text", text, tuple(found))], wanted)
+        if isinstance(result, BadDocument):
+            raise DataError(result.why)
+        return list(result.relations)
+
+    def extract_documents(
+        self, documents: Iterable[Document | BadDocument], wanted: Wanted | None = None
+    ) -> Iterator[Extraction | BadDocument]:
+        """Yield what the model says of each document, in their order; a document that cannot be read stays one."""
+        for window in self.windows(documents, wanted):
+            yield from window
+
+    def windows(
+        self, documents: Iterable[Document | BadDocument], wanted: Wanted | None = None
+    ) -> Iterator[list[Extraction | BadDocument]]:
+        """Yield the same, window by window.
+
+        Raises:
+            UsageError: the model was trained by a version that did not record what makes a pair.
+        """
+        wanted, pairing = wanted or Wanted(), self.checkpoint.pairing
+        if pairing is None:
+            raise UsageError(
+                "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
+                "again, or give it pairs (--format pairs)."
+            )
+        with self._stores() as stores:
+            window: list[_Work | BadDocument] = []
+            chunk = _Chunk()
+            for document in documents:
+                window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
+                for pair in self._pairs(window[-1]):
+                    if chunk.is_full_before(pair.instance):
+                        self._score(chunk, stores, wanted)
+                    chunk.add(pair)
+                if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
+                    self._score(chunk, stores, wanted)
+                    yield [_finish(each, wanted) for each in window]
+                    window = []
+            self._score(chunk, stores, wanted)
+            if window:
+                yield [_finish(each, wanted) for each in window]
+
+    def classify(self, instances: Sequence[Instance]) -> Predictions:
+        """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
+        with self._stores() as stores:
+            return self._classify(instances, stores)
+
+    def _begin(self, document: Document, wanted: Wanted) -> _Work | BadDocument:
+        assert self.checkpoint.pairing is not None
+        split = SplitDocument.of(document)
+        try:
+            candidates = find_candidates(split, self.checkpoint.pairing, wanted.max_distance)
+        except DataError as error:
+            return BadDocument(document.id, "", str(error))
+        return _Work(split, candidates)
+
+    def _pairs(self, work: _Work | BadDocument) -> Iterator[_Pair]:
+        """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
+        if isinstance(work, _Work):
+            for c in work.candidates:
+                id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
+                yield _Pair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
+
+    def _score(self, chunk: _Chunk, stores: Sequence[FeatureStore | None], wanted: Wanted) -> None:
+        """Give the pairs of a chunk their relations, and empty it."""
+        if chunk.pairs:
+            predictions = self._classify([pair.instance for pair in chunk.pairs], stores)
+            for pair, row, attention in zip(chunk.pairs, predictions.probabilities, predictions.attention, strict=True):
+                if relation := relation_of(pair.candidate, pair.instance, self.checkpoint, row, attention, wanted):
+                    pair.work.relations.append(relation)
+        chunk.clear()
+
+    def _classify(self, instances: Sequence[Instance], stores: Sequence[FeatureStore | None]) -> Predictions:
+        sentences = {instance.key: instance.tokens for instance in instances}
+        filled = []
+        for encoder, spec, store in zip(self._encoders, self.checkpoint.features, stores, strict=True):
+            own = store or create_store("", feature_meta(encoder, dtype=spec.dtype, backend=MEMORY))
+            encode_missing(sentences, encoder, own)
+            filled.append(own)
+        return classify(self.checkpoint, instances, filled)
+
+    @contextmanager
+    def _stores(self) -> Iterator[list[FeatureStore | None]]:
+        """Open the feature sets that serve as a cache; None where each chunk has one of its own in memory."""
+        with ExitStack() as stack:
+            stores: list[FeatureStore | None] = []
+            for encoder, spec in zip(self._encoders, self.checkpoint.features, strict=True):
+                store = None
+                if self._store is not None:
+                    kept = find_sets(self._store, f"{spec.name}@{spec.identity}")
+                    backend = next((s.meta.backend for s in kept if s.meta.dtype == spec.dtype), "hdf5")
+                    meta = feature_meta(encoder, dtype=spec.dtype, backend=backend)
+                    store = stack.enter_context(closing(create_store(self._store, meta)))
+                stores.append(store)
+            yield stores
+
+
+@dataclass(slots=True)
+class _Work:
+    """A document whose pairs are being scored."""
+
+    split: SplitDocument
+    candidates: list[Candidate]
+    relations: list[Relation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A marked candidate on its way through the model."""
+
+    work: _Work
+    candidate: Candidate
+    instance: Instance
+
+
+class _Chunk:
+    """Pairs that are scored at once, and the tokens of their distinct sentences."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.pairs: list[_Pair] = []
+        self.tokens = 0
+        self._sentences: set[bytes] = set()
+
+    def add(self, pair: _Pair) -> None:
+        self.pairs.append(pair)
+        if pair.instance.key not in self._sentences:
+            self._sentences.add(pair.instance.key)
+            self.tokens += len(pair.instance.tokens)
+
+    def is_full_before(self, instance: Instance) -> bool:
+        """Whether what is here should be scored before this pair comes; the pairs of a sentence stay together."""
+        if len(self.pairs) >= MOST_PAIRS:
+            return True
+        return self.tokens >= WINDOW_TOKENS and instance.key not in self._sentences
+
+
+def _finish(work: _Work | BadDocument, wanted: Wanted) -> Extraction | BadDocument:
+    if isinstance(work, BadDocument):
+        return work
+    return Extraction(work.split.document, likeliest(work.relations, wanted.top), len(work.candidates))
+
+
+def _entity(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:
+    if isinstance(given, Entity):
+        entity = given
+    else:
+        start, end, type_ = given
+        entity = Entity(f"T{number}", type_, start, end, text[start:end])
+    if not 0 <= entity.start < entity.end <= len(text) or entity.text != text[entity.start : entity.end]:
+        raise DataError(
+            f"the entity {entity.id} at {entity.start}-{entity.end} is empty, outside of the text of {len(text):,} "
+            "characters, or not what stands there."
+        )
+    return entity

@@ -1,0 +1,112 @@
+"""Which relations of a document are wanted: what extraction tells of what a head says.
+
+In: the probabilities of candidate pairs and the options of extraction. Out: relations, with their place in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.candidates import Candidate
+from classifier.checkpoint import Checkpoint
+from featstore.errors import UsageError
+from featstore.records import Document, Instance, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which relations are wanted, and what of them.
+
+    Attributes:
+        threshold: a pair is given its likeliest positive label, and is wanted if that has at least this probability;
+            None: if that label is likelier than all others.
+        top: so many relations of a document, the likeliest; None: all.
+        max_distance: candidates have at most so many tokens between their mentions; None: any number.
+        explain: whether relations carry the head's attention.
+
+    Raises:
+        UsageError: a number out of range.
+    """
+
+    threshold: float | None = None
+    top: int | None = None
+    max_distance: int | None = None
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        limits = {
+            "0 <= threshold <= 1": self.threshold is None or 0 <= self.threshold <= 1,
+            "top >= 1": self.top is None or self.top >= 1,
+            "max_distance >= 0": self.max_distance is None or self.max_distance >= 0,
+        }
+        if broken := [rule for rule, holds in limits.items() if not holds]:
+            raise UsageError(f"the options of extraction must satisfy {'; '.join(broken)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a model says of one document.
+
+    Attributes:
+        document: the document.
+        relations: those that are wanted, in the order of their candidates.
+        pairs: how many candidates it has.
+    """
+
+    document: Document
+    relations: tuple[Relation, ...]
+    pairs: int
+
+
+def relation_of(
+    candidate: Candidate,
+    instance: Instance,
+    checkpoint: Checkpoint,
+    row: NDArray[np.float32],
+    attention: NDArray[np.float32],
+    wanted: Wanted,
+) -> Relation | None:
+    """Return the relation of a pair if it is wanted.
+
+    Args:
+        candidate: the pair.
+        instance: the pair as it was marked.
+        checkpoint: the head that scored it.
+        row: probability of each label. Shape: (labels,).
+        attention: weight of each step of the layout. Shape: (T,).
+        wanted: the options.
+    """
+    probabilities = dict(zip(checkpoint.labels, map(float, row), strict=True))
+    label = max(checkpoint.positive, key=probabilities.__getitem__)
+    least = max(probabilities.values()) if wanted.threshold is None else wanted.threshold
+    if probabilities[label] < least:
+        return None
+    return Relation(
+        head=candidate.head,
+        tail=candidate.tail,
+        label=label,
+        probability=probabilities[label],
+        probabilities=probabilities,
+        sentence=candidate.sentence,
+        attention=_in_text(instance, attention) if wanted.explain else (),
+    )
+
+
+def likeliest(relations: Sequence[Relation], top: int | None) -> tuple[Relation, ...]:
+    """Return the ``top`` relations of the highest probability, in the order given; of equal ones the earlier."""
+    best = sorted(range(len(relations)), key=lambda n: (-relations[n].probability, n))[:top]
+    return tuple(relations[n] for n in sorted(best))
+
+
+def _in_text(instance: Instance, attention: NDArray[np.float32]) -> tuple[tuple[int, int, float], ...]:
+    """Return (start, end, weight) of each token that stands in the text; what inserted tags get is left out."""
+    weights = [
+        (*instance.offsets[place], float(weight))
+        for place, weight in zip(instance.layout, attention, strict=True)
+        if place >= 0 and instance.offsets[place][0] >= 0
+    ]
+    return tuple(sorted(weights))

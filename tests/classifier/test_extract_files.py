@@ -1,0 +1,202 @@
+"""Extraction from files: the output is whole or not there, and going on gives what one go would have given."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from toy_model import WordEncoder, make_document, make_extractor
+
+from classifier import extractor as engine
+from classifier.extract import Extracted, Job, extract_files
+from classifier.wanted import Wanted
+from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.formats import BadDocument, read_documents
+
+DOCUMENTS = 40
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WINDOW_DOCUMENTS", 8)
+
+
+def line(number: int) -> str:
+    document = make_document(number, pairs=1 + number % 3)
+    entities = [{"id": e.id, "type": e.type, "start": e.start, "end": e.end} for e in document.entities]
+    return json.dumps({"id": document.id, "text": document.text, "entities": entities})
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "documents.jsonl"
+    path.write_text("".join(line(n) + "\n" for n in range(DOCUMENTS)), encoding="utf-8")
+    return path
+
+
+def stop_at(sentence: str, how: Callable[[], None]) -> WordEncoder:
+    def before(batch: Sequence[Sequence[str]]) -> None:
+        if any(sentence in tokens for tokens in batch):
+            how()
+
+    return WordEncoder(before)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_all_documents_in_order_and_several_sources(source: Path, tmp_path: Path) -> None:
+    second = tmp_path / "more.jsonl"
+    second.write_text(line(DOCUMENTS) + "\n")
+    done = extract_files(make_extractor(), Job([source, second], tmp_path / "out.jsonl", wanted=Wanted(threshold=0.0)))
+    written = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [each["id"] for each in written] == [str(n) for n in range(DOCUMENTS + 1)]
+    assert (done.documents, done.bad, done.resumed_at) == (DOCUMENTS + 1, 0, 0)
+    assert (
+        done.pairs
+        == done.relations
+        == sum(len(each["relations"]) for each in written)
+        == sum(1 + n % 3 for n in range(DOCUMENTS + 1))
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["documents.jsonl", "more.jsonl", "out.jsonl"]
+    assert len(list(read_documents(tmp_path / "out.jsonl"))) == DOCUMENTS + 1
+
+
+def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    source, told = tmp_path / "documents.jsonl", []
+    source.write_text(f'{line(0)}\n{{"id": "bad", "text": 3}}\n{line(2)}\n')
+    done = extract_files(make_extractor(), Job([source], tmp_path / "out.jsonl"), report=told.append)
+    assert [(bad.id, bad.where.endswith("line 2")) for bad in told] == [("bad", True)]
+    assert (done.documents, done.bad) == (3, 1)
+    ids = [json.loads(text)["id"] for text in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert ids == ["0", "2"]
+
+
+@pytest.mark.parametrize("to", ["jsonl", "tsv"])
+def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    extract_files(make_extractor(), Job([source], whole, target_format=to))
+    for drug in ("drug5", "drug20", "drug33"):
+        with pytest.raises(KeyboardInterrupt):
+            extract_files(make_extractor(stop_at(drug, interrupt)), Job([source], cut, target_format=to))
+        assert not cut.exists()
+    with (tmp_path / "cut.part").open("ab") as part:
+        part.write(b"what a killed writer had not flushed")
+    seen: list[Sequence[str]] = []
+    done = extract_files(make_extractor(WordEncoder(seen.extend)), Job([source], cut, target_format=to))
+    assert done.resumed_at == 32
+    assert all(tokens[3] >= "drug32" for tokens in seen)
+    assert cut.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cut", "documents.jsonl", "whole"]
+
+
+def test_a_killed_extraction_goes_on(source: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom toy_model import WordEncoder, make_extractor\n"
+        "from classifier import extractor\nfrom classifier.extract import Job, extract_files\n"
+        "extractor.WINDOW_DOCUMENTS = 8\n"
+        "def before(batch):\n    if any('drug20' in tokens for tokens in batch): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "extract_files(make_extractor(WordEncoder(before)), Job([Path(sys.argv[1])], Path(sys.argv[2])))\n"
+    )
+    paths = ":".join(map(str, (Path(__file__).parents[1] / "toys", Path(__file__).parents[2])))
+    command = [sys.executable, "-c", code, str(source), str(tmp_path / "cut")]
+    killed = subprocess.run(command, env={"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert extract_files(make_extractor(), Job([source], tmp_path / "cut")).resumed_at == 16
+    extract_files(make_extractor(), Job([source], tmp_path / "whole"))
+    assert (tmp_path / "cut").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_the_part_of_another_extraction_is_not_gone_on_with(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def attempt(drug: str = "nothing", **options: object) -> Extracted:
+        return extract_files(make_extractor(stop_at(drug, interrupt)), Job([source], out, **options))  # type: ignore[arg-type]
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt("drug20")
+    kept = (tmp_path / "out.part").read_bytes()
+    with pytest.raises(UsageError, match=r"threshold is None there and 0\.3 now.* --fresh"):
+        attempt(wanted=Wanted(threshold=0.3))
+    with pytest.raises(UsageError, match="to is 'jsonl' there and 'tsv' now"):
+        attempt(target_format="tsv")
+    with pytest.raises(UsageError, match="model is"):
+        extract_files(make_extractor(context="tagged"), Job([source], out))
+    text = source.read_text()
+    source.write_text(text.replace("drug3 ", "drug4 "))
+    with pytest.raises(MismatchError, match="first 16 documents are not those"):
+        attempt()
+    source.write_text(text)
+    assert (tmp_path / "out.part").read_bytes() == kept
+    journal = (tmp_path / "out.part.json").read_text()
+    for damaged, says in ((journal[:-9], "not JSON"), ("[]", "not a journal"), (journal, "shorter")):
+        (tmp_path / "out.part.json").write_text(damaged)
+        (tmp_path / "out.part").write_bytes(kept[:-1] if says == "shorter" else kept)
+        with pytest.raises(DataError, match=says):
+            attempt()
+    assert attempt(fresh=True, wanted=Wanted(threshold=0.3)).resumed_at == 0
+    # Documents that came later are no change of those that were done.
+    with pytest.raises(KeyboardInterrupt):
+        attempt("drug20")
+    with source.open("a") as file:
+        file.write(line(DOCUMENTS) + "\n")
+    assert attempt().documents == DOCUMENTS + 1
+
+
+def test_what_cannot_be_extracted_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(MissingFileError, match="nowhere"):
+        extract_files(make_extractor(), Job([source, tmp_path / "nowhere.jsonl"], out))
+    with pytest.raises(UsageError, match="input and output"):
+        extract_files(make_extractor(), Job([source], source))
+    with pytest.raises(UsageError, match="output format 'tvs'"):
+        extract_files(make_extractor(), Job([source], out, target_format="tvs"))
+    (tmp_path / "wrong.jsonl").write_text("no JSON\n")
+    with pytest.raises(DataError, match="JSON"):
+        extract_files(make_extractor(), Job([tmp_path / "wrong.jsonl"], out, source_format="jsonl"))
+    with pytest.raises(KeyboardInterrupt):
+        extract_files(make_extractor(stop_at("drug0", interrupt)), Job([source], out))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["documents.jsonl", "wrong.jsonl"]
+
+
+def test_marked_pairs_are_classified_as_they_stand(tmp_path: Path) -> None:
+    source = tmp_path / "pairs.jsonl"
+    texts = ["Aspirin blocks COX-2.", "Aspirin does not block COX-1."]
+    heads = [{"start": 0, "end": 7, "type": "CHEMICAL"} for _ in texts]
+    tails = [{"start": len(text) - 6, "end": len(text) - 1, "type": "GENE"} for text in texts]
+    rows = [{"text": t, "head": h, "tail": g} for t, h, g in zip(texts, heads, tails, strict=True)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = extract_files(make_extractor(), Job([source], tmp_path / "out.jsonl"))
+    assert done.relations == 2
+    written = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(each["id"], each["line"]) for each in written] == [("1", 1), ("2", 2)]
+    for each, text in zip(written, texts, strict=True):
+        (relation,) = make_extractor().extract(
+            text, [(0, 7, "CHEMICAL"), (len(text) - 6, len(text) - 1, "GENE")], threshold=0
+        )
+        assert each["probabilities"] == pytest.approx(relation.probabilities, abs=1e-6)
+        assert each["label"] == max(relation.probabilities, key=relation.probabilities.__getitem__)
+    with pytest.raises(UsageError, match="as they stand"):
+        extract_files(make_extractor(), Job([source], tmp_path / "out.tsv", target_format="tsv"))
+
+
+def test_a_document_that_the_output_cannot_hold(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from featstore.formats import jsonl
+
+    written = jsonl.document
+
+    def picky(document: object, *rest: object) -> str:
+        if document.id == "3":  # type: ignore[attr-defined]
+            raise DataError("the format cannot hold it.")
+        return written(document, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jsonl, "document", picky)
+    told: list[BadDocument] = []
+    done = extract_files(make_extractor(), Job([source], tmp_path / "out"), report=told.append)
+    assert (done.documents, done.bad, [bad.id for bad in told]) == (DOCUMENTS, 1, ["3"])

@@ -1,0 +1,106 @@
+"""A model with random weights and an encoder of one random vector a word: quick, and with an answer for everything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from classifier.checkpoint import Checkpoint
+from classifier.extractor import Extractor
+from classifier.features import FeatureSpec
+from classifier.model import Head, HeadConfig, InputConfig
+from classifier.pairing import Pairing
+from featstore.fingerprint import fingerprint
+from featstore.ragged import Ragged
+from featstore.records import Document, Entity
+
+DIM = 6
+LABELS = ("NONE", "CPR:3", "CPR:4")
+
+
+class WordEncoder:
+    """The encoder ``words``; ``before`` is called with every batch."""
+
+    name, dim, layers = "words", DIM, 1
+
+    def __init__(self, before: Callable[[Sequence[Sequence[str]]], None] = lambda _: None) -> None:
+        self._before = before
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return {"encoder": "words", "weights": {}}
+
+    @property
+    def identity(self) -> str:
+        return fingerprint(self.facts)
+
+    def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
+        self._before(batch)
+        parts = [np.array([_vector(token) for token in tokens], dtype=np.float32).reshape(-1, DIM) for tokens in batch]
+        return Ragged.from_list(parts, DIM)
+
+
+def _vector(word: str) -> np.ndarray:
+    raw = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=DIM).digest()
+    return np.frombuffer(raw, dtype=np.uint8) / 64 - 2
+
+
+def make_checkpoint(
+    context: str = "sentence",
+    kinds: tuple[tuple[str, str], ...] = (("chem", "gene"),),
+    words: Mapping[str, str] | None = None,
+    indicators: str = "tags",
+) -> Checkpoint:
+    """Return a head with large random weights, so that its answers differ from pair to pair."""
+    names = sorted({kind for pair in kinds for kind in pair})
+    tags = (
+        tuple(sorted(mark for name in names for mark in (f"<{name}>", f"</{name}>"))) if context == "sentence" else ()
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        head = Head(HeadConfig((InputConfig(DIM),), labels=len(LABELS), tags=len(tags), hidden=4))
+        with torch.no_grad():
+            for parameter in head.parameters():
+                parameter.mul_(3)
+    return Checkpoint(
+        head=head.eval(),
+        features=(FeatureSpec("words", WordEncoder().identity, "float16", "mix", 1, DIM),),
+        labels=LABELS,
+        positive=LABELS[1:],
+        tags=tags,
+        corpus={
+            "spec": "toy:/home/someone",
+            "name": "toy",
+            "digest": "d1" * 8,
+            "context": context,
+            "indicators": indicators,
+        },
+        fold=1,
+        config={"seed": 1},
+        training={"instances": {"train": 90, "dev": 10}, "epochs": []},
+        pairing=Pairing(kinds, words or {}),
+    )
+
+
+def make_extractor(encoder: WordEncoder | None = None, store: Path | None = None, **options: Any) -> Extractor:
+    """Return a model at work; ``options`` are those of :func:`make_checkpoint`."""
+    checkpoint = make_checkpoint(**options)
+    return Extractor(checkpoint, {"words": encoder or WordEncoder()}, name="toy", store=str(store) if store else None)
+
+
+def make_document(number: int, pairs: int = 1) -> Document:
+    """Return a document of ``pairs`` sentences with a chemical and a gene each, and one sentence without."""
+    text, entities = "", []
+    for n in range(pairs):
+        chemical, gene = f"drug{number}", f"GEN{n}"
+        for type_, name in (("CHEMICAL", chemical), ("GENE-Y", gene)):
+            text += "We saw that " if type_ == "CHEMICAL" else " inhibits the kinase "
+            entities.append(Entity(f"T{len(entities) + 1}", type_, len(text), len(text) + len(name), name))
+            text += name
+        text += " in cells.\n"
+    return Document(str(number), text + "Nothing else was seen.", tuple(entities))

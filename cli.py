@@ -984,6 +984,7 @@ def extract_command(
     store: Annotated[
         str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
     ] = None,
+    device: EncoderDevice = "cpu",
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:
@@ -996,7 +997,7 @@ def extract_command(
         raise UsageError("--model is a whole model; leave --run and --fold out.")
     job = Job(sources, target, source_format, target_format, Wanted(threshold, top, max_distance, explain), fresh)
     specs = [spec for spec in encoders.split(",") if spec]
-    extractor = Extractor.load(model or _fold_dir(run, fold), encoders=specs, store=store)
+    extractor = Extractor.load(model or _fold_dir(run, fold), encoders=specs, store=store, device=device)
     with progress_bar("extracting", "documents") as progress:
         done = extract_files(extractor, job, report=_report_bad, progress=progress)
     if as_json:

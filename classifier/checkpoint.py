@@ -13,7 +13,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -52,6 +52,7 @@ class Checkpoint:
         config: the training configuration, as plain data.
         training: what training measured, as plain data.
         pairing: how the pairs it was trained on were made; None if an earlier version trained it.
+        encoders: for each encoder the facts behind its identity; empty if an earlier version trained it.
     """
 
     head: AnyHead
@@ -64,6 +65,7 @@ class Checkpoint:
     config: Mapping[str, Any]
     training: Mapping[str, Any]
     pairing: Pairing | None = None
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -115,6 +117,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
         "positive": checkpoint.positive,
         "tags": checkpoint.tags,
         "pairing": asdict(checkpoint.pairing) if checkpoint.pairing else None,
+        "encoders": {name: dict(facts) for name, facts in checkpoint.encoders.items()},
         "head": asdict(checkpoint.head.config),
         "config": dict(checkpoint.config),
         "training": dict(checkpoint.training),
@@ -168,6 +171,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             config=facts["config"],
             training=facts["training"],
             pairing=_pairing(pairing) if pairing else None,
+            encoders={name: dict(known) for name, known in facts.get("encoders", {}).items()},
         )
         _check_consistent(checkpoint)
         return checkpoint

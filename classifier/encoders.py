@@ -15,14 +15,19 @@ from featstore.errors import MismatchError, UsageError
 
 
 def load_encoders(
-    checkpoint: Checkpoint, given: Sequence[str] = (), bundled: Mapping[str, str] | None = None
+    checkpoint: Checkpoint,
+    given: Sequence[str] = (),
+    bundled: Mapping[str, str] | None = None,
+    *,
+    device: str = "cpu",
 ) -> dict[str, Encoder]:
-    """Load the encoders that a head was trained on, by name.
+    """Load the encoders that a head was trained on, by name, at the precision that they had then.
 
     Args:
         checkpoint: the trained head.
         given: ``NAME:PATH`` for each encoder that is elsewhere than expected.
         bundled: the spec of each where it is expected; by default the one that comes with featstore.
+        device: torch's name of the device that they run on.
 
     Raises:
         UsageError: a spec of an encoder that the head does not read.
@@ -35,7 +40,8 @@ def load_encoders(
     specs = {**(bundled or {}), **specs}
     encoders = {}
     for name, spec in wanted.items():
-        encoders[name] = load_encoder(specs.get(name, name))
+        precision = str(checkpoint.encoders.get(name, {}).get("precision", "float32"))
+        encoders[name] = load_encoder(specs.get(name, name), precision=precision, device=device)
         check_encoder(spec, encoders[name], specs.get(name, name))
     return encoders
 

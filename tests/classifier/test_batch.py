@@ -167,6 +167,20 @@ def test_pairs_of_a_sentence_share_its_rows(
     assert torch.equal(batch.index[0], batch.index[5])
 
 
+def test_long_sentences_make_small_batches(
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instances = list(make_corpus("sentence").instances)
+    batcher, positions = make_batcher(instances), np.arange(len(instances))
+    longest = max(batcher.lengths)
+    for most in (3 * longest, longest, 1):
+        monkeypatch.setattr("classifier.batch.MOST_STEPS", most)
+        batches = list(batcher.in_order(positions, 5))
+        assert sorted(chain.from_iterable(batch.positions.tolist() for batch in batches)) == positions.tolist()
+        assert all(len(b.positions) == 1 or b.index.numel() <= most for b in batches)
+        assert (max(len(b.positions) for b in batches) > 1) == (most > longest)
+
+
 def test_refuses_what_does_not_fit(
     make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable
 ) -> None:

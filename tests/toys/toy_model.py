@@ -81,8 +81,8 @@ def make_checkpoint(
             "indicators": indicators,
         },
         fold=1,
-        config={"seed": 1},
-        training={"instances": {"train": 90, "dev": 10}, "epochs": []},
+        config={"features": "words", "head": "paper", "seed": 1, "threads": 1},
+        training={"instances": {"train": 90, "dev": 10}, "best_epoch": 1, "epochs": []},
         pairing=Pairing(kinds, words or {}),
     )
 

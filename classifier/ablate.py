@@ -116,7 +116,7 @@ def ablate(
     todo = []
     for cell in grid.cells():
         if cell.is_complete(runs):
-            tell(CellEvent(cell, KEPT, f1=read_result(cell.folder(runs)).metrics.micro.f1))
+            tell(_kept(cell, runs, corpus.digest))
         else:
             todo.append(cell)
     jobs = max(1, min(jobs, len(todo)))
@@ -129,6 +129,18 @@ def ablate(
         del corpus
         _share(todo, room, jobs, tell)
     return [last[cell] for cell in grid.cells()]
+
+
+def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
+    """Look at a complete cell: it counts if it is of this configuration and of this version of the corpus."""
+    result = read_result(cell.folder(runs))
+    if result.config != cell.config:
+        error = f"{result.folder} belongs to another configuration ({result.config.corpus}); "
+    elif result.corpus["digest"] != digest:
+        error = f"{result.folder} was trained on another version of the corpus; "
+    else:
+        return CellEvent(cell, KEPT, f1=result.metrics.micro.f1)
+    return CellEvent(cell, FAILED, error=f"{error}remove it, or keep these runs in another folder (--runs).")
 
 
 class _Loader:

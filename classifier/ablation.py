@@ -143,8 +143,10 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
         DataError: no cell is complete.
         MismatchError: cells of different versions of the corpus, or of different encoders of one name.
     """
-    results = [read_result(cell.folder(runs)) for cell in grid.cells() if cell.is_complete(runs)]
     failed = tuple(event for event in events if event.status == FAILED)
+    of_no_use = {event.cell.folder(runs) for event in failed}
+    complete = [cell.folder(runs) for cell in grid.cells() if cell.is_complete(runs)]
+    results = [read_result(folder) for folder in complete if folder not in of_no_use]
     if not results:
         why = f"; the first failed with: {failed[0].error}" if failed else "."
         raise DataError(f"no cell of the grid is complete{why}")

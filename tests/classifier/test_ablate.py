@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
+from classifier.ablation import summarise_grid
 from classifier.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.results import read_result
 from featstore.corpora import load_corpus
-from featstore.errors import UsageError
+from featstore.errors import DataError, UsageError
 
 EPOCHS = 2
 FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": EPOCHS, "batch_size": 16}
@@ -81,6 +83,33 @@ def test_a_failed_cell_costs_no_other(grid: Grid, store: Path, tmp_path: Path) -
     diverging = replace(grid, folds=(1,), options={**FAST, "optimizer": "sgd", "lr": 1e38})
     assert all("the loss became" in event.error for event in ablate(diverging, store, tmp_path / "runs"))
     assert Counter(event.status for event in ablate(wider, store, tmp_path / "runs")) == {KEPT: 2, FAILED: 1}
+
+
+def test_what_belongs_to_another_corpus_is_not_kept(grid: Grid, store: Path, tmp_path: Path) -> None:
+    runs, small = tmp_path / "runs", replace(grid, folds=(1,), features=("glove",))
+    ablate(small, store, runs)
+    corpus = Path(grid.corpus.removeprefix("jsonl:"))
+    corpus.write_text(corpus.read_text() + "\n")  # the same lines, another file
+    (changed,) = ablate(small, store, runs)
+    assert changed.status == FAILED
+    assert "another version of the corpus" in changed.error
+    for config in runs.glob("**/config.toml"):
+        config.write_text(config.read_text().replace("seed = 1", "seed = 2"))
+    (other,) = ablate(small, store, runs)
+    assert "belongs to another configuration" in other.error
+    with pytest.raises(DataError, match="no cell of the grid is complete"):
+        summarise_grid(small, [other], store, runs)
+
+
+def test_a_fold_that_lacks_a_class_in_training(folded_pairs: Path, store: Path, tmp_path: Path) -> None:
+    pairs = [json.loads(line) for line in folded_pairs.read_text().splitlines()]
+    for pair in pairs[1:8:2]:
+        pair |= {"label": "CPR:9", "fold": 2}
+    folded_pairs.write_text("\n".join(map(json.dumps, pairs)))
+    rare = Grid(("glove",), (2, 1), corpus=f"jsonl:{folded_pairs}", options=FAST)
+    outcomes = ablate(rare, store, tmp_path / "runs")
+    assert [event.status for event in outcomes] == [FAILED, DONE]
+    assert "no training instance of the label CPR:9" in outcomes[0].error
 
 
 def test_processes_do_what_one_does_and_end_when_interrupted(grid: Grid, store: Path, tmp_path: Path) -> None:

@@ -219,6 +219,17 @@ def test_rows_of_different_encoders_do_not_mix(grid: Grid, store: Path, tmp_path
         summarise_grid(small, events, store, runs)
 
 
+def test_beside_the_paper(report: Ablation) -> None:
+    assert not [t for t in tables(report) if "Table 2" in t.title]
+    first = replace(report.rows[0], paper=light_f1("gad", "glove"))
+    gad = replace(report, grid=replace(report.grid, corpus="gad:somewhere"), rows=(first,), tests=(), gains=())
+    (table,) = [t for t in tables(gad) if "Table 2" in t.title]
+    here = 100 * (first.summary.f1 or 0)
+    assert table.rows[0] == (first.row.features, f"{here:.2f}", "78.59", f"{here - 78.59:+.2f}")
+    assert ("SciBERT", "", "82.83", "") in table.rows
+    assert "(3 folds)" in table.header[1]
+
+
 def test_the_papers_rows() -> None:
     assert light_f1("gad:/data/gad", "elmo[top]+glove") == 0.8416
     assert light_f1("chemprot", "glove+cse+elmo") == 0.7077

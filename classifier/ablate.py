@@ -181,9 +181,9 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: Progress) -> None:
         )
     except (FeatstoreError, MemoryError, OSError) as error:
         tell(CellEvent(cell, FAILED, error=str(error) or type(error).__name__))
-    except Exception:
+    except Exception as error:
         # A mistake of ours must not cost the cells that would have worked; the report shows where it was made.
-        tell(CellEvent(cell, FAILED, error=traceback.format_exc()))
+        tell(CellEvent(cell, FAILED, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
     else:
         tell(CellEvent(cell, DONE, f1=evaluation.metrics.micro.f1))
 

@@ -28,8 +28,6 @@ class Board:
 
     def update(self, event: CellEvent) -> str:
         """Take in an event; return a line for the log, empty while the cell is being trained."""
-        if event.status == RUNNING and event.epoch is None and event.cell in self._last:
-            return ""
         self._last[event.cell] = event
         if event.status == RUNNING:
             return ""

@@ -20,9 +20,9 @@ from classifier.tables import SIGNIFICANT, Table, best_row, names, percent, prob
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e6;--accent:#1f6f8b;
---warm:#c2571a;--good:#2a7d4f}
+--warm:#c2571a;--good:#2a7d4f;--on:#fff}
 @media (prefers-color-scheme:dark){:root{--bg:#14171a;--card:#1c2024;--ink:#e8eaec;--soft:#9aa4ad;--line:#333a40;
---accent:#5cb3d0;--warm:#ee9257;--good:#6cc492}}
+--accent:#5cb3d0;--warm:#ee9257;--good:#6cc492;--on:#0d1114}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
@@ -35,13 +35,14 @@ section{padding:16px 18px;margin:14px 0}
 .plots{display:flex;flex-wrap:wrap;gap:14px}svg{max-width:100%;height:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600}
+td{white-space:nowrap}.matrix td{padding:4px 6px;font-size:12.5px}
 th:first-child,td:first-child{text-align:left}tr.best td{font-weight:650}td.error{white-space:pre-wrap;text-align:left}
 td.up{color:var(--good)}td.down{color:var(--warm)}td.sure{font-weight:650}
 .bar-cell{background:linear-gradient(90deg,color-mix(in srgb,var(--accent) 26%,transparent) var(--w),transparent 0)}
 code,pre{font:13px/1.5 ui-monospace,monospace}pre{overflow-x:auto;white-space:pre-wrap;margin:6px 0;color:var(--soft)}
 details summary{cursor:pointer;color:var(--accent)}
 text{font:11.5px system-ui,sans-serif;fill:var(--ink)}text.tick,text.axis{fill:var(--soft)}
-text.on{fill:#fff}path{fill:none;stroke:var(--soft)}
+text.on{fill:var(--on)}path{fill:none;stroke:var(--soft)}
 path.grid{stroke:var(--line)}path.lead{stroke:var(--line)}path.front{stroke:var(--accent);stroke-dasharray:2 4}
 path.bar{stroke:var(--accent);stroke-opacity:.5;stroke-width:2}path.paper{stroke:var(--warm);stroke-width:1.6}
 path.curve{stroke:var(--accent);stroke-width:1.4;stroke-opacity:.75}path.dashed{stroke:var(--warm);stroke-dasharray:4 3}
@@ -50,9 +51,14 @@ rect.right{fill:var(--accent)}rect.wrong{fill:var(--warm)}
 .sentence{line-height:2.1;margin:4px 0 16px}.word{padding:2px 3px;border-radius:4px;
 background:color-mix(in srgb,var(--accent) var(--a),transparent)}.word.entity{border-bottom:2px solid var(--warm)}
 .chip{font-size:12px;border:1px solid var(--line);border-radius:99px;padding:1px 9px;margin-right:8px}
-@media print{body{background:#fff}section,.tile{break-inside:avoid;border-color:#ccc}main{max-width:none;padding:0}
-.word,.bar-cell,rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}details>*{display:block}}
+td code{white-space:normal;overflow-wrap:anywhere}
+@media print{@page{size:A4 landscape;margin:11mm}body{background:#fff;font-size:12px}main{max-width:none;padding:0}
+section,.tile{border-color:#ccc}.tile,tr,.plots>*{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}
+table{font-size:10.5px}th,td{padding:2px 7px}.matrix td{padding:2px 4px;font-size:9px}svg{max-height:66mm;width:auto}
+.word,.bar-cell,rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+details::details-content{content-visibility:visible;block-size:auto}}
 """
+WIDE = 7  # rows whose names still fit above the columns of the test matrix
 KINDS = {
     FOUND: "positive, found",
     MISSED: "positive, missed or called another class",
@@ -111,13 +117,19 @@ def _tiles(ablation: Ablation) -> str:
         ("highest mean F1", percent(best.summary.f1) + spread, called[best.row]),
         ("cheapest within one sd of it", percent(cheap.summary.f1), called[cheap.row]),
         ("cells", f"{sum(r.cells for r in ablation.rows)}", f"{len(ablation.failed)} failed"),
-        ("training in all", f"{total / 60:.1f} min" if total >= 90 else f"{total:.0f} s", "sum over the cells"),
+        ("training in all", _duration(total), "sum over the cells"),
     ]
     cards = (
         f'<div class="tile"><span class="soft">{escape(a)}</span><b>{escape(b)}</b>{escape(c)}</div>'
         for a, b, c in tiles
     )
     return f'<div class="tiles">{"".join(cards)}</div>'
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _main_table(ablation: Ablation) -> str:
@@ -137,9 +149,10 @@ def _main_table(ablation: Ablation) -> str:
     return _section(table.title, _grid(table.header, lines), table.note)
 
 
-def _grid(header: Sequence[str], lines: Sequence[str]) -> str:
+def _grid(header: Sequence[str], lines: Sequence[str], kind: str = "") -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in header)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<div class="scroll {kind}">{table}</div>'
 
 
 def _plain(table: Table) -> str:
@@ -175,9 +188,10 @@ def _test_matrix(ablation: Ablation) -> str:
     tests = {(t.first, t.second): t for t in ablation.tests}
     if not tests:
         return ""
+    numbered = len(called) > WIDE
     lines = []
-    for one in called:
-        cells = [f"<td>{escape(called[one])}</td>"]
+    for n, one in enumerate(called, 1):
+        cells = [f"<td>{f'{n}: ' if numbered else ''}{escape(called[one])}</td>"]
         for other in called:
             test, sign = (tests[one, other], 1) if (one, other) in tests else (tests.get((other, one)), -1)
             if test is None:
@@ -189,15 +203,16 @@ def _test_matrix(ablation: Ablation) -> str:
             tip += f"after Holm {probability(test.p_holm)}"
             cells.append(
                 f'<td class="{"up" if gap > 0 else "down"}{sure}" title="{escape(tip)}">{percent(gap, signed=True)}'
-                f'<br><span class="soft">p {probability(test.p_holm)}</span></td>'
+                f'<br><span class="soft">p {escape(probability(test.p_holm))}</span></td>'
             )
         lines.append(f"<tr>{''.join(cells)}</tr>")
+    columns = [str(n) for n in range(1, len(called) + 1)] if numbered else list(called.values())
     methods = ", ".join(sorted({t.comparison.method for t in ablation.tests}))
     note = (
         f"F1 of the row less that of the column, and Holm's p over all {len(tests)} tests ({methods}); bold: "
         f"p < {SIGNIFICANT}."
     )
-    return _section("Is it more than chance?", _grid(["", *called.values()], lines), note)
+    return _section("Is it more than chance?", _grid(["", *columns], lines, kind="matrix"), note)
 
 
 def _curves(ablation: Ablation) -> str:
@@ -246,7 +261,7 @@ def _attention(ablation: Ablation, examples: Sequence[Example]) -> str:
     for example in examples:
         largest = max(example.weights)
         words = [
-            f'<span class="word{" entity" if entity else ""}" style="--a:{90 * weight / largest:.0f}%" '
+            f'<span class="word{" entity" if entity else ""}" style="--a:{65 * weight / largest:.0f}%" '
             f'title="{weight:.3f}">{escape(word)}</span>'
             for word, weight, entity in zip(example.words, example.weights, example.entities, strict=True)
         ]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-LINE = 15  # height of a line of text
+LINE, LETTER = 15, 6.6  # height of a line of text, and the width of a letter at most, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Axis:
             steps = (1, 2, 5) if self.high < 1000 * self.low else (1,)
             found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
         else:
-            raw = (self.high - self.low) / 4
+            raw = (self.high - self.low) / 5
             size = 10.0 ** math.floor(math.log10(raw))
             step = next(m * size for m in (1, 2, 2.5, 5, 10) if m * size >= raw * (1 - 1e-9))
             begin = math.ceil(self.low / step)
@@ -71,7 +71,9 @@ class Axis:
 
 def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
     """Draw scores against costs, the cost on a logarithmic scale; a line joins what no other point beats in both."""
-    width, height, left, bottom, top, right = 560, 340, 52, 44, 14, 150
+    height, left, bottom, top = 340, 52, 44, 14
+    right = 26 + LETTER * max(len(p.name) for p in points)
+    width = max(540.0, left + 240 + right)
     spread = [p.deviation or 0.0 for p in points]
     values = [p.y + s for p, s in zip(points, spread, strict=True)] + [
         p.y - s for p, s in zip(points, spread, strict=True)
@@ -133,7 +135,7 @@ def curves(
         losses: training and dev loss of each epoch, for each cell.
         bounds: lowest and highest F1 of the axis, the same for all rows.
     """
-    width, height, left, right = 300, 250, 40, 10
+    width, height, left, right = 300, 250, 48, 10
     longest = max(2, *map(len, scores))
     x = Axis(1, longest, left, width - right)
     upper = Axis(bounds[0], bounds[1], 128, 26)
@@ -205,6 +207,6 @@ def _path(points: Sequence[tuple[float, float]], kind: str) -> str:
 
 def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
         f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )

@@ -190,7 +190,7 @@ def _paper(ablation: Ablation) -> Table | None:
         "Beside the paper's Table 2, F1",
         ("row", f"here ({ours})", f"paper ({theirs})", "difference"),
         (*rows, *others),
-        "The paper's encoders were trained on far more text than the bundled ones.",
+        "The paper's figures are those of its own encoders and training.",
     )
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
 from classifier.ablation import summarise_grid
+from classifier.board import Board
 from classifier.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.results import read_result
+from classifier.train import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, UsageError
 
@@ -146,3 +148,15 @@ def test_a_process_that_dies_takes_only_its_cell(
     outcomes = ablate(replace(grid, folds=(1,)), store, tmp_path / "runs", jobs=2, progress=kill_the_first)
     assert {event.status for event in outcomes} == {FAILED}
     assert "ended with code -9" in outcomes[0].error
+
+
+def test_the_board_says_where_a_grid_stands(grid: Grid) -> None:
+    first, second, *_ = grid.cells()
+    board = Board(grid)
+    epoch = Epoch(1, EPOCHS, 0.7, 0.6, 0.5, 0.01, True, 1.0)
+    assert board.update(CellEvent(first, RUNNING)) == ""
+    assert board.update(CellEvent(first, RUNNING, epoch)) == ""
+    assert board.lines()[0] == ("glove", "0/2", "", "", f"fold 1 seed 1: epoch 1/{EPOCHS}, dev F1 50.00")
+    assert board.update(CellEvent(first, DONE, f1=0.75)) == "1/4 glove, fold 1 seed 1: F1 75.00"
+    assert board.update(CellEvent(second, FAILED, error="no room\nat all")).endswith("fold 1 seed 1: failed: no room")
+    assert board.lines() == [("glove", "1/2", "", "75.00", ""), ("glove+elmo", "0/2", "1", "", "")]

@@ -50,6 +50,9 @@ def test_a_grid_is_planned_run_and_kept(run: Run, corpus: str, tmp_path: Path) -
     assert len(compared["scores"]["1"]) == 2
     assert compared["tests"][0]["method"] == "approximate randomisation"
     assert "less" in run("runs", "compare", first, second).out
+    alone = run("runs", "compare", first)
+    assert (alone.code, alone.out) == (2, "")
+    assert "name at least two" in alone.err
 
 
 def test_a_failed_cell_is_reported_and_the_others_are_run(run: Run, corpus: str, tmp_path: Path) -> None:

@@ -753,13 +753,15 @@ def ablate_command(
     store: Store = "features",
     runs: Runs = RUNS,
     out_folder: Annotated[Path, typer.Option("--out", help="The folder of the report.")] = Path("ablation"),
+    ram_budget: RamBudget = 4.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run; run none.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and evaluate a grid of combinations, cell by cell, and report on it (HTML, Markdown, CSV, JSON).
 
     Every cell is a run as `cli train` makes it; what is complete is not run again. --head takes several heads,
-    separated by commas. A cell that fails is reported, and the others are run (exit code 3).
+    separated by commas. A cell that fails is reported, and the others are run (exit code 3). All processes share
+    the memory budget.
     """
     from classifier import grid as grids
     from classifier.ablate import ablate
@@ -783,7 +785,8 @@ def ablate_command(
         _print_plan(grids.plan(grid, runs), as_json)
         return
     with grid_progress(grid) as progress:
-        events = ablate(grid, store, runs, jobs=jobs, progress=progress)
+        held = int(ram_budget * 1024**3)
+        events = ablate(grid, store, runs, jobs=jobs, ram_budget=held, progress=progress)
     ablation = summarise_grid(grid, events, store, runs)
     write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
     if as_json:

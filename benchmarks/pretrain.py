@@ -124,7 +124,7 @@ def flairs(race: Race, forward: bool, precision: str, begin: Callable[[], float]
 
     assert precision == "float32", "flair's use_amp does nothing on a CPU"
     flair.device = torch.device("cpu")
-    logging.getLogger("flair").setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # its messages go to stdout
     dictionary = Dictionary(add_unk=True)
     for item in race.items[1:]:
         dictionary.add_item(item)

@@ -20,6 +20,8 @@ from safetensors.torch import save
 
 from featstore.errors import DataError, ResourceError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or absent; the file that was there before stays until then.
@@ -36,7 +38,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in DISK_FULL:
             raise ResourceError(
                 f"{path}: the disk is full ({len(data):,} bytes to write); what was written before is kept. "
                 "Free some space and run the same command again: it goes on from the last checkpoint."

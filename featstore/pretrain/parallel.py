@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from featstore.errors import FeatstoreError, ResourceError, UsageError
+from featstore.pretrain.checkpoint import DISK_FULL
 
 _POLL_SECONDS = 0.5
 
@@ -134,6 +135,11 @@ def _work(job: Job, group: Group, queue: Queue[Any]) -> None:
             group.leave()
         except FeatstoreError as error:
             queue.put(error)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            queue.put(ResourceError(f"the disk is full ({error}); free some space and run the same command again."))
             raise SystemExit(1) from None
 
 

@@ -151,6 +151,16 @@ def test_two_processes_share_the_streams(text: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(weight, made[1][name], atol=1e-4, rtol=1e-3)
 
 
+def test_two_processes_share_the_sentences(text: Path, tmp_path: Path) -> None:
+    config = elmo(text, tmp_path, processes=2)
+    log = pretrain_elmo(config)["log"]
+    assert log[-1]["held_out"] < log[0]["held_out"]
+    assert log[-1]["units"] >= 12 * 40  # tokens of the whole group: twelve batches of about 64
+    assert load_encoder(f"elmo:{tmp_path}").encode(SENTENCES).values.shape == (sum(map(len, SENTENCES)), 36)
+    with pytest.raises(MismatchError, match="processes is 2 there and 1 here"):
+        pretrain_elmo(replace(config, processes=1))
+
+
 def test_bad_input(text: Path, tmp_path: Path) -> None:
     (tmp_path / "few.txt").write_text("aaa\n" * 5000, encoding="utf-8")
     with pytest.raises(DataError, match=r"only \d+ characters occur"):

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -29,6 +30,7 @@ from featstore.corpora import load_corpus
 from featstore.errors import FeatstoreError, UsageError
 from featstore.records import Corpus
 
+PATIENCE = 10.0  # seconds that a process has to end when it is told to
 RUNNING, DONE, KEPT, FAILED = "running", "done", "kept", "failed"
 
 
@@ -216,10 +218,12 @@ def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: Progress) -> Non
                     workers.remove(worker)
     finally:
         for worker in workers:
-            worker.connection.close()
             worker.process.terminate()
         for worker in workers:
+            worker.process.join(PATIENCE)
+            worker.process.kill()  # of no effect on one that has ended
             worker.process.join()
+            worker.connection.close()
 
 
 def _listen(worker: _Worker, tell: Progress) -> bool:
@@ -252,6 +256,7 @@ def _start(room: _Room) -> _Worker:
 def _deaf_to_interrupts() -> Iterator[None]:
     """Inside, SIGINT waits; a process started here never hears it. Ctrl-C reaches a whole group of processes, and only
     the first of them shall act on it."""
+    resource_tracker.ensure_running()  # its start, which the first process causes, would let SIGINT through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -261,9 +266,9 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 def _work(room: _Room, connection: Connection) -> None:
     """The life of one process: cell after cell, until it is told to end."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     load = _Loader()
     try:
+        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         while True:
             _run_cell(connection.recv(), room, load, connection.send)
     except (KeyboardInterrupt, EOFError, BrokenPipeError):

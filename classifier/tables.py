@@ -75,10 +75,9 @@ def verdict(ablation: Ablation) -> list[str]:
     rivals = [t for t in ablation.tests if best.row in (t.first, t.second)]
     beaten = [t for t in rivals if t.p_holm is not None and t.p_holm < SIGNIFICANT]
     if rivals and any(t.p_holm is not None for t in rivals):
-        said.append(
-            f"It differs significantly from {len(beaten) or 'none'} of the {_count(len(rivals), 'other row')} "
-            f"(p < {SIGNIFICANT} after Holm's adjustment)."
-        )
+        whom = f"{len(beaten) or 'none'} of the {len(rivals)} other rows" if len(rivals) > 1 else "the other row"
+        verb = "differs" if beaten or len(rivals) > 1 else "does not differ"
+        said.append(f"It {verb} significantly from {whom} (p < {SIGNIFICANT} after Holm's adjustment).")
     elif rivals:
         said.append("With so few folds no test can tell the rows apart; add folds.")
     near = best.without_near

@@ -119,13 +119,13 @@ def test_what_cannot_be_done_is_said_in_one_message(run: Run, words: list[str], 
 
 
 def test_an_interrupt_keeps_what_is_done(run: Run, corpus: str, tmp_path: Path) -> None:
-    options = ("ablate", "--corpus", corpus, "--features", "glove", "--seeds", "40", *SHORT)
+    options = ("ablate", "--corpus", corpus, "--features", "glove", "--seeds", "60", "--jobs", "2", *SHORT)
     command = [sys.executable, "-m", "cli", *options]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/*/fold-1/metrics.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers are meant, too
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "running the command again goes on from there" in said

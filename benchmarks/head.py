@@ -1,10 +1,11 @@
 """What lifts the head: settings compared on the dev parts, never on a test part. Resumable.
 
-In: a corpus whose vectors are stored, a base of training options and changes to it, each ``NAME=VALUE NAME=VALUE``.
-Out: a line for each change: dev F1 over folds and seeds (mean and deviation) of the best epoch and of the last one, dev
-loss, dev F1 of the seeds' averaged probabilities, the same after a shift of the negative labels' scores that was
-chosen on the other half of the dev part, and the seconds of an epoch. Every training's dev probabilities are kept below
-``--out``; what is there is not trained again.
+In: a corpus whose vectors are stored, a recipe, a base of training options and changes to it, each ``NAME=VALUE
+NAME=VALUE`` with the fields of TrainConfig. Out: a line for each change: dev F1 over folds and seeds of the best epoch
+(mean and deviation) and of the last one, dev F1 of the seeds' averaged probabilities, the same after a shift towards
+the positive labels (classifier.decision) that was chosen on the other half of the dev part, the lowest dev loss, and
+the seconds of an epoch. What is kept below ``--out`` is not trained again. ``dev_share=0.3`` gives a dev part that is
+large enough to tell settings apart.
 
     python benchmarks/head.py --corpus gad:$DATA/gad --out runs/head --folds 1,2 --base "features=glove ..." \
         "" "spans=true" "spans=true project=100"
@@ -24,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.batch import Batcher, tag_names
+from classifier.decision import best_shift
 from classifier.features import open_features, parse_features
 from classifier.metrics import score
 from classifier.model import InputConfig, make_head
 from classifier.predict import predict
-from classifier.recipe import TrainConfig
+from classifier.recipe import TrainConfig, recipe
 from classifier.split import training_parts
 from classifier.train import reproducible, train
 from classifier.vectors import Sentences, Vectors
@@ -58,76 +60,78 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def run(corpus: Corpus, store: Path, config: TrainConfig, fold: int, out: Path) -> Result:
+    """Return a training's result, from ``out`` if it is there."""
     facts = [corpus.spec, corpus.context, corpus.indicators, fold, asdict(config)]
     path = out / f"{sha256(json.dumps(facts).encode()).hexdigest()[:16]}.npz"
     if not path.exists():
         result = fit(corpus, store, config, fold)
         out.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            gold=result.gold,
-            probabilities=result.probabilities,
-            facts=json.dumps([*facts, result.epochs]),
-        )
+        about = json.dumps([*facts, result.epochs])
+        np.savez(partial, gold=result.gold, probabilities=result.probabilities, about=about)
         partial.rename(path)
     with np.load(path) as kept:
-        return Result(json.loads(str(kept["facts"]))[-1], kept["gold"], kept["probabilities"])
-
-
-_loaded: dict[tuple[str, int], Any] = {}
-
-
-def load(corpus: Corpus, store: Path, config: TrainConfig, fold: int) -> Any:
-    if (config.features, fold) not in _loaded:
-        _loaded.clear()
-        parts = training_parts(corpus, fold, config.dev_share)
-        instances = [corpus.instances[position] for part in parts for position in part]
-        train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
-        sentences = Sentences.of(instances)
-        features = parse_features(config.features)
-        with open_features(features, store, sentences.keys, "cli featurize") as stores:
-            vectors = Vectors(features, stores, sentences, 12 << 30)
-        tags = tag_names(instances)
-        moments = vectors.moments(np.unique(sentences.of_instance[train_part]))
-        _loaded[config.features, fold] = (
-            vectors.specs,
-            Batcher(instances, vectors, corpus.labels, tags),
-            (train_part, dev_part),
-            moments,
-            tags,
-        )
-    return _loaded[config.features, fold]
+        return Result(json.loads(str(kept["about"]))[-1], kept["gold"], kept["probabilities"])
 
 
 def fit(corpus: Corpus, store: Path, config: TrainConfig, fold: int) -> Result:
-    specs, batcher, parts, moments, tags = load(corpus, store, config, fold)
-    with reproducible(config.seed, config.threads):
-        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in specs)
+    """Train a head as ``cli train`` would, and apply it to the dev part."""
+    parts = training_parts(corpus, fold, config.dev_share)
+    instances = [corpus.instances[position] for part in parts for position in part]
+    train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
+    sentences, tags = Sentences.of(instances), tag_names(instances)
+    features = parse_features(config.features)
+    with (
+        reproducible(config.seed, config.threads),
+        open_features(features, store, sentences.keys, f"cli featurize --corpus {corpus.spec}") as stores,
+    ):
+        vectors = Vectors(features, stores, sentences)
+        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
         head = make_head(config.head_config(inputs, len(corpus.labels), len(tags)))
         if config.standardise:
-            head.standardise(moments)
-        epochs = train(head, batcher, parts, config, labels=corpus.labels, positive=corpus.positive)
-        probabilities = predict(head, batcher, parts[1]).probabilities
-    return Result([asdict(epoch) for epoch in epochs], batcher.labels[parts[1]], probabilities)
+            head.standardise(vectors.moments(np.unique(sentences.of_instance[train_part])))
+        batcher = Batcher(instances, vectors, corpus.labels, tags)
+        epochs = train(head, batcher, (train_part, dev_part), config, labels=corpus.labels, positive=corpus.positive)
+        probabilities = predict(head, batcher, dev_part).probabilities
+    return Result([asdict(epoch) for epoch in epochs], batcher.labels[dev_part], probabilities)
 
 
-def f1(corpus: Corpus, gold: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    return 100 * (score(gold, probabilities.argmax(1), corpus.labels, corpus.positive).micro.f1 or 0.0)
+def f1(corpus: Corpus, gold: NDArray[np.int64], scores: NDArray[np.floating]) -> float:
+    """Return micro-F1 in per cent of what scores highest; Shape: gold (n,), scores (n, labels)."""
+    return 100 * (score(gold, scores.argmax(1), corpus.labels, corpus.positive).micro.f1 or 0.0)
 
 
 def shifted_f1(corpus: Corpus, gold: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    negative = np.array([label not in corpus.positive for label in corpus.labels])
-    logits = np.log(np.maximum(probabilities, 1e-9))
-    half = np.random.default_rng(0).permutation(len(gold)) % 2
-    predicted = np.zeros(len(gold), dtype=np.int64)
-    for part in range(2):
-        chosen = half == part
-        shifts = np.linspace(-1, 2.5, 36)
-        scores = [f1(corpus, gold[~chosen], logits[~chosen] - shift * negative) for shift in shifts]
-        smooth = np.convolve(scores, np.ones(7) / 7, mode="same")[3:-3]
-        predicted[chosen] = (logits[chosen] - shifts[3:-3][smooth.argmax()] * negative).argmax(1)
-    return 100 * (score(gold, predicted, corpus.labels, corpus.positive).micro.f1 or 0.0)
+    """Return micro-F1 with each half of the dev part shifted as is best on the other half."""
+    positive = np.array([label in corpus.positive for label in corpus.labels])
+    first = np.random.default_rng(0).permutation(len(gold)) % 2 == 0
+    shifted = probabilities.copy()
+    for half in (first, ~first):
+        shift = best_shift(probabilities[None, ~half], gold[~half], corpus.labels, corpus.positive)
+        shifted[half] *= np.exp(shift * positive)
+    return f1(corpus, gold, shifted)
+
+
+def report(corpus: Corpus, change: str, results: list[list[Result]]) -> str:
+    """Return the line of one change; ``results`` by fold and seed."""
+    flat = [each for row in results for each in row]
+    best = [100 * max(e["dev_f1"] for e in each.epochs) for each in flat]
+    last = [100 * each.epochs[-1]["dev_f1"] for each in flat]
+    loss = [min(e["dev_loss"] for e in each.epochs) for each in flat]
+    seconds = [e["seconds"] for each in flat for e in each.epochs]
+    averaged = [(row[0].gold, np.mean([each.probabilities for each in row], axis=0)) for row in results]
+    figures = [
+        statistics.mean(best),
+        statistics.stdev(best) if len(best) > 1 else 0.0,
+        statistics.mean(last),
+        statistics.mean(f1(corpus, *each) for each in averaged),
+        statistics.mean(shifted_f1(corpus, *each) for each in averaged),
+    ]
+    return (
+        f"{change or '(base)':60}"
+        + "".join(f"{figure:8.2f}" for figure in figures)
+        + f"{statistics.mean(loss):8.4f}{statistics.median(seconds):7.1f}"
+    )
 
 
 def main() -> None:
@@ -140,32 +144,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/head"))
     parser.add_argument("--folds", default="1,2")
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--head", default="paper", help="the recipe that --base changes")
     parser.add_argument("--base", default="")
     options = parser.parse_args()
     corpus = load_corpus(options.corpus, indicators=options.indicators, context=options.context)
-    base = TrainConfig(**parse(options.base))
+    base = recipe(options.head, **parse(options.base))
     folds, seeds = ([int(n) for n in text.split(",")] for text in (options.folds, options.seeds))
-    print(f"{'':50} {'best':>6} {'sd':>5} {'last':>6} {'loss':>6} {'seeds':>6} {'shift':>6} {'s':>5}")
+    print(f"{'':60}{'best':>8}{'sd':>8}{'last':>8}{'seeds':>8}{'shift':>8}{'loss':>8}{'s':>7}")
     for change in options.changes:
         config = replace(base, **parse(change))
         results = [
             [run(corpus, options.store, replace(config, seed=seed), fold, options.out) for seed in seeds]
             for fold in folds
         ]
-        flat = [each for row in results for each in row]
-        best = [100 * max(e["dev_f1"] for e in each.epochs) for each in flat]
-        last = [100 * each.epochs[-1]["dev_f1"] for each in flat]
-        loss = [each.epochs[-1]["dev_loss"] for each in flat]
-        seconds = statistics.mean(e["seconds"] for each in flat for e in each.epochs)
-        averaged = [(row[0].gold, np.mean([each.probabilities for each in row], axis=0)) for row in results]
-        together = statistics.mean(f1(corpus, *each) for each in averaged)
-        shifted = statistics.mean(shifted_f1(corpus, *each) for each in averaged)
-        sd = statistics.stdev(best) if len(best) > 1 else 0.0
-        print(
-            f"{change or 'base':50} {statistics.mean(best):6.2f} {sd:5.2f} {statistics.mean(last):6.2f} "
-            f"{statistics.mean(loss):6.4f} {together:6.2f} {shifted:6.2f} {seconds:5.1f}",
-            flush=True,
-        )
+        print(report(corpus, change, results), flush=True)
 
 
 if __name__ == "__main__":

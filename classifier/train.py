@@ -111,7 +111,9 @@ def train(
     optimizer = _optimizer(head, config)
     average = _average(head, optimizer, config.average)
     evaluated = cast(AnyHead, average.module) if average else head
-    plateau = Plateau(config.lr, config.patience, config.min_lr)
+    # A rate that follows its own course is not halved, and training goes on to the last epoch.
+    patience = config.patience if config.schedule == "plateau" else config.max_epochs + 1
+    plateau = Plateau(config.lr, patience, config.min_lr)
     epochs: list[Epoch] = []
     best = _weights(head)
     if state:
@@ -124,7 +126,7 @@ def train(
         for epoch in epochs:
             plateau.step(epoch.dev_f1, epoch.dev_loss)
     saved = time.monotonic()
-    while len(epochs) < config.max_epochs and not (config.schedule == "plateau" and plateau.is_over):
+    while len(epochs) < config.max_epochs and not plateau.is_over:
         start, number = time.perf_counter(), len(epochs) + 1
         train_loss, lr = _epoch(head, batcher, parts[0], optimizer, config, number, plateau.lr)
         dev_loss, dev_f1 = _evaluate(evaluated, batcher, parts[1], labels, positive)

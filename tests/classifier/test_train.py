@@ -150,9 +150,9 @@ def test_cosine_rises_and_falls_to_nothing() -> None:
 
 
 def test_cosine_goes_on_to_the_last_epoch_whatever_the_scores(fit: Callable[..., tuple]) -> None:
-    config = replace(CURVED, lr=1e-30, patience=1, max_epochs=9)  # a rate that moves nothing
+    config = replace(CURVED, lr=1e-30, patience=1, max_epochs=9, batch_size=7)  # a rate that moves nothing
     _, epochs = fit(config)
-    last_batch = [epoch - 3 / 70 for epoch in range(1, 10)]  # of 6 instances, at its middle
+    last_batch = [epoch - 3.5 / 70 for epoch in range(1, 10)]  # at its middle
     assert [e.lr for e in epochs] == pytest.approx([1e-30 * config.share_of_rate(n / 9) for n in last_batch], abs=0)
 
 

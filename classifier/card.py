@@ -65,7 +65,7 @@ def _matter(run: Mapping[str, Any], **more: str) -> str:
         "library_name": "featstore",
         "pipeline_tag": "text-classification",
         "tags": ["relation-extraction", "biomedical"],
-        "datasets": [run["corpus"]["name"]],
+        "datasets": [run["corpus"]["spec"].partition(":")[0]],
         **more,
     }
     return "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---"
@@ -75,7 +75,7 @@ def _body(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str
     corpus, config, training = run["corpus"], run["config"], run["training"]
     parts = training["instances"]
     return [
-        f"# {config['features']} on {corpus['name']}, fold {run['fold']}",
+        f"# {config['features']} on {corpus['spec'].partition(':')[0]}, fold {run['fold']}",
         f"A Bi-LSTM with attention (head `{config['head']}`) that reads stored vectors of the encoders below and gives "
         f"one of the labels {', '.join(run['labels'])} to a marked pair in a sentence. It serves research; it was not "
         "made for clinical decisions.",

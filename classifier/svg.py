@@ -58,7 +58,8 @@ class Axis:
         """Round values, about five of them."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            steps = (1, 2, 5) if self.high < 1000 * self.low else (1,)
+            ratio = self.high / self.low
+            steps = (1, 1.5, 2, 3, 5, 7) if ratio < 10 else (1, 2, 5) if ratio < 1000 else (1,)
             found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
         else:
             raw = (self.high - self.low) / 5

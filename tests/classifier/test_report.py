@@ -18,7 +18,9 @@ import pytest
 from classifier.ablate import ablate
 from classifier.ablation import Ablation, summarise_grid
 from classifier.costs import extent
+from classifier.examples import Example
 from classifier.grid import Grid
+from classifier.html import html_report
 from classifier.metrics import score
 from classifier.paper import light_f1
 from classifier.publish import write_report
@@ -173,6 +175,16 @@ def test_the_page_needs_nothing_and_escapes_everything(report: Ablation, store: 
     for drawing in drawings:
         ElementTree.fromstring(drawing)  # well formed
     assert "nan" not in "".join(drawings)
+
+
+def test_words_ids_and_labels_are_escaped(report: Ablation) -> None:
+    example = Example(HOSTILE, "found", HOSTILE, HOSTILE, 0.5, (HOSTILE, "b"), (0.25, 0.75), (True, False))
+    html = html_report(report, [example], "cli ablate", no_examples=HOSTILE)
+    page = Page()
+    page.feed(html)
+    assert "script" not in page.tags
+    assert "".join(page.text).count(HOSTILE) == 4  # two labels, the id, a word
+    assert "--a:65%" in html, "the largest weight has the fullest shade"
 
 
 def test_files_for_programs(report: Ablation, store: Path, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ from featstore.records import Instance
 from featstore.stores import FeatureMeta, create_store
 
 LABELS = 6
-BERT_BATCHES = (1, 4, 16, 32)
-PROBE = 32
+BERT_BATCHES = (4, 16, 32)
+PROBE = 16
 TRAINING_BATCH = 32
 TRAINING_STEPS = 3
 WIDTHS = {"glove": (50, 1), "cse": (4096, 1), "elmo": (1024, 3)}  # of the published sizes: of a layer, layers

@@ -35,7 +35,7 @@ LABELS = 6
 BERT_BATCHES = (4, 16, 32)
 PROBE = 16
 TRAINING_BATCH = 32
-TRAINING_STEPS = 3
+TRAINING_STEPS = 2
 WIDTHS = {"glove": (50, 1), "cse": (4096, 1), "elmo": (1024, 3)}  # of the published sizes: of a layer, layers
 Row = dict[str, Any]
 

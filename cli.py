@@ -987,6 +987,7 @@ def extract_command(
     store: Annotated[
         str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
     ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the matrix products; more may be slower.")] = 1,
     device: EncoderDevice = "cpu",
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
@@ -1000,7 +1001,9 @@ def extract_command(
         raise UsageError("--model is a whole model; leave --run and --fold out.")
     job = Job(sources, target, source_format, target_format, Wanted(threshold, top, max_distance, explain), fresh)
     specs = [spec for spec in encoders.split(",") if spec]
-    extractor = Extractor.load(model or _fold_dir(run, fold), encoders=specs, store=store, device=device)
+    extractor = Extractor.load(
+        model or _fold_dir(run, fold), encoders=specs, store=store, threads=threads, device=device
+    )
     with progress_bar("extracting", "documents") as progress:
         done = extract_files(extractor, job, report=_report_bad, progress=progress)
     if as_json:

@@ -18,28 +18,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from classifier.bundle import is_bundle, read_bundle
-from classifier.candidates import Candidate, find_candidates
+from classifier.candidates import find_candidates
 from classifier.checkpoint import Checkpoint, load_checkpoint
 from classifier.encoders import check_encoder, load_encoders
 from classifier.predict import Predictions, classify
-from classifier.wanted import Extraction, Wanted, likeliest, relation_of
+from classifier.wanted import Extraction, Wanted, relation_of
+from classifier.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError, ResourceError, UsageError
 from featstore.featurize import encode_missing
 from featstore.forecast import feature_meta
 from featstore.formats import BadDocument, ModelFacts
+from featstore.plan import running_threads
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
 
-WINDOW_TOKENS = 8192  # of distinct sentences: two of the encoders' batches
 WINDOW_DOCUMENTS = 512
-MOST_PAIRS = 4096  # scored at once
 
 
 class Extractor:
@@ -49,32 +48,48 @@ class Extractor:
         checkpoint: the trained head.
         encoders: those that it reads, by name.
         name: what outputs call the model.
-        store: a store to read vectors from and to keep them in; None keeps them in memory, window by window.
+        store: a store to read vectors from and to keep them in; None keeps them in memory, window by window. Its index
+            is in memory, so with a store memory grows by some hundred bytes a sentence.
+        threads: threads of the matrix products; more than one may be slower, and differ in the last digit.
 
     Raises:
         MismatchError: an encoder that is not the one that the head was trained on; the text names both.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, encoders: Mapping[str, Encoder], *, name: str = "model", store: str | None = None
+        self,
+        checkpoint: Checkpoint,
+        encoders: Mapping[str, Encoder],
+        *,
+        name: str = "model",
+        store: str | None = None,
+        threads: int = 1,
     ) -> None:
+        if threads < 1:
+            raise UsageError(f"{threads} threads were asked for; at least 1 is needed.")
         for spec in checkpoint.features:
             check_encoder(spec, encoders[spec.name], spec.name)
         self.checkpoint = checkpoint
         self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive)
         self._encoders = [encoders[spec.name] for spec in checkpoint.features]
-        self._store = store
+        self._store, self._threads = store, threads
 
     @classmethod
     def load(
-        cls, path: str | Path, *, encoders: Sequence[str] = (), store: str | None = None, device: str = "cpu"
+        cls,
+        path: str | Path,
+        *,
+        encoders: Sequence[str] = (),
+        store: str | None = None,
+        threads: int = 1,
+        device: str = "cpu",
     ) -> Extractor:
         """Load a model bundle (``cli bundle``), or the folder of a trained fold (``runs/NAME/fold-K``).
 
         Args:
             path: the folder.
             encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
-            store: see :class:`Extractor`.
+            store, threads: see :class:`Extractor`.
             device: where the encoders run, ``cpu`` or ``cuda``.
 
         Raises:
@@ -90,7 +105,13 @@ class Extractor:
         else:
             checkpoint, specs = load_checkpoint(folder), {}
             name = folder.resolve().parent.name
-        return cls(checkpoint, load_encoders(checkpoint, encoders, specs, device=device), name=name, store=store)
+        return cls(
+            checkpoint,
+            load_encoders(checkpoint, encoders, specs, device=device),
+            name=name,
+            store=store,
+            threads=threads,
+        )
 
     @property
     def marking(self) -> Marking:
@@ -149,8 +170,8 @@ class Extractor:
                 "again, or give it pairs (--format pairs)."
             )
         with self._stores() as stores:
-            window: list[_Work | BadDocument] = []
-            chunk = _Chunk()
+            window: list[Work | BadDocument] = []
+            chunk = Chunk()
             for document in documents:
                 window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
                 for pair in self._pairs(window[-1]):
@@ -159,50 +180,65 @@ class Extractor:
                     chunk.add(pair)
                 if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
                     self._score(chunk, stores, wanted)
-                    yield [_finish(each, wanted) for each in window]
+                    yield [finish(each, wanted) for each in window]
                     window = []
             self._score(chunk, stores, wanted)
             if window:
-                yield [_finish(each, wanted) for each in window]
+                yield [finish(each, wanted) for each in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
         with self._stores() as stores:
-            return self._classify(instances, stores)
+            filled, lost = self._encode(instances, stores)
+            if lost:
+                raise ResourceError(f"memory has no room to encode {len(lost):,} of the sentences.")
+            return self._predict(instances, filled)
 
-    def _begin(self, document: Document, wanted: Wanted) -> _Work | BadDocument:
+    def _begin(self, document: Document, wanted: Wanted) -> Work | BadDocument:
         assert self.checkpoint.pairing is not None
         split = SplitDocument.of(document)
         try:
             candidates = find_candidates(split, self.checkpoint.pairing, wanted.max_distance)
         except DataError as error:
             return BadDocument(document.id, "", str(error))
-        return _Work(split, candidates)
+        return Work(split, candidates)
 
-    def _pairs(self, work: _Work | BadDocument) -> Iterator[_Pair]:
+    def _pairs(self, work: Work | BadDocument) -> Iterator[Pair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
-        if isinstance(work, _Work):
+        if isinstance(work, Work):
             for c in work.candidates:
                 id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
-                yield _Pair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
+                yield Pair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
 
-    def _score(self, chunk: _Chunk, stores: Sequence[FeatureStore | None], wanted: Wanted) -> None:
+    def _score(self, chunk: Chunk, stores: Sequence[FeatureStore | None], wanted: Wanted) -> None:
         """Give the pairs of a chunk their relations, and empty it."""
-        if chunk.pairs:
-            predictions = self._classify([pair.instance for pair in chunk.pairs], stores)
-            for pair, row, attention in zip(chunk.pairs, predictions.probabilities, predictions.attention, strict=True):
+        filled, lost = self._encode([pair.instance for pair in chunk.pairs], stores)
+        for pair in chunk.pairs:
+            pair.work.lost |= pair.instance.key in lost
+        pairs = [pair for pair in chunk.pairs if pair.instance.key not in lost]
+        if pairs:
+            predictions = self._predict([pair.instance for pair in pairs], filled)
+            for pair, row, attention in zip(pairs, predictions.probabilities, predictions.attention, strict=True):
                 if relation := relation_of(pair.candidate, pair.instance, self.checkpoint, row, attention, wanted):
                     pair.work.relations.append(relation)
         chunk.clear()
 
-    def _classify(self, instances: Sequence[Instance], stores: Sequence[FeatureStore | None]) -> Predictions:
+    def _encode(
+        self, instances: Sequence[Instance], stores: Sequence[FeatureStore | None]
+    ) -> tuple[list[FeatureStore], set[bytes]]:
+        """Return sets that hold the sentences of ``instances``, and the keys of those that memory had no room for."""
         sentences = {instance.key: instance.tokens for instance in instances}
-        filled = []
-        for encoder, spec, store in zip(self._encoders, self.checkpoint.features, stores, strict=True):
-            own = store or create_store("", feature_meta(encoder, dtype=spec.dtype, backend=MEMORY))
-            encode_missing(sentences, encoder, own)
-            filled.append(own)
-        return classify(self.checkpoint, instances, filled)
+        filled, lost = [], set()
+        with running_threads(self._threads):
+            for encoder, spec, store in zip(self._encoders, self.checkpoint.features, stores, strict=True):
+                own = store or create_store("", feature_meta(encoder, dtype=spec.dtype, backend=MEMORY))
+                lost |= set(encode_missing(sentences, encoder, own))
+                filled.append(own)
+        return filled, lost
+
+    def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
+        with running_threads(self._threads):
+            return classify(self.checkpoint, instances, filled)
 
     @contextmanager
     def _stores(self) -> Iterator[list[FeatureStore | None]]:
@@ -218,54 +254,6 @@ class Extractor:
                     store = stack.enter_context(closing(create_store(self._store, meta)))
                 stores.append(store)
             yield stores
-
-
-@dataclass(slots=True)
-class _Work:
-    """A document whose pairs are being scored."""
-
-    split: SplitDocument
-    candidates: list[Candidate]
-    relations: list[Relation] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A marked candidate on its way through the model."""
-
-    work: _Work
-    candidate: Candidate
-    instance: Instance
-
-
-class _Chunk:
-    """Pairs that are scored at once, and the tokens of their distinct sentences."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.pairs: list[_Pair] = []
-        self.tokens = 0
-        self._sentences: set[bytes] = set()
-
-    def add(self, pair: _Pair) -> None:
-        self.pairs.append(pair)
-        if pair.instance.key not in self._sentences:
-            self._sentences.add(pair.instance.key)
-            self.tokens += len(pair.instance.tokens)
-
-    def is_full_before(self, instance: Instance) -> bool:
-        """Whether what is here should be scored before this pair comes; the pairs of a sentence stay together."""
-        if len(self.pairs) >= MOST_PAIRS:
-            return True
-        return self.tokens >= WINDOW_TOKENS and instance.key not in self._sentences
-
-
-def _finish(work: _Work | BadDocument, wanted: Wanted) -> Extraction | BadDocument:
-    if isinstance(work, BadDocument):
-        return work
-    return Extraction(work.split.document, likeliest(work.relations, wanted.top), len(work.candidates))
 
 
 def _entity(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:

@@ -114,13 +114,15 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.bundle": BASE
     | {"classifier.checkpoint", "classifier.encoders", "classifier.card"}
     | {"featstore.encoders", "featstore.fingerprint"},
+    "classifier.work": BASE | {"classifier.candidates", "classifier.wanted", "featstore.corpora", "featstore.formats"},
     "classifier.extractor": BASE
     | SCORING
     | {"classifier.predict", "classifier.candidates", "classifier.wanted", "classifier.encoders", "classifier.bundle"}
-    | {"featstore.corpora", "featstore.formats", "featstore.encoders", "featstore.featurize", "featstore.forecast"},
+    | {"classifier.work", "featstore.corpora", "featstore.formats", "featstore.encoders", "featstore.featurize"}
+    | {"featstore.forecast", "featstore.plan"},
     "classifier.journal": BASE | {"classifier.checkpoint"},
     "classifier.extract": BASE
-    | {"classifier.checkpoint", "classifier.extractor", "classifier.wanted", "classifier.journal"}
+    | {"classifier.checkpoint", "classifier.extractor", "classifier.wanted", "classifier.work", "classifier.journal"}
     | {"featstore.corpora", "featstore.formats"},
 }
 TORCH_FREE = {"classifier.metrics", "classifier.significance"}

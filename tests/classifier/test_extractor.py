@@ -185,6 +185,18 @@ def test_bad_documents_stay_in_their_place() -> None:
         make_extractor().extract(TEXT, [(50, 57, "GENE")])
 
 
+def test_a_sentence_that_memory_has_no_room_for() -> None:
+    def scarce(batch: Sequence[Sequence[str]]) -> None:
+        if any("drug2" in tokens for tokens in batch):
+            raise MemoryError
+
+    extractor = make_extractor(WordEncoder(scarce))
+    found = list(extractor.extract_documents([make_document(n) for n in range(4)], ALL))
+    assert [isinstance(each, BadDocument) for each in found] == [False, False, True, False]
+    assert "memory has no room" in found[2].why  # type: ignore[union-attr]
+    assert [len(each.relations) for each in found if isinstance(each, Extraction)] == [1, 1, 1]
+
+
 def _entity(id_: str, start: int, end: int, type_: str = "CHEMICAL", text: str = "Aspirin") -> Entity:
     return Entity(id_, type_, start, end, text if type_ != "CHEMICAL" else "aspirin")
 

@@ -1,0 +1,83 @@
+"""Documents and pairs on their way through a model.
+
+In: candidates, marked one by one. Out: chunks of them that are scored at once, and, when all pairs of a document have
+been scored, what the model says of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from classifier.candidates import Candidate
+from classifier.wanted import Extraction, Wanted, likeliest
+from featstore.corpora.pairs import SplitDocument
+from featstore.formats import BadDocument
+from featstore.records import Instance, Relation
+
+WINDOW_TOKENS = 8192  # of distinct sentences: two of the encoders' batches
+MOST_PAIRS = 4096  # scored at once
+
+
+@dataclass(slots=True)
+class Work:
+    """A document whose pairs are being scored.
+
+    Attributes:
+        split: the document, split into sentences.
+        candidates: its pairs.
+        relations: those of the pairs that were scored so far.
+        lost: whether memory had no room for one of its sentences.
+    """
+
+    split: SplitDocument
+    candidates: list[Candidate]
+    relations: list[Relation] = field(default_factory=list)
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A marked candidate.
+
+    Attributes:
+        work: its document.
+        candidate: the pair.
+        instance: the pair, marked.
+    """
+
+    work: Work
+    candidate: Candidate
+    instance: Instance
+
+
+class Chunk:
+    """Pairs that are scored at once, and the tokens of their distinct sentences."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.pairs: list[Pair] = []
+        self.tokens = 0
+        self._sentences: set[bytes] = set()
+
+    def add(self, pair: Pair) -> None:
+        self.pairs.append(pair)
+        if pair.instance.key not in self._sentences:
+            self._sentences.add(pair.instance.key)
+            self.tokens += len(pair.instance.tokens)
+
+    def is_full_before(self, instance: Instance) -> bool:
+        """Whether what is here should be scored before this pair comes; the pairs of a sentence stay together."""
+        if len(self.pairs) >= MOST_PAIRS:
+            return True
+        return self.tokens >= WINDOW_TOKENS and instance.key not in self._sentences
+
+
+def finish(work: Work | BadDocument, wanted: Wanted) -> Extraction | BadDocument:
+    """Return what the model says of a document whose pairs have all been scored."""
+    if isinstance(work, BadDocument):
+        return work
+    if work.lost:
+        return BadDocument(work.split.document.id, "", "memory has no room to encode one of its sentences.")
+    return Extraction(work.split.document, likeliest(work.relations, wanted.top), len(work.candidates))

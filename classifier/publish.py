@@ -13,8 +13,9 @@ from classifier.ablate import run_corpus
 from classifier.ablation import Ablation
 from classifier.checkpoint import to_json, write_atomically
 from classifier.examples import Example, attention_examples
+from classifier.export import as_json, cells_csv, markdown, rows_csv
 from classifier.html import html_report
-from classifier.tables import as_json, best_row, cells_csv, markdown, rows_csv
+from classifier.tables import best_row
 from featstore.errors import MismatchError, MissingFeatureError
 
 HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"

@@ -1,17 +1,12 @@
-"""An ablation in words, tables, CSV, Markdown and JSON.
+"""An ablation in words and tables.
 
-In: an :class:`~classifier.ablation.Ablation`. Out: tables of finished text, which Markdown, HTML and a terminal show
-alike, and the same figures unrounded for other programs. F1 and its kin are shown in per cent, as the paper does.
+In: an :class:`~classifier.ablation.Ablation`. Out: sentences, and tables of finished text, which Markdown, HTML and a
+terminal show alike. F1 and its kin are shown in per cent, as the paper does.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from classifier.ablation import Ablation, RowResult, TagsGain
 from classifier.grid import Row, row_name
@@ -240,95 +235,3 @@ def _failed(ablation: Ablation) -> Table:
             for e in ablation.failed
         ),
     )
-
-
-def markdown(ablation: Ablation, command: str) -> str:
-    """Return the report as Markdown; ``command`` is the line that made it."""
-    parts = [f"# {_cell(title(ablation))}", _cell(" ".join(verdict(ablation))), f"    {command}"]
-    for table in tables(ablation):
-        lines = [table.header, ("---",) * len(table.header), *table.rows]
-        text = "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-        parts += [f"## {_cell(table.title)}", text, *([_cell(table.note)] if table.note else [])]
-    return "\n\n".join(parts) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-def rows_csv(ablation: Ablation) -> str:
-    """Return one line a row, unrounded."""
-    return _csv([_flat(r) for r in ablation.rows])
-
-
-def _flat(r: RowResult) -> dict[str, Any]:
-    summary = {name: value for name, value in asdict(r.summary).items() if name != "folds"}
-    return {
-        **asdict(r.row),
-        "cells": r.cells,
-        **summary,
-        "fold_deviation": r.fold_deviation,
-        "seed_deviation": r.seed_deviation,
-        "f1_without_exact_leaks": r.without_exact.f1,
-        "f1_without_near_leaks": r.without_near.f1,
-        **asdict(r.cost),
-        "extraction_ms": r.cost.extraction_ms,
-        "f1_paper": r.paper,
-    }
-
-
-def cells(ablation: Ablation) -> list[dict[str, Any]]:
-    """Return one entry a cell that is complete or failed, unrounded."""
-    complete = [
-        {
-            **asdict(row),
-            "fold": result.fold,
-            "seed": result.config.train.seed,
-            "precision": result.metrics.micro.precision,
-            "recall": result.metrics.micro.recall,
-            "f1": result.metrics.micro.f1,
-            "dev_f1": result.epochs[result.best_epoch - 1].dev_f1,
-            "best_epoch": result.best_epoch,
-            "epochs": len(result.epochs),
-            "train_seconds": result.seconds,
-            "peak_memory": result.peak_memory,
-            "folder": str(result.folder),
-            "error": "",
-        }
-        for row, results in ablation.results.items()
-        for result in results
-    ]
-    failed = [
-        {**asdict(e.cell.row), "fold": e.cell.fold, "seed": e.cell.config.train.seed, "error": e.error}
-        for e in ablation.failed
-    ]
-    return complete + failed
-
-
-def cells_csv(ablation: Ablation) -> str:
-    """Return one line a cell."""
-    return _csv(cells(ablation))
-
-
-def _csv(lines: Sequence[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
-
-
-def as_json(ablation: Ablation, command: str) -> dict[str, Any]:
-    """Return everything as plain data that ``json.dumps`` takes."""
-    facts = {
-        "version": 1,
-        "command": command,
-        "corpus": dict(ablation.corpus),
-        "positive": ablation.positive,
-        "rows": [_flat(r) for r in ablation.rows],
-        "tests": [asdict(test) for test in ablation.tests],
-        "tags_against_replacement": [asdict(gain) for gain in ablation.gains],
-        "cells": cells(ablation),
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(facts, allow_nan=False))
-    return plain

@@ -94,14 +94,15 @@ ALLOWED: dict[str, set[str]] = {
     | {"classifier.compare", "classifier.report", "classifier.results", "classifier.runs", "classifier.significance"},
     "classifier.svg": set(),
     "classifier.tables": {"classifier.ablation", "classifier.grid", "classifier.paper"},
+    "classifier.export": {"classifier.ablation", "classifier.tables"},
     "classifier.examples": BASE
     | SCORING
     | {"classifier.checkpoint", "classifier.features", "classifier.predict", "classifier.results"},
     "classifier.html": {"classifier.ablation", "classifier.examples", "classifier.results"}
     | {"classifier.svg", "classifier.tables"},
     "classifier.publish": BASE
-    | {"classifier.ablate", "classifier.ablation", "classifier.checkpoint", "classifier.examples", "classifier.html"}
-    | {"classifier.tables"},
+    | {"classifier.ablate", "classifier.ablation", "classifier.checkpoint", "classifier.examples", "classifier.export"}
+    | {"classifier.html", "classifier.tables"},
     # Its processes load the corpus by themselves.
     "classifier.ablate": BASE
     | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.results"}

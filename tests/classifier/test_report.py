@@ -19,6 +19,7 @@ from classifier.ablate import ablate
 from classifier.ablation import Ablation, summarise_grid
 from classifier.costs import extent
 from classifier.examples import Example
+from classifier.export import markdown
 from classifier.grid import Grid
 from classifier.html import html_report
 from classifier.metrics import score
@@ -26,7 +27,7 @@ from classifier.paper import light_f1
 from classifier.publish import write_report
 from classifier.results import read_predictions
 from classifier.svg import Axis, Point, scatter
-from classifier.tables import markdown, tables, verdict
+from classifier.tables import tables, verdict
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError
 from featstore.stores.pace import Pace, add_pace, read_pace

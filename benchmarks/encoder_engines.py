@@ -1,13 +1,17 @@
-"""The engines that ``benchmarks/encoders.py`` compares: ours, flair's, and AllenNLP's from its parts.
+"""The engines that ``benchmarks/encoders.py`` compares: ours, flair's, and AllenNLP's, whole or from its parts.
 
 In: a folder for models of random weights. Out: functions from sentences to one (T, D) matrix each.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import torch
@@ -20,7 +24,6 @@ from featstore.encoders.elmo import character_ids
 
 Sentence = Sequence[str]
 Engine = Callable[[Sequence[Sentence]], list[np.ndarray]]
-REFERENCES = ("flair", "allennlp")
 REFERENCE_BATCH = 32
 SIZES: dict[str, dict[str, Any]] = {
     "full": {
@@ -85,7 +88,8 @@ def flair_cse(folder: Path) -> Engine:
             batch = [Marked(list(tokens)) for tokens in sentences[first : first + REFERENCE_BATCH]]
             for embedding in embeddings:
                 embedding.embed(batch)
-            result += [torch.stack([token.get_embedding() for token in marked]).numpy() for marked in batch]
+            names = [embedding.name for embedding in embeddings]  # without them the columns come sorted by name
+            result += [torch.stack([token.get_embedding(names) for token in marked]).numpy() for marked in batch]
         return result
 
     return encode
@@ -153,13 +157,50 @@ class AllenNLP:
         return torch.cat(layers, -1)
 
 
-def engines(name: str, folder: Path, precisions: Sequence[str], references: bool) -> dict[str, Callable[[], Engine]]:
-    """Return what makes each engine, the reference first."""
-    table: dict[str, Callable[[], Engine]] = {}
-    if references:
-        table["flair" if name == "cse" else "allennlp"] = lambda: (
-            flair_cse(folder) if name == "cse" else AllenNLP(folder)
-        )
-    for precision in precisions:
-        table[precision] = lambda precision=precision: ours(name, folder, precision)  # type: ignore[misc]
-    return table
+class WholeAllenNLP:
+    """AllenNLP 2.10.1's own biLM from its own installation, beside this torch.
+
+    torchvision, which its package asks for when imported and ELMo has no use for, is left out.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        elmo = import_module("allennlp.modules.elmo")
+        self.lm = elmo._ElmoBiLm(str(folder / "elmo" / "options.json"), str(folder / "elmo" / "weights.hdf5")).eval()
+        self.batch_to_ids = elmo.batch_to_ids
+
+    @torch.no_grad()
+    def __call__(self, sentences: Sequence[Sentence]) -> list[np.ndarray]:
+        result = []
+        for first in range(0, len(sentences), REFERENCE_BATCH):
+            batch = sentences[first : first + REFERENCE_BATCH]
+            self.lm._elmo_lstm._states = None
+            layers = torch.cat(self.lm(self.batch_to_ids(batch))["activations"], dim=-1)
+            result += [layers[row, 1 : len(tokens) + 1].numpy() for row, tokens in enumerate(batch)]
+        return result
+
+
+def install_allennlp(folder: Path) -> None:
+    """Install AllenNLP 2.10.1 into ``folder`` without what it pins: a torch that Python 3.11 never had."""
+    if not (folder / "allennlp").exists():
+        packages = ["allennlp==2.10.1", "overrides", "nltk", "tensorboardX", "fairscale"]
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-t", folder, *packages], check=True)
+
+
+def make_engine(name: str, folder: Path, engine: str, allennlp: str) -> Callable[[], Engine]:
+    """Import what an engine needs and return what loads it."""
+    if engine == "flair":
+        import flair.embeddings  # noqa: F401
+
+        return lambda: flair_cse(folder)
+    if engine == "allennlp-light":
+        import allennlp_light.modules.lstm_cell_with_projection  # noqa: F401
+
+        return lambda: AllenNLP(folder)
+    if engine == "allennlp":
+        # transformers looks into the stand-in, so what it wants comes first.
+        import_module("transformers.models.auto.modeling_auto")
+        sys.modules |= dict.fromkeys(("torchvision", "torchvision.ops", "torchvision.ops.boxes"), MagicMock())
+        sys.path.append(allennlp)
+        import_module("allennlp.modules.elmo")
+        return lambda: WholeAllenNLP(folder)
+    return lambda: ours(name, folder, engine)

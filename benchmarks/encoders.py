@@ -1,40 +1,87 @@
-"""How fast CSE and ELMo encode, against flair and AllenNLP's parts: same weights, same sentences, one run.
+"""How fast CSE and ELMo encode, against flair and AllenNLP: same weights, same sentences, one run.
 
 In: nothing; weights are random, of the published sizes (``--size full``: CSE 2048 units, ELMo 2 x 4096/512 with 2048
-filters) or small ones. Sentences are cut from the sample corpus at ChemProt's mean of 62 tokens. Out: a table with,
-for each engine, tokens a second, the ratio to the reference, the share of the machine's own rate of
-matrix products, the largest difference from the reference's vectors, and the memory that loading and encoding took.
-Engines take turns, and medians over the turns are printed. One thread; CPU time is counted, so that other
-processes on the machine disturb little (``--processes 2`` counts wall time and wants an idle machine). The references
-are flair's FlairEmbeddings, 32 sentences a batch, and AllenNLP's ELMo put together from allennlp-light's
-LstmCellWithProjection and Highway as AllenNLP does, likewise.
+filters) or small ones. Sentences are cut from the sample corpus at 62 tokens in the mean. Out: a row for each engine:
+tokens a second, the ratio to the reference as its users run it (32 sentences a batch, torch's own number of threads)
+and to the reference on one thread, the share of the machine's measured rate of matrix products, the largest difference
+from the reference's vectors, and by how much loading and encoding raised the peak of memory.
+
+Every engine lives in processes of its own; they take turns, and medians over the turns of wall time are printed, so
+the machine should be idle. Ours runs in processes of one thread: one, and one for each core (each encodes all
+sentences). The references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and highway as
+AllenNLP does; with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
 
     python benchmarks/encoders.py [--size full] [--encoders cse,elmo] [--precisions float32,bfloat16,int8] [--turns 3]
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from encoder_engines import REFERENCE_BATCH, REFERENCES, SIZES, Sentence, engines, make_models, ours
+from encoder_engines import REFERENCE_BATCH, SIZES, Sentence, install_allennlp, make_engine, make_models
 
 from featstore.corpora import load_corpus
 from featstore.encoders.kernels import linear
+
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One row of the table.
+
+    Attributes:
+        engine: ``flair``, ``allennlp-light``, ``allennlp``, or a precision of ours.
+        threads: of each process.
+        processes: that encode at the same time.
+    """
+
+    engine: str
+    threads: int
+    processes: int = 1
+
+    @property
+    def is_ours(self) -> bool:
+        return self.engine in ("float32", "bfloat16", "int8")
+
+
+@dataclass(slots=True)
+class Row:
+    """What was measured of a setup.
+
+    Attributes:
+        setup: it.
+        ends: pipes to its processes.
+        tokens: that its processes encode in a turn, together.
+        seconds: wall time of each turn.
+        vectors: of the first few sentences.
+        megabytes: by which its processes' peaks of memory rose, together.
+    """
+
+    setup: Setup
+    ends: list[Connection]
+    tokens: int = 0
+    seconds: list[float] = field(default_factory=list)
+    vectors: list[np.ndarray] = field(default_factory=list)
+    megabytes: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / statistics.median(self.seconds)
 
 
 def make_sentences(count: int, mean: int) -> list[list[str]]:
@@ -47,13 +94,14 @@ def make_sentences(count: int, mean: int) -> list[list[str]]:
     return sentences
 
 
-def flops(name: str, size: str, sentences: Sequence[Sentence]) -> float:
-    """Return the multiplications and additions of the LSTMs' products for ``sentences``."""
+def flops_a_token(name: str, size: str, sentences: Sequence[Sentence]) -> float:
+    """Return the multiplications and additions of the LSTMs' products for one token of ``sentences``, in the mean."""
+    tokens = sum(map(len, sentences))
     if name == "cse":
         hidden, _ = SIZES[size]["cse"]
-        return float(2 * 8 * hidden**2) * sum(len(" ".join(tokens)) + 2 for tokens in sentences)
+        return float(2 * 8 * hidden**2) * sum(len(" ".join(words)) + 2 for words in sentences) / tokens
     dim, projected, _ = SIZES[size]["elmo"]
-    return float(2 * 2 * 2 * 9 * dim * projected) * sum(len(tokens) + 2 for tokens in sentences)
+    return float(2 * 2 * 2 * 9 * dim * projected) * (tokens + 2 * len(sentences)) / tokens
 
 
 def product_rate(precision: str) -> float:
@@ -64,106 +112,113 @@ def product_rate(precision: str) -> float:
     if precision == "float32":
         candidates.append(lambda: torch.nn.functional.linear(x, weight))
     best = 0.0
-    for run in candidates * 3:
-        start = time.process_time()
+    for run in candidates * 5:
+        start = time.perf_counter()
         run()
-        best = max(best, 2 * x.shape[0] * weight.numel() / (time.process_time() - start))
+        best = max(best, 2 * x.shape[0] * weight.numel() / (time.perf_counter() - start))
     return best
 
 
-def _resident(field: str) -> float:
+def _resident(name: str) -> float:
     """Return a field of Linux's /proc/self/status in MB; getrusage would count the parent's memory too."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def _memory(name: str, folder: Path, engine: str, sentences: Sequence[Sentence], sender: Any) -> None:
-    """In a process of its own: send by how many MB loading and encoding raised the peak of resident memory."""
-    torch.set_num_threads(1)
-    if engine == "flair":
-        import flair.embeddings  # noqa: F401  the code itself shall not count
+def _live(name: str, folder: Path, engine: str, allennlp: str, end: Connection) -> None:
+    """The life of an engine's process: load; then sentences in, vectors of the first few and memory out."""
+    load = make_engine(name, folder, engine, allennlp)  # imports what it needs; the code itself shall not count
     before = _resident("VmRSS")
-    is_reference = engine in REFERENCES
-    engines(name, folder, [] if is_reference else [engine], is_reference)[engine]()(sentences)
-    sender.send(_resident("VmHWM") - before)
+    encode = load()
+    end.send(None)
+    while (sentences := end.recv()) is not None:
+        vectors = encode(sentences)
+        end.send((vectors[:4], _resident("VmHWM") - before))
 
 
-def peak_memory(name: str, folder: Path, engine: str, sentences: Sequence[Sentence]) -> float:
+def start(setup: Setup, name: str, folder: Path, allennlp: str) -> Row:
     context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_memory, args=(name, folder, engine, sentences, sender))
-    process.start()
-    sender.close()
-    result = float(receiver.recv())
-    process.join()
-    return result
+    os.environ["OMP_NUM_THREADS"] = str(setup.threads)  # read when the child starts
+    row = Row(setup, [])
+    for _ in range(setup.processes):
+        ours, theirs = context.Pipe()
+        context.Process(target=_live, args=(name, folder, setup.engine, allennlp, theirs), daemon=True).start()
+        row.ends.append(ours)
+    for end in row.ends:
+        end.recv()
+    return row
 
 
-def _wall(name: str, folder: Path, precision: str, sentences: Sequence[Sentence], ready: Any, done: Any) -> None:
-    torch.set_num_threads(1)
-    engine = ours(name, folder, precision)
-    engine(sentences[:4])
-    ready.wait()
-    engine(sentences)
-    done.wait()
+def turn(row: Row, sentences: Sequence[Sentence]) -> float:
+    """Let all processes of a row encode ``sentences`` and return the wall time."""
+    begin = time.perf_counter()
+    for end in row.ends:
+        end.send(sentences)
+    answers = [end.recv() for end in row.ends]
+    seconds = time.perf_counter() - begin
+    row.tokens = len(row.ends) * sum(map(len, sentences))
+    row.vectors, row.megabytes = answers[0][0], sum(memory for _, memory in answers)
+    return seconds
 
 
-def rate_of_processes(name: str, folder: Path, precision: str, sentences: Sequence[Sentence], count: int) -> float:
-    """Return tokens a second of wall time when ``count`` processes encode ``sentences`` each."""
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Barrier(count + 1), context.Barrier(count + 1)
-    processes = [
-        context.Process(target=_wall, args=(name, folder, precision, sentences, ready, done)) for _ in range(count)
-    ]
-    for process in processes:
-        process.start()
-    ready.wait()
-    start = time.perf_counter()
-    done.wait()
-    seconds = time.perf_counter() - start
-    for process in processes:
-        process.join()
-    return count * sum(map(len, sentences)) / seconds
+def setups(name: str, arguments: argparse.Namespace) -> list[Setup]:
+    reference = "flair" if name == "cse" else "allennlp" if arguments.allennlp else "allennlp-light"
+    table = [Setup(reference, CORES), Setup(reference, 1)]
+    if arguments.allennlp and name == "elmo":
+        table.append(Setup("allennlp-light", CORES))
+    for precision in arguments.precisions.split(","):
+        table += [Setup(precision, 1), Setup(precision, 1, CORES)]
+    return table
 
 
 def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure all engines of one encoder; the reference encodes the first batch only, as it is slow."""
+    """Measure all setups of one encoder; the reference encodes its first batch only, as it is slow."""
     sentences = make_sentences(arguments.sentences, arguments.tokens)
-    some = sentences[:REFERENCE_BATCH]
-    precisions = arguments.precisions.split(",")
-    table = {engine: make() for engine, make in engines(name, folder, precisions, arguments.references).items()}
-    work = {engine: some if engine in REFERENCES else sentences for engine in table}
-    times: dict[str, list[float]] = {engine: [] for engine in table}
-    first: dict[str, list[np.ndarray]] = {engine: run(some[:4]) for engine, run in table.items()}  # and warm
+    rows = [start(setup, name, folder, arguments.allennlp) for setup in setups(name, arguments)]
+    products: dict[str, list[float]] = {precision: [] for precision in arguments.precisions.split(",")}
+    for row in rows:
+        turn(row, sentences[:4])  # warm
+    vectors = [row.vectors for row in rows]
+    torch.set_num_threads(1)
     for _ in range(arguments.turns):
-        for engine, run in table.items():
-            start = time.process_time()
-            run(work[engine])
-            times[engine].append(time.process_time() - start)
-    rates = {e: sum(map(len, work[e])) / statistics.median(times[e]) for e in table}
-    reference = next(iter(table))
-    rows = []
-    for engine in table:
-        precision = engine if engine in precisions else "float32"
-        used = flops(name, arguments.size, work[engine]) / statistics.median(times[engine])
-        rows.append(
-            {
-                "encoder": name,
-                "engine": engine,
-                "tokens/s": round(rates[engine], 1),
-                "ratio": round(rates[engine] / rates[reference], 1),
-                "of product rate": round(used / product_rate(precision), 2),
-                "largest difference": max(
-                    float(np.abs(a - b).max()) for a, b in zip(first[engine], first[reference], strict=True)
-                ),
-                "peak MB": round(peak_memory(name, folder, engine, some)) if arguments.memory else None,
-            }
-        )
-        if engine in precisions and arguments.processes:
-            rows[-1]["wall tokens/s"] = {
-                n: round(rate_of_processes(name, folder, engine, sentences, n)) for n in (1, arguments.processes)
-            }
-    return rows
+        for row in rows:
+            row.seconds.append(turn(row, sentences if row.setup.is_ours else sentences[:REFERENCE_BATCH]))
+        for precision, rates in products.items():
+            rates.append(product_rate(precision))
+    for row in rows:
+        for end in row.ends:
+            end.send(None)
+    return [
+        {
+            "encoder": name,
+            "engine": row.setup.engine,
+            "processes x threads": f"{row.setup.processes} x {row.setup.threads}",
+            "tokens/s": round(row.rate, 1),
+            "ratio": round(row.rate / rows[0].rate, 2),
+            "ratio, one core": round(row.rate / rows[1].rate, 2) if row.setup in (rows[1].setup, *ones(rows)) else None,
+            "of product rate": share(row, name, arguments.size, sentences, products),
+            "largest difference": max(float(np.abs(a - b).max()) for a, b in zip(first, vectors[0], strict=True)),
+            "peak MB": round(row.megabytes),
+        }
+        for row, first in zip(rows, vectors, strict=True)
+    ]
+
+
+def ones(rows: Sequence[Row]) -> list[Setup]:
+    return [row.setup for row in rows if row.setup.processes == row.setup.threads == 1]
+
+
+def share(
+    row: Row, name: str, size: str, sentences: Sequence[Sentence], products: dict[str, list[float]]
+) -> float | None:
+    """Return which share of the rate of large products on as many cores the LSTMs' products reached."""
+    setup = row.setup
+    rates = products.get(setup.engine if setup.is_ours else "float32")
+    if not rates:
+        return None
+    work = sentences if setup.is_ours else sentences[:REFERENCE_BATCH]
+    used = row.rate * flops_a_token(name, size, work) / (setup.processes * setup.threads)
+    return round(used / statistics.median(rates), 2)
 
 
 def main() -> None:
@@ -171,30 +226,23 @@ def main() -> None:
     parser.add_argument("--size", choices=list(SIZES), default="full")
     parser.add_argument("--encoders", default="cse,elmo")
     parser.add_argument("--precisions", default="float32,bfloat16,int8")
-    parser.add_argument("--sentences", type=int, default=128)
+    parser.add_argument("--sentences", type=int, default=64, help="that ours encodes in a turn; the reference 32")
     parser.add_argument("--tokens", type=int, default=62, help="mean of a sentence")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument(
-        "--processes", type=int, default=0, help="also measure wall time with 1 and this many processes"
-    )
-    parser.add_argument("--no-memory", dest="memory", action="store_false")
-    parser.add_argument("--no-references", dest="references", action="store_false")
+    parser.add_argument("--allennlp", default="", metavar="FOLDER", help="install AllenNLP 2.10.1 there and compare")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    if arguments.allennlp:
+        install_allennlp(Path(arguments.allennlp))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         make_models(Path(folder), arguments.size)
         for name in arguments.encoders.split(","):
             rows += compare(name, Path(folder), arguments)
-    load = os.getloadavg()[0]
     if arguments.json:
-        print(json.dumps({"size": arguments.size, "load": load, "rows": rows}, indent=1))
+        print(json.dumps({"size": arguments.size, "cores": CORES, "rows": rows}, indent=1))
         return
-    print(
-        f"{arguments.size}, {arguments.sentences} sentences of {arguments.tokens} tokens, load average {load:.1f}",
-        file=sys.stderr,
-    )
+    print(f"{arguments.size}, {arguments.sentences} sentences of {arguments.tokens} tokens", file=sys.stderr)
     for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
         print("".join(f"{value!s:>20}" for value in row.values()))
 

@@ -180,7 +180,11 @@ def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
         turn(row, sentences[:4])  # warm
     vectors = [row.vectors for row in rows]
     torch.set_num_threads(1)
-    for _ in range(arguments.turns):
+    begin = time.perf_counter()
+    for done in range(arguments.turns):
+        spent = time.perf_counter() - begin
+        if done and spent * (done + 1) / done > arguments.limit:
+            break
         for row in rows:
             row.seconds.append(turn(row, sentences if row.setup.is_ours else sentences[:REFERENCE_BATCH]))
         for precision, rates in products.items():
@@ -197,8 +201,9 @@ def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             "ratio": round(row.rate / rows[0].rate, 2),
             "ratio, one core": round(row.rate / rows[1].rate, 2) if row.setup in (rows[1].setup, *ones(rows)) else None,
             "of product rate": share(row, name, arguments.size, sentences, products),
-            "largest difference": max(float(np.abs(a - b).max()) for a, b in zip(first, vectors[0], strict=True)),
+            "largest difference": f"{max(np.abs(a - b).max() for a, b in zip(first, vectors[0], strict=True)):.1e}",
             "peak MB": round(row.megabytes),
+            "turns": len(row.seconds),
         }
         for row, first in zip(rows, vectors, strict=True)
     ]
@@ -229,6 +234,9 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=64, help="that ours encodes in a turn; the reference 32")
     parser.add_argument("--tokens", type=int, default=62, help="mean of a sentence")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--limit", type=float, default=3600, help="seconds of turns for an encoder, but at least one turn"
+    )
     parser.add_argument("--allennlp", default="", metavar="FOLDER", help="install AllenNLP 2.10.1 there and compare")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -244,7 +252,7 @@ def main() -> None:
         return
     print(f"{arguments.size}, {arguments.sentences} sentences of {arguments.tokens} tokens", file=sys.stderr)
     for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
-        print("".join(f"{value!s:>20}" for value in row.values()))
+        print("".join(f"{value!s:>{len(name) + 3}}" for name, value in row.items()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Is onnxruntime's int8 LSTM worth a dependency? The recurrence of a full CSE direction, by it and by ours.
 
-In: nothing; one LSTM of 2048 units on 100 inputs with random weights, 64 strings of 170 characters. Out: for
+In: nothing; one LSTM of 2048 units on 100 inputs with random weights, 64 strings of 40 characters. Out: for
 onnxruntime (float32, and int8 by its dynamic quantisation) and for our kernels at each precision: milliseconds a
 character of all strings, GFLOP/s of the recurrent product, and the largest error against its float32. One thread.
 
@@ -30,7 +30,7 @@ from featstore.encoders.kernels import PRECISIONS
 from featstore.encoders.lanes import schedule
 from featstore.encoders.recurrent import lstm_layer, run
 
-HIDDEN, INPUTS, STRINGS, LENGTH, TURNS = 2048, 100, 64, 170, 3
+HIDDEN, INPUTS, STRINGS, LENGTH, TURNS = 2048, 100, 64, 40, 3
 FLOPS = 2 * 4 * HIDDEN * HIDDEN * STRINGS * LENGTH
 
 

@@ -96,6 +96,14 @@ def test_precisions_are_near_and_have_their_own_identity(folder: Path) -> None:
         assert other.identity != exact.identity
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_cuda_gives_what_the_cpu_gives(folder: Path) -> None:
+    ours, expected = (
+        load_encoder(f"bert:{folder}", device=d, pooling="mean").encode(SENTENCES) for d in ("cuda", "cpu")
+    )
+    np.testing.assert_allclose(ours.values, expected.values, rtol=0, atol=1e-4)
+
+
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no bundled model"):
         load_encoder("bert")

@@ -144,8 +144,6 @@ def start(setup: Setup, name: str, folder: Path, allennlp: str) -> Row:
         ours, theirs = context.Pipe()
         context.Process(target=_live, args=(name, folder, setup.engine, allennlp, theirs), daemon=True).start()
         row.ends.append(ours)
-    for end in row.ends:
-        end.recv()
     return row
 
 
@@ -176,6 +174,8 @@ def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
     sentences = make_sentences(arguments.sentences, arguments.tokens)
     rows = [start(setup, name, folder, arguments.allennlp) for setup in setups(name, arguments)]
     products: dict[str, list[float]] = {precision: [] for precision in arguments.precisions.split(",")}
+    for end in (end for row in rows for end in row.ends):
+        end.recv()  # loaded
     for row in rows:
         turn(row, sentences[:4])  # warm
     vectors = [row.vectors for row in rows]

@@ -1,11 +1,11 @@
-"""What bfloat16 and int8 encoders cost in F1: GAD's dev parts, the head as it is or trained anew.
+"""What bfloat16 and int8 encoders cost in F1, on GAD's dev parts.
 
-In: GAD's folder, a store to keep vectors in, the features. Out: for each fold and precision F1 of the positive class on
-the dev part. By default one head is trained a fold, on float32 vectors, and reads the dev part's vectors at each
-precision: the change is then the vectors' alone. With ``--retrain`` a head is trained at each precision, as a user
-would; that change holds the chance of another training too. The test parts are not looked at.
+In: GAD's folder, a store to keep vectors in, the features. Out: F1 of the positive class on the dev part of each fold.
+One head is trained a fold, on float32 vectors; it then reads the dev part's vectors of each encoder at each precision,
+the others in float32, and of all encoders at that precision. So a change is that of the vectors alone: another
+training would add its own chance, which is larger. The test parts are not looked at.
 
-    python benchmarks/precision.py $DATA/gad --features glove+cse [--folds 1,2,3] [--retrain]
+    python benchmarks/precision.py $DATA/gad [--features glove+cse+elmo] [--folds 1,2,3] [--epochs 8]
 """
 
 from __future__ import annotations
@@ -80,35 +80,34 @@ def predicted(checkpoint: Checkpoint, used: Mapping[str, str], dev: Sequence[Ins
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("gad", help="the folder of GAD")
-    parser.add_argument("--features", default="glove+cse", help="encoders joined by +")
+    parser.add_argument("--features", default="glove+cse+elmo", help="encoders joined by +")
     parser.add_argument("--folds", default="1,2,3")
     parser.add_argument("--store", default="features")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--retrain", action="store_true", help="train a head at each precision")
     arguments = parser.parse_args()
     corpus = load_corpus(f"gad:{arguments.gad}", indicators="tags", context="tagged")
     names = arguments.features.split("+")
     used = {precision: identities(corpus, names, arguments.store, precision) for precision in PRECISIONS}
     print(*(f"{name} {identity[:8]}" for name, identity in used["float32"].items()), file=sys.stderr)
-    f1: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+    variants = {"float32": used["float32"]}
+    for precision in PRECISIONS[1:]:
+        lowered = [name for name in names if used[precision][name] != used["float32"][name]]
+        variants |= {f"{name} {precision}": used["float32"] | {name: used[precision][name]} for name in lowered}
+        variants[f"all {precision}"] = used[precision]
+    f1: dict[str, list[float]] = {variant: [] for variant in variants}
     for fold in map(int, arguments.folds.split(",")):
         dev = [corpus.instances[i] for i in training_parts(corpus, fold, TrainConfig(features="glove").dev_share)[1]]
         gold = np.array([corpus.labels.index(instance.label or "") for instance in dev])
         head = trained(corpus, used["float32"], fold, arguments)
         exact = predicted(head, used["float32"], dev, arguments.store)
-        for precision in PRECISIONS:
-            if arguments.retrain:
-                head = trained(corpus, used[precision], fold, arguments)
-            labels = predicted(head, used[precision], dev, arguments.store)
-            f1[precision].append(100 * (score(gold, labels, corpus.labels, corpus.positive).micro.f1 or 0.0))
-            print(
-                f"{arguments.features} fold {fold} {precision:9} F1 {f1[precision][-1]:.2f},"
-                f" {(labels != exact).sum()} of {len(dev)} labels differ from float32's",
-                flush=True,
-            )
-    for precision, values in f1.items():
+        for variant, vectors in variants.items():
+            labels = predicted(head, vectors, dev, arguments.store)
+            f1[variant].append(100 * (score(gold, labels, corpus.labels, corpus.positive).micro.f1 or 0.0))
+            flipped = f"{(labels != exact).sum()} of {len(dev)} labels differ from float32's"
+            print(f"fold {fold}  {variant:14} F1 {f1[variant][-1]:.2f}, {flipped}", flush=True)
+    for variant, values in f1.items():
         change = statistics.mean(values) - statistics.mean(f1["float32"])
-        print(f"{arguments.features} mean   {precision:9} F1 {statistics.mean(values):.2f} ({change:+.2f})")
+        print(f"mean    {variant:14} F1 {statistics.mean(values):.2f} ({change:+.2f})")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from the reference's vectors, and by how much loading and encoding raised the pe
 Every engine lives in processes of its own; they take turns, and medians over the turns are printed. A process of one
 thread is timed by its CPU time, which other work on the machine disturbs little; one of several threads by the wall, so
 that row wants an idle machine. Ours runs in processes of one thread: one, and one for each core at the same time (each
-encodes all sentences). The references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and highway as
-AllenNLP does; with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
+encodes all sentences). The references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and
+highway as AllenNLP does; with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
 
     python benchmarks/encoders.py [--size full] [--encoders cse,elmo] [--precisions float32,bfloat16,int8] [--turns 3]
 """
@@ -189,6 +189,7 @@ def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             break
         for row in rows:
             row.seconds.append(turn(row, sentences if row.setup.is_ours else sentences[:REFERENCE_BATCH]))
+            print(f"{name}, turn {done + 1}, {row.setup}: {row.rate:.1f} tokens/s", file=sys.stderr, flush=True)
         for precision, rates in products.items():
             rates.append(product_rate(precision))
     for row in rows:

@@ -88,8 +88,9 @@ def flair_cse(folder: Path) -> Engine:
             batch = [Marked(list(tokens)) for tokens in sentences[first : first + REFERENCE_BATCH]]
             for embedding in embeddings:
                 embedding.embed(batch)
-            names = [embedding.name for embedding in embeddings]  # without them the columns come sorted by name
-            result += [torch.stack([token.get_embedding(names) for token in marked]).numpy() for marked in batch]
+            for marked in batch:  # each model's vectors by themselves: together they come sorted by the models' names
+                parts = [torch.stack([t.get_embedding([each.name]) for t in marked]) for each in embeddings]
+                result.append(torch.cat(parts, dim=1).numpy())
         return result
 
     return encode

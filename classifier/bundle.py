@@ -86,8 +86,7 @@ def write_bundle(
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was cut short
     try:
-        # Where the corpus lay is nobody's business.
-        save_checkpoint(partial, replace(checkpoint, corpus={**checkpoint.corpus, "spec": checkpoint.corpus["name"]}))
+        save_checkpoint(partial, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
         if metrics is not None:
             (partial / METRICS).write_bytes(to_json(metrics))
         places = {
@@ -169,6 +168,12 @@ def _check_file(folder: Path, name: str, size: Any, digest: Any) -> None:
         raise DataError(f"{folder / MANIFEST}: the sha256 of {name} is {str(digest)[:80]!r}.")
     if path.stat().st_size != size or file_sha256(path) != digest:
         raise MismatchError(f"{path} is not the file that {MANIFEST} lists (size or sha256); fetch the bundle again.")
+
+
+def _without_path(corpus: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts of a corpus without where it lay, which is nobody's business; the sample has no path."""
+    name = corpus["spec"].partition(":")[0]
+    return {**corpus, "spec": corpus["spec"] if name == "sample" else name}
 
 
 def _found(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from classifier import extractor as engine
 from classifier.extract import Extracted, Job, extract_files
 from classifier.wanted import Wanted
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
-from featstore.formats import BadDocument, read_documents
+from featstore.formats import BadDocument, read_documents, writable
 
 DOCUMENTS = 40
 
@@ -78,7 +78,7 @@ def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert ids == ["0", "2"]
 
 
-@pytest.mark.parametrize("to", ["jsonl", "tsv"])
+@pytest.mark.parametrize("to", writable())
 def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     extract_files(make_extractor(), Job([source], whole, target_format=to))

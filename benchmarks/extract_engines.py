@@ -100,7 +100,7 @@ def make_bert(precision: str) -> tuple[Any, Any]:
         model = model.to(torch.bfloat16)
     elif precision == "int8":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")  # that this way of quantising is on its way out
             quantisation: Any = import_module("torch.ao.quantization")
             model = quantisation.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
     elif precision.startswith("packed "):

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from classifier.ablate import CellEvent
-    from classifier.ablation import Ablation
+    from classifier.ablate.ablation import Ablation
+    from classifier.ablate.grid import Grid, RowPlan
     from classifier.folds import Evaluation, Notice
-    from classifier.grid import Grid, RowPlan
     from classifier.metrics import Scores
     from classifier.report import Summary
     from classifier.runs import RunConfig
@@ -763,10 +763,10 @@ def ablate_command(
     separated by commas. A cell that fails is reported, and the others are run (exit code 3). All processes share
     the memory budget.
     """
-    from classifier import grid as grids
     from classifier.ablate import ablate
-    from classifier.ablation import summarise_grid
-    from classifier.publish import HTML, JSON, write_report
+    from classifier.ablate import grid as grids
+    from classifier.ablate.ablation import summarise_grid
+    from classifier.ablate.publish import HTML, JSON, write_report
 
     grid = grids.Grid(
         features=grids.all_subsets(encoders.split(",") if encoders else grids.featurized(store))
@@ -811,7 +811,7 @@ def _print_plan(plan: list[RowPlan], as_json: bool) -> None:
 
 
 def _print_ablation(ablation: Ablation) -> None:
-    from classifier.tables import tables, verdict
+    from classifier.ablate.tables import tables, verdict
 
     for table in tables(ablation):
         print_table(table.title, list(table.header), [list(row) for row in table.rows])
@@ -822,7 +822,7 @@ def _print_ablation(ablation: Ablation) -> None:
 @contextmanager
 def grid_progress(grid: Grid) -> Iterator[Callable[[CellEvent], None]]:
     """Yield a callback that shows where a grid stands: a live table on a terminal, a line a finished cell elsewhere."""
-    from classifier.board import HEADER, Board
+    from classifier.ablate.board import HEADER, Board
 
     board = Board(grid)
     if not err.is_terminal:
@@ -994,8 +994,8 @@ def extract_command(
 ) -> None:
     """Extract relations from documents, encoding on the way; an interrupted extraction goes on where it stopped."""
     from classifier.extract import Job, extract_files
-    from classifier.extractor import Extractor
-    from classifier.wanted import Wanted
+    from classifier.extract.extractor import Extractor
+    from classifier.extract.wanted import Wanted
 
     if model and (run or fold is not None):
         raise UsageError("--model is a whole model; leave --run and --fold out.")
@@ -1037,7 +1037,7 @@ def bundle_command(
     as_json: AsJson = False,
 ) -> None:
     """Write one folder with a trained model, its encoders and its card, to use or to give away."""
-    from classifier.bundle import write_bundle
+    from classifier.extract.bundle import write_bundle
 
     specs = [spec for spec in encoders.split(",") if spec]
     files = write_bundle(_fold_dir(run, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence)

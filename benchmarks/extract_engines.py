@@ -19,13 +19,13 @@ import torch
 
 from classifier.batch import Batcher, tag_names
 from classifier.checkpoint import Checkpoint
-from classifier.extractor import Extractor
+from classifier.extract.extractor import Extractor
+from classifier.extract.work import WINDOW_TOKENS
 from classifier.features import Feature, FeatureSpec
 from classifier.model import Head, HeadConfig, InputConfig
 from classifier.recipe import TrainConfig
 from classifier.train import train
 from classifier.vectors import Sentences, Vectors
-from classifier.work import WINDOW_TOKENS
 from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.bert import _use_kernels as use_kernels
 from featstore.ragged import Ragged

@@ -6,14 +6,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from classifier.extractor import Extractor
+    from classifier.extract.extractor import Extractor
 
 __all__ = ["Extractor"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Extractor":
-        from classifier.extractor import Extractor
+        from classifier.extract.extractor import Extractor
 
         return Extractor
     raise AttributeError(f"module 'classifier' has no attribute '{name}'")

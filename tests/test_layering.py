@@ -79,52 +79,41 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.significance": {"featstore.errors"},
     "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
     "classifier.report": {"classifier.metrics"},
-    "classifier.grid": BASE
-    | {"featstore.corpora", "featstore.stores", "classifier.features", "classifier.recipe", "classifier.results"}
-    | {"classifier.runs"},
-    "classifier.paper": {"classifier.features"},
     "classifier.compare": BASE | {"classifier.features", "classifier.results", "classifier.significance"},
-    "classifier.costs": BASE | {"featstore.stores", "classifier.features", "classifier.results"},
-    "classifier.ablation": BASE
-    | {"featstore.corpora", "classifier.ablate", "classifier.compare", "classifier.costs", "classifier.grid"}
-    | {"classifier.metrics", "classifier.paper", "classifier.report", "classifier.results"}
-    | {"classifier.runs", "classifier.significance"},
     "classifier.tensorboard": BASE | {"classifier.train"},
     "classifier.overview": BASE
     | {"classifier.compare", "classifier.report", "classifier.results", "classifier.runs", "classifier.significance"},
-    "classifier.svg": set(),
-    "classifier.tables": {"classifier.ablation", "classifier.grid", "classifier.paper"},
-    "classifier.export": {"classifier.ablation", "classifier.tables"},
-    "classifier.examples": BASE
-    | SCORING
-    | {"classifier.checkpoint", "classifier.features", "classifier.predict", "classifier.results"},
-    "classifier.html": {"classifier.ablation", "classifier.examples", "classifier.results"}
-    | {"classifier.svg", "classifier.tables"},
-    "classifier.publish": BASE
-    | {"classifier.ablate", "classifier.ablation", "classifier.checkpoint", "classifier.examples", "classifier.export"}
-    | {"classifier.html", "classifier.tables"},
     # Its processes load the corpus by themselves.
     "classifier.ablate": BASE
-    | {"featstore.corpora", "classifier.vectors", "classifier.folds", "classifier.grid", "classifier.results"}
-    | {"classifier.runs", "classifier.train"},
-    "classifier.board": {"classifier.ablate", "classifier.grid"},
-    # The topmost rooms: the one place that joins both halves.
-    "classifier.candidates": BASE | {"classifier.pairing", "featstore.corpora"},
-    "classifier.wanted": BASE | {"classifier.checkpoint", "classifier.candidates"},
-    "classifier.encoders": BASE | {"classifier.checkpoint", "classifier.features", "featstore.encoders"},
-    "classifier.bundle": BASE
-    | {"classifier.checkpoint", "classifier.encoders", "classifier.card"}
-    | {"featstore.encoders", "featstore.fingerprint"},
-    "classifier.work": BASE | {"classifier.candidates", "classifier.wanted", "featstore.corpora", "featstore.formats"},
-    "classifier.extractor": BASE
     | SCORING
-    | {"classifier.predict", "classifier.candidates", "classifier.wanted", "classifier.encoders", "classifier.bundle"}
-    | {"classifier.work", "featstore.corpora", "featstore.formats", "featstore.encoders", "featstore.featurize"}
-    | {"featstore.forecast", "featstore.plan"},
-    "classifier.journal": BASE | {"classifier.checkpoint"},
+    | {
+        "featstore.corpora",
+        "classifier.compare",
+        "classifier.folds",
+        "classifier.metrics",
+        "classifier.predict",
+        "classifier.recipe",
+        "classifier.report",
+        "classifier.results",
+        "classifier.runs",
+        "classifier.significance",
+        "classifier.train",
+    },
+    # The topmost room: the one place that joins both halves.
     "classifier.extract": BASE
-    | {"classifier.checkpoint", "classifier.extractor", "classifier.wanted", "classifier.work", "classifier.journal"}
-    | {"featstore.corpora", "featstore.formats"},
+    | SCORING
+    | {
+        "classifier.card",
+        "classifier.pairing",
+        "classifier.predict",
+        "featstore.corpora",
+        "featstore.encoders",
+        "featstore.featurize",
+        "featstore.fingerprint",
+        "featstore.forecast",
+        "featstore.formats",
+        "featstore.plan",
+    },
 }
 TORCH_FREE = {"classifier.metrics", "classifier.significance"}
 ONLY_IN_CLI = {"typer", "rich"}

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
-from classifier.ablation import summarise_grid
-from classifier.board import Board
-from classifier.grid import Grid, all_subsets, featurized, rows_of, split_features
+from classifier.ablate.ablation import summarise_grid
+from classifier.ablate.board import Board
+from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.results import read_result
 from classifier.train import Epoch
 from featstore.corpora import load_corpus

@@ -11,9 +11,9 @@ import pytest
 from safetensors.torch import save_file
 from toy_model import make_checkpoint
 
-from classifier.bundle import MANIFEST, is_bundle, read_bundle, write_bundle
 from classifier.checkpoint import RUN, Checkpoint, save_checkpoint
-from classifier.extractor import Extractor
+from classifier.extract.bundle import MANIFEST, is_bundle, read_bundle, write_bundle
+from classifier.extract.extractor import Extractor
 from classifier.features import FeatureSpec
 from classifier.model import Head, HeadConfig, InputConfig
 from featstore.encoders import load_encoder

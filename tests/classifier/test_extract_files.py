@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
-from classifier import extractor as engine
 from classifier.extract import Extracted, Job, extract_files
-from classifier.wanted import Wanted
+from classifier.extract import extractor as engine
+from classifier.extract.wanted import Wanted
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.formats import BadDocument, read_documents, writable
 
@@ -99,7 +99,7 @@ def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str
 def test_a_killed_extraction_goes_on(source: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom toy_model import WordEncoder, make_extractor\n"
-        "from classifier import extractor\nfrom classifier.extract import Job, extract_files\n"
+        "from classifier.extract import extractor\nfrom classifier.extract import Job, extract_files\n"
         "extractor.WINDOW_DOCUMENTS = 8\n"
         "def before(batch):\n    if any('drug20' in tokens for tokens in batch): os.kill(os.getpid(), signal.SIGKILL)\n"
         "extract_files(make_extractor(WordEncoder(before)), Job([Path(sys.argv[1])], Path(sys.argv[2])))\n"

@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 
 from classifier.ablate import ablate
-from classifier.ablation import Ablation, summarise_grid
-from classifier.costs import extent
-from classifier.examples import Example
-from classifier.export import markdown
-from classifier.grid import Grid
-from classifier.html import html_report
+from classifier.ablate.ablation import Ablation, summarise_grid
+from classifier.ablate.costs import extent
+from classifier.ablate.examples import Example
+from classifier.ablate.export import markdown
+from classifier.ablate.grid import Grid
+from classifier.ablate.html import html_report
+from classifier.ablate.paper import light_f1
+from classifier.ablate.publish import write_report
+from classifier.ablate.svg import Axis, Point, scatter
+from classifier.ablate.tables import tables, verdict
 from classifier.metrics import score
-from classifier.paper import light_f1
-from classifier.publish import write_report
 from classifier.results import read_predictions
-from classifier.svg import Axis, Point, scatter
-from classifier.tables import tables, verdict
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError
 from featstore.stores.pace import Pace, add_pace, read_pace

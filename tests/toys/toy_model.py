@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from classifier.checkpoint import Checkpoint
-from classifier.extractor import Extractor
+from classifier.extract.extractor import Extractor
 from classifier.features import FeatureSpec
 from classifier.model import Head, HeadConfig, InputConfig
 from classifier.pairing import Pairing

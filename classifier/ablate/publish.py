@@ -1,7 +1,7 @@
 """The files of a report.
 
-In: an :class:`~classifier.ablation.Ablation`. Out, in one folder: ``report.html`` for people, ``report.md`` for a
-repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. Each is replaced as a whole.
+In: an :class:`~classifier.ablate.ablation.Ablation`. Out, in one folder: ``report.html`` for people, ``report.md``
+for a repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. Each is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classifier.ablate import run_corpus
-from classifier.ablation import Ablation
+from classifier.ablate.ablation import Ablation
+from classifier.ablate.examples import Example, attention_examples
+from classifier.ablate.export import as_json, cells_csv, markdown, rows_csv
+from classifier.ablate.html import html_report
+from classifier.ablate.tables import best_row
 from classifier.checkpoint import to_json, write_atomically
-from classifier.examples import Example, attention_examples
-from classifier.export import as_json, cells_csv, markdown, rows_csv
-from classifier.html import html_report
-from classifier.tables import best_row
 from featstore.errors import MismatchError, MissingFeatureError
 
 HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"

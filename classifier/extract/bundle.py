@@ -18,7 +18,7 @@ from typing import Any
 
 from classifier.card import bundle_card
 from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
-from classifier.encoders import load_encoders
+from classifier.extract.encoders import load_encoders
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError

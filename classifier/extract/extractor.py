@@ -20,13 +20,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from classifier.bundle import is_bundle, read_bundle
-from classifier.candidates import find_candidates
 from classifier.checkpoint import Checkpoint, load_checkpoint
-from classifier.encoders import check_encoder, load_encoders
+from classifier.extract.bundle import is_bundle, read_bundle
+from classifier.extract.candidates import find_candidates
+from classifier.extract.encoders import check_encoder, load_encoders
+from classifier.extract.wanted import Extraction, Wanted, relation_of
+from classifier.extract.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
 from classifier.predict import Predictions, classify
-from classifier.wanted import Extraction, Wanted, relation_of
-from classifier.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder

@@ -1,16 +1,16 @@
 """An ablation in words and tables.
 
-In: an :class:`~classifier.ablation.Ablation`. Out: sentences, and tables of finished text, which Markdown, HTML and a
-terminal show alike. F1 and its kin are shown in per cent, as the paper does.
+In: an :class:`~classifier.ablate.ablation.Ablation`. Out: sentences, and tables of finished text, which Markdown,
+HTML and a terminal show alike. F1 and its kin are shown in per cent, as the paper does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from classifier.ablation import Ablation, RowResult, TagsGain
-from classifier.grid import Row, row_name
-from classifier.paper import OTHERS, corpus_name
+from classifier.ablate.ablation import Ablation, RowResult, TagsGain
+from classifier.ablate.grid import Row, row_name
+from classifier.ablate.paper import OTHERS, corpus_name
 
 SIGNIFICANT = 0.05
 

@@ -1,7 +1,7 @@
 """An ablation as Markdown, CSV and JSON.
 
-In: an :class:`~classifier.ablation.Ablation`. Out: the tables of :mod:`classifier.tables` as Markdown for people, and
-the same figures unrounded, row by row and cell by cell, for programs.
+In: an :class:`~classifier.ablate.ablation.Ablation`. Out: the tables of :mod:`classifier.ablate.tables` as Markdown
+for people, and the same figures unrounded, row by row and cell by cell, for programs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from classifier.ablation import Ablation, RowResult
-from classifier.tables import tables, title, verdict
+from classifier.ablate.ablation import Ablation, RowResult
+from classifier.ablate.tables import tables, title, verdict
 
 
 def markdown(ablation: Ablation, command: str) -> str:

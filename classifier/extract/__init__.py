@@ -21,10 +21,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from classifier.checkpoint import write_atomically
-from classifier.extractor import Extractor
-from classifier.journal import Figures, PartFile
-from classifier.wanted import Extraction, Wanted
-from classifier.work import MOST_PAIRS
+from classifier.extract.extractor import Extractor
+from classifier.extract.journal import Figures, PartFile
+from classifier.extract.wanted import Extraction, Wanted
+from classifier.extract.work import MOST_PAIRS
 from featstore.corpora import jsonl
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of

@@ -1,8 +1,8 @@
 """The outcome of an ablation: rows, tests between them, what indicators change, what it costs.
 
 In: a grid, what became of its cells, and the folders they lie in. Out: an :class:`Ablation` of plain data, from which
-:mod:`classifier.tables` and :mod:`classifier.html` make what people read. Only complete cells count; a row says how
-many it has.
+:mod:`classifier.ablate.tables` and :mod:`classifier.ablate.html` make what people read. Only complete cells count; a
+row says how many it has.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from statistics import fmean, stdev
 import numpy as np
 
 from classifier.ablate import FAILED, CellEvent, run_corpus
+from classifier.ablate.costs import Cost, extent, row_cost
+from classifier.ablate.grid import Grid, Row, rows_of
+from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
 from classifier.compare import check_one_corpus, check_one_encoder, compare, f1
-from classifier.costs import Cost, extent, row_cost
-from classifier.grid import Grid, Row, rows_of
 from classifier.metrics import score
-from classifier.paper import TAGS_GAIN, corpus_name, light_f1
 from classifier.report import Summary, summarise
 from classifier.results import FoldResult, SavedPredictions, read_predictions, read_result
 from classifier.runs import RunConfig

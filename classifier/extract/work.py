@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from classifier.candidates import Candidate
-from classifier.wanted import Extraction, Wanted, likeliest
+from classifier.extract.candidates import Candidate
+from classifier.extract.wanted import Extraction, Wanted, likeliest
 from featstore.corpora.pairs import SplitDocument
 from featstore.formats import BadDocument
 from featstore.records import Instance, Relation

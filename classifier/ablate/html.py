@@ -1,8 +1,8 @@
 """The report of an ablation as one HTML file that needs nothing else: no script, no font, no picture from anywhere.
 
-In: an :class:`~classifier.ablation.Ablation` and attention examples. Out: a page with the verdict, plots (inline SVG,
-:mod:`classifier.svg`) and tables, in light or dark as the reader's system has it, and fit to print. Everything that
-comes from data is escaped, and a policy in the page forbids it to load anything.
+In: an :class:`~classifier.ablate.ablation.Ablation` and attention examples. Out: a page with the verdict, plots
+(inline SVG, :mod:`classifier.ablate.svg`) and tables, in light or dark as the reader's system has it, and fit to
+print. Everything that comes from data is escaped, and a policy in the page forbids it to load anything.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from html import escape
 
 import numpy as np
 
-from classifier.ablation import Ablation
-from classifier.examples import FOUND, INVENTED, MISSED, Example
+from classifier.ablate.ablation import Ablation
+from classifier.ablate.examples import FOUND, INVENTED, MISSED, Example
+from classifier.ablate.svg import Point, curves, heat_map, scatter
+from classifier.ablate.tables import SIGNIFICANT, Table, best_row, names, percent, probability, tables, title, verdict
 from classifier.results import FoldResult
-from classifier.svg import Point, curves, heat_map, scatter
-from classifier.tables import SIGNIFICANT, Table, best_row, names, percent, probability, tables, title, verdict
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e6;--accent:#1f6f8b;

@@ -1,9 +1,9 @@
 """Running a grid: every cell that is not there yet is trained and evaluated, a failed one does not stop the others.
 
-In: a :class:`~classifier.grid.Grid`, a store and the folder of runs. Out: one run folder a cell, as ``cli train`` and
-``cli eval`` make it, and what became of each cell. A cell that is complete is not run again, so resuming is running the
-same command once more. Several processes take a cell at a time from this one and hold one corpus and a share of the
-memory budget each; a process that dies takes only its cell with it.
+In: a :class:`~classifier.ablate.grid.Grid`, a store and the folder of runs. Out: one run folder a cell, as ``cli
+train`` and ``cli eval`` make it, and what became of each cell. A cell that is complete is not run again, so resuming
+is running the same command once more. Several processes take a cell at a time from this one and hold one corpus and a
+share of the memory budget each; a process that dies takes only its cell with it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from classifier.ablate.grid import Cell, Grid
 from classifier.folds import Notice, evaluate_fold
-from classifier.grid import Cell, Grid
 from classifier.results import read_result
 from classifier.runs import RunConfig
 from classifier.train import Epoch

@@ -456,9 +456,6 @@ def _training(
     spans: Annotated[bool | None, typer.Option(help="Classify the entities' mean states too.")] = None,
     members: Annotated[int | None, typer.Option(help="So many heads, whose probabilities are averaged.")] = None,
     dropout: Annotated[float | None, typer.Option(help="On the inputs and before the output layer.")] = None,
-    word_dropout: Annotated[float | None, typer.Option(help="Share of the tokens whose vector is left out.")] = None,
-    recurrent_dropout: Annotated[float | None, typer.Option(help="On the recurrent weights.")] = None,
-    smoothing: Annotated[float | None, typer.Option(help="Of the labels in the loss.")] = None,
     standardise: Annotated[
         bool | None, typer.Option(help="Centre and scale each input column over the training part.")
     ] = None,

@@ -50,8 +50,6 @@ class HeadConfig:
         tags: number of learned tag vectors (0 in the tagged context).
         hidden: hidden units of each direction.
         dropout: share of the input vectors' elements and of h* that training sets to zero (Zhou et al. 2016, 4.2).
-        word_dropout: share of the tokens whose vector training sets to zero, feature by feature (Iyyer et al. 2015).
-        recurrent_dropout: share of the recurrent weights that a training step goes without (Merity et al. 2018).
         standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
         project: width that each wider feature is mapped to by learned weights before the Bi-LSTM; 0: none is mapped.
         spans: classify [h*; tanh of the mean state of the head entity; of the tail entity] instead of h* alone.
@@ -64,8 +62,6 @@ class HeadConfig:
     tags: int = 0
     hidden: int = 256
     dropout: float = 0.0
-    word_dropout: float = 0.0
-    recurrent_dropout: float = 0.0
     standardise: bool = False
     project: int = 0
     spans: bool = False
@@ -105,7 +101,6 @@ class FeatureInput(nn.Module):
         self.feature = feature
         self.dtype = PRECISIONS[config.precision]
         self.dropout = config.dropout
-        self.word_dropout = config.word_dropout
         bound = config.hidden**-0.5
         width = min(config.project or feature.dim, feature.dim)
         self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, width).uniform_(-bound, bound))
@@ -128,8 +123,6 @@ class FeatureInput(nn.Module):
         if self.mix is not None:
             x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
         x = self.drop(x.to(self.dtype))
-        if self.training and self.word_dropout:
-            x = x * (torch.rand(len(x), 1) >= self.word_dropout)
         return x if self.projection is None else x @ self.projection.to(self.dtype).t()
 
     def drop(self, x: Tensor) -> Tensor:
@@ -176,8 +169,7 @@ class Head(nn.Module):
         tags = [feature.drop(feature.tags) for feature in features]
         projected = project(inputs, tags, [feature.weight for feature in features], self.bias)
         steps = torch.where(index < 0, len(inputs[0]) - 1 - index, index).t().contiguous()
-        recurrent = nn.functional.dropout(self.recurrent, self.config.recurrent_dropout, self.training)
-        hidden = bilstm(projected, recurrent, steps, lengths)
+        hidden = bilstm(projected, self.recurrent, steps, lengths)
 
         by_direction = self.attention.view(2, 1, 1, -1)
         scores = (torch.tanh(hidden) * by_direction).sum((0, 3))

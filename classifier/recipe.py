@@ -52,9 +52,8 @@ class TrainConfig:
             context alone, where a sentence is projected once for all its pairs in a batch: on ChemProt, packs of 4
             leave 43 % of the rows to project that single pairs leave, and a batch of 32 still holds 11 sentences.
         hidden: hidden units of each direction.
-        dropout, word_dropout, recurrent_dropout, project, spans, members: see ``HeadConfig`` (*: none).
+        dropout, project, spans, members: see ``HeadConfig`` (*: none).
         standardise: centre and scale each input column by its mean and deviation over the training part (*: no).
-        smoothing: share of each label's probability that the loss spreads over all labels (Szegedy et al. 2016).
         schedule: of the learning rate: ``plateau``, see ``patience``, or ``cosine``, falling to 0 at ``max_epochs``.
         warmup: share of all steps in which the rate of ``cosine`` rises from 0.
         average: decay of the moving average of the weights that is evaluated in their place; 0: none.
@@ -77,13 +76,10 @@ class TrainConfig:
     pack: int = 4
     hidden: int = 256
     dropout: float = 0.0
-    word_dropout: float = 0.0
-    recurrent_dropout: float = 0.0
     project: int = 0
     spans: bool = False
     members: int = 1
     standardise: bool = False
-    smoothing: float = 0.0
     schedule: str = "plateau"
     warmup: float = 0.0
     average: float = 0.0
@@ -107,11 +103,8 @@ class TrainConfig:
             "pack >= 1": self.pack >= 1,
             "hidden >= 1": self.hidden >= 1,
             "0 <= dropout < 1": 0 <= self.dropout < 1,
-            "0 <= word_dropout < 1": 0 <= self.word_dropout < 1,
-            "0 <= recurrent_dropout < 1": 0 <= self.recurrent_dropout < 1,
             "members >= 1": self.members >= 1,
             "project >= 0": self.project >= 0,
-            "0 <= smoothing < 1": 0 <= self.smoothing < 1,
             "0 <= warmup < 1": 0 <= self.warmup < 1,
             "0 <= average < 1": 0 <= self.average < 1,
             "weight_decay >= 0": self.weight_decay >= 0,

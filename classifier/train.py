@@ -234,7 +234,7 @@ def _epoch(
         value = 0.0
         for member in head.members:  # one after the other: each takes the step it would take alone
             logits, _ = member(batch.rows, batch.index, batch.lengths, batch.spans)
-            loss = torch.nn.functional.cross_entropy(logits, batch.labels, label_smoothing=config.smoothing)
+            loss = torch.nn.functional.cross_entropy(logits, batch.labels)
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.item() / len(head.members)
         if not math.isfinite(value):

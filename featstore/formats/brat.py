@@ -8,6 +8,7 @@ over, but the arguments of a relation (``R``) must be there.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,8 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         raise MissingFileError(f"{path} does not exist.")
     if not path.is_dir():
         raise DataError(f"{path} is a file; brat is a folder of pairs NAME.txt and NAME.ann: name the folder.")
-    names = sorted({file.stem for file in path.iterdir() if file.suffix in (".txt", ".ann")})
+    parts = (os.path.splitext(name) for name in os.listdir(path))
+    names = sorted({stem for stem, suffix in parts if suffix in (".txt", ".ann")})
     if not names:
         raise DataError(f"{path} holds no pair NAME.txt and NAME.ann.")
     for name in names:

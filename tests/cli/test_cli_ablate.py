@@ -121,7 +121,10 @@ def test_what_cannot_be_done_is_said_in_one_message(run: Run, words: list[str], 
 def test_an_interrupt_keeps_what_is_done(run: Run, corpus: str, tmp_path: Path) -> None:
     options = ("ablate", "--corpus", corpus, "--features", "glove", "--seeds", "60", "--jobs", "2", *SHORT)
     command = [sys.executable, "-m", "cli", *options]
+    # a background job may ignore the signal, and pass that on
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/*/fold-1/metrics.json")) and time.monotonic() < deadline:
         time.sleep(0.05)

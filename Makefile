@@ -29,7 +29,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # more threads than cores wait for each other
+	$(BIN)/python -m pytest -n 2
 
 clean:
 	rm -rf $(VENV) demo features runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

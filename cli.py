@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from classifier.folds import Evaluation, Notice
     from classifier.metrics import Scores
     from classifier.report import Summary
-    from classifier.runs import RunConfig
     from classifier.train import Epoch
     from featstore.corpora.audit import CorpusReport
     from featstore.formats import BadDocument
@@ -524,7 +523,7 @@ def train_command(
     """Train the head on stored vectors."""
     from classifier.folds import train_fold
     from classifier.recipe import recipe
-    from classifier.runs import RunConfig, read_config_file, run_name
+    from classifier.runs import RunConfig, read_config_file, run_corpus, run_name
 
     if config_file:
         own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
@@ -542,7 +541,7 @@ def train_command(
     folder = run or RUNS / run_name(config)
     held = int(ram_budget * 1024**3)
     with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
-        checkpoint = train_fold(_load(config), store, config, fold, folder, progress=progress, ram_budget=held)
+        checkpoint = train_fold(run_corpus(config), store, config, fold, folder, progress=progress, ram_budget=held)
     epochs = checkpoint.training["epochs"]
     best = epochs[checkpoint.training["best_epoch"] - 1]
     if as_json:
@@ -562,17 +561,6 @@ def train_command(
         ],
     )
     err.print(f"evaluate it with: cli eval --fold {fold} --run {folder}", soft_wrap=True)
-
-
-def _load(config: RunConfig) -> LoadedCorpus:
-    from featstore.corpora import load_corpus
-
-    return load_corpus(
-        config.corpus,
-        indicators=config.indicators,
-        context=config.context,
-        instances=Path(config.instances) if config.instances else None,
-    )
 
 
 def _report_epoch(event: Epoch | Notice) -> None:
@@ -628,13 +616,13 @@ def eval_command(
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
     from classifier.folds import evaluate_fold
     from classifier.report import summarise
-    from classifier.runs import latest_run, read_config
+    from classifier.runs import latest_run, read_config, run_corpus
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given; give one of them.")
     folder = run or latest_run(RUNS)
     config = read_config(folder)
-    corpus = _load(config)
+    corpus = run_corpus(config)
     wanted = _folds(fold, folds, corpus, folder)
     if predictions and len(wanted) > 1:
         raise UsageError(f"--predictions takes one fold, {len(wanted)} were asked for; add --fold.")
@@ -739,7 +727,7 @@ def ablate_command(
     all_subsets: Annotated[
         bool, typer.Option("--all-subsets", help="Compare every subset of --encoders in place of --features.")
     ] = False,
-    encoders: Annotated[str, typer.Option(help="Names for --all-subsets (default: all that the store holds).")] = "",
+    encoders: Annotated[str, typer.Option(help="Names for --all-subsets (default: all in the store but views).")] = "",
     corpus: Corpus = "sample",
     instances: Instances = None,
     folds: Annotated[str, typer.Option(help="all, or numbers such as 1,2,3.")] = "all",
@@ -921,7 +909,7 @@ def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) ->
     """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
     from classifier.overview import compare_runs, find_run
 
-    compared = compare_runs([find_run(name, runs) for name in names], _load)
+    compared = compare_runs([find_run(name, runs) for name in names])
     if as_json:
         print_json(compared)
         return

@@ -160,9 +160,16 @@ def _open(
         if not missing:
             whole.append(candidate)
     if not whole:
-        what = f"lacks {fewest:,} of the {len(keys):,} sentences" if found else _not_there(feature, root)
         make = command.replace("cli featurize", f"cli featurize --encoders {feature.name}", 1)
-        raise MissingFeatureError(f"{root} {what} of the feature '{feature.set_name}'; make them with: {make}")
+        if found:
+            lacks = f"lacks {fewest:,} of the {len(keys):,} sentences of the feature '{feature.set_name}'"
+            raise MissingFeatureError(f"{root} {lacks}; make them with: {make}")
+        names = sorted({s.meta.name for s in list_sets(root)})
+        holds = f"holds only {', '.join(names)}" if names else "is empty"
+        guess = did_you_mean(feature.name, names)
+        raise MissingFeatureError(
+            f"{root} {holds}: nothing of the feature '{feature.set_name}'.{guess} Make it with: {make}"
+        )
     if len({s.meta.identity for s in whole}) > 1:
         listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s in whole)
         raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
@@ -172,9 +179,3 @@ def _open(
 
 def _named(spec: FeatureSpec) -> str:
     return f"{spec.name}@{spec.identity[:12]} ({spec.dtype}, {spec.layers} x {spec.dim} columns)"
-
-
-def _not_there(feature: Feature, root: str | Path) -> str:
-    names = sorted({s.meta.name for s in list_sets(root)})
-    holds = f"holds only {', '.join(names)};{did_you_mean(feature.name, names)}" if names else "is empty;"
-    return f"{holds} it lacks all sentences"

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifier.batch import Batcher, tag_names
 from classifier.card import card
@@ -34,10 +35,11 @@ from classifier.decision import favour_positive
 from classifier.features import FeatureSpec, open_features, parse_features
 from classifier.memory import PeakMemory
 from classifier.metrics import Metrics, score
-from classifier.model import InputConfig, make_head
+from classifier.model import AnyHead, InputConfig, make_head
 from classifier.outputs import predictions_tsv
 from classifier.pairing import pairing_of
 from classifier.predict import Predictions, classify
+from classifier.recipe import TrainConfig
 from classifier.resume import UNFINISHED, load_state, save_state
 from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
 from classifier.split import check_labelled, training_parts
@@ -116,11 +118,8 @@ def train_fold(
         open_features(features, store_root, sentences.keys, _featurize_command(config, store_root)) as stores,
     ):
         vectors = Vectors(features, stores, sentences, ram_budget)
-        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
-        head = make_head(config.train.head_config(inputs, len(corpus.labels), len(tags)))
+        head = _new_head(config.train, vectors, sentences.of_instance[train_part], len(corpus.labels), len(tags))
         digest = _training_digest(config, corpus, fold, vectors.specs)
-        if config.train.standardise:
-            head.standardise(vectors.moments(np.unique(sentences.of_instance[train_part])))
         batcher = Batcher(instances, vectors, corpus.labels, tags)
         epochs = train(
             head,
@@ -211,6 +210,17 @@ def evaluate_fold(
     write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
     write_atomically(folder / METRICS, to_json(asdict(metrics)))
     return Evaluation(fold, metrics, instances, predictions)
+
+
+def _new_head(
+    config: TrainConfig, vectors: Vectors, train_sentences: NDArray[np.int64], labels: int, tags: int
+) -> AnyHead:
+    """Return an untrained head for these vectors; if it standardises them, by those of the train part."""
+    inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
+    head = make_head(config.head_config(inputs, labels, tags))
+    if config.standardise:
+        head.standardise(vectors.moments(np.unique(train_sentences)))
+    return head
 
 
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ instances share a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,10 +15,9 @@ from statistics import fmean
 from classifier.compare import compare, f1
 from classifier.report import Summary, summarise
 from classifier.results import differences, list_runs, results_of
-from classifier.runs import CONFIG, RunConfig, read_config, trained_folds
+from classifier.runs import CONFIG, RunConfig, read_config, run_corpus, trained_folds
 from classifier.significance import Comparison
 from featstore.errors import MissingFileError, UsageError, did_you_mean
-from featstore.records import Corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +95,11 @@ def find_run(name: Path, runs: Path) -> Path:
     )
 
 
-def compare_runs(folders: Sequence[Path], load: Callable[[RunConfig], Corpus]) -> ComparedRuns:
+def compare_runs(folders: Sequence[Path]) -> ComparedRuns:
     """Compare runs.
 
     Args:
         folders: at least two.
-        load: loads the corpus of a run.
 
     Raises:
         UsageError: fewer than two runs, or runs that have no evaluated fold in common.
@@ -114,7 +112,7 @@ def compare_runs(folders: Sequence[Path], load: Callable[[RunConfig], Corpus]) -
     if not shared:
         raise UsageError("the runs have no evaluated fold in common; evaluate the same of each (`cli eval --fold`).")
     chosen = [[result for result in each if result.fold in shared] for each in results]
-    sentence_of = {instance.id: instance.group for instance in load(read_config(folders[0])).instances}
+    sentence_of = {instance.id: instance.group for instance in run_corpus(read_config(folders[0])).instances}
     return ComparedRuns(
         folders=tuple(folders),
         differing=differences([each[0] for each in chosen]),

@@ -16,6 +16,7 @@ from typing import Any
 
 from classifier.checkpoint import RUN
 from classifier.recipe import TrainConfig, recipe
+from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.records import Corpus
 
@@ -39,6 +40,20 @@ class RunConfig:
     context: str = "tagged"
     instances: str = ""
     train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def run_corpus(config: RunConfig) -> Corpus:
+    """Load the corpus of a run.
+
+    Raises:
+        UsageError, MissingFileError, DataError: as :func:`featstore.corpora.load_corpus`.
+    """
+    return load_corpus(
+        config.corpus,
+        indicators=config.indicators,
+        context=config.context,
+        instances=Path(config.instances) if config.instances else None,
+    )
 
 
 def run_name(config: RunConfig) -> str:

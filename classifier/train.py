@@ -114,17 +114,10 @@ def train(
     # A rate that follows its own course is not halved, and training goes on to the last epoch.
     patience = config.patience if config.schedule == "plateau" else config.max_epochs + 1
     plateau = Plateau(config.lr, patience, config.min_lr)
-    epochs: list[Epoch] = []
-    best = _weights(head)
+    epochs = list(state.epochs) if state else []
+    best = dict(state.best) if state else _weights(head)
     if state:
-        epochs += state.epochs
-        best = dict(state.best)
-        head.load_state_dict(dict(state.head))
-        _restore(optimizer, state.optimizer)
-        if average:
-            average.load_state_dict(dict(state.average))
-        for epoch in epochs:
-            plateau.step(epoch.dev_f1, epoch.dev_loss)
+        _take_up(state, head, average, optimizer, plateau)
     saved = time.monotonic()
     while len(epochs) < config.max_epochs and not plateau.is_over:
         start, number = time.perf_counter(), len(epochs) + 1
@@ -192,6 +185,22 @@ def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> No
         number, _, name = key.partition(".")
         state[int(number)][name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
+
+
+def _take_up(
+    state: TrainState,
+    head: AnyHead,
+    average: AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
+    plateau: Plateau,
+) -> None:
+    """Put everything that training carries along back to where it stood."""
+    head.load_state_dict(dict(state.head))
+    _restore(optimizer, state.optimizer)
+    if average:
+        average.load_state_dict(dict(state.average))
+    for epoch in state.epochs:
+        plateau.step(epoch.dev_f1, epoch.dev_loss)
 
 
 def _average(head: AnyHead, optimizer: torch.optim.Optimizer, decay: float) -> AveragedModel | None:

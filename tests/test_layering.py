@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"classifier.metrics", "classifier.predict", "classifier.plateau", "classifier.recipe"},
     "classifier.resume": {"classifier.checkpoint", "classifier.train"},
     "classifier.outputs": BASE | {"classifier.predict"},
-    "classifier.runs": BASE | {"classifier.checkpoint", "classifier.recipe"},
+    "classifier.runs": BASE | {"featstore.corpora", "classifier.checkpoint", "classifier.recipe"},
     "classifier.memory": set(),
     "classifier.card": set(),
     "classifier.results": BASE

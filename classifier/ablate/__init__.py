@@ -23,10 +23,9 @@ from pathlib import Path
 from classifier.ablate.grid import Cell, Grid
 from classifier.folds import Notice, evaluate_fold
 from classifier.results import read_result
-from classifier.runs import RunConfig
+from classifier.runs import RunConfig, run_corpus
 from classifier.train import Epoch
 from classifier.vectors import RAM_BUDGET
-from featstore.corpora import load_corpus
 from featstore.errors import FeatstoreError, UsageError
 from featstore.records import Corpus
 
@@ -63,16 +62,6 @@ class _Room:
     store_root: str
     runs: Path
     ram_budget: int
-
-
-def run_corpus(config: RunConfig) -> Corpus:
-    """Load the corpus of a run."""
-    return load_corpus(
-        config.corpus,
-        indicators=config.indicators,
-        context=config.context,
-        instances=Path(config.instances) if config.instances else None,
-    )
 
 
 def ablate(

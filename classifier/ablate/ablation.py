@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from classifier.ablate import FAILED, CellEvent, run_corpus
+from classifier.ablate import FAILED, CellEvent
 from classifier.ablate.costs import Cost, extent, row_cost
 from classifier.ablate.grid import Grid, Row, rows_of
 from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
@@ -23,7 +23,7 @@ from classifier.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.metrics import score
 from classifier.report import Summary, summarise
 from classifier.results import FoldResult, SavedPredictions, read_predictions, read_result
-from classifier.runs import RunConfig
+from classifier.runs import RunConfig, run_corpus
 from classifier.significance import Comparison, holm
 from featstore.corpora.audit import Leaked, leaked_instances
 from featstore.errors import DataError

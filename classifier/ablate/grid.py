@@ -20,6 +20,7 @@ from classifier.runs import RunConfig, run_name
 from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
+from featstore.stores.views import VIEW
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -160,10 +161,13 @@ def all_subsets(encoders: Sequence[str]) -> tuple[str, ...]:
 def featurized(store_root: str | Path) -> tuple[str, ...]:
     """Return the names of the encoders that a store holds vectors of, the narrowest first.
 
+    Views are left out: beside the set that it was made from, a view says nothing new.
+
     Raises:
         UsageError: it holds none.
     """
-    widths = {info.meta.name: info.meta.dim for info in list_sets(store_root)}
+    sets = [info.meta for info in list_sets(store_root)]
+    widths = {meta.name: meta.dim for meta in sets if meta.facts.get("kind") != VIEW}
     if not widths:
         raise UsageError(f"{store_root} holds no features to take subsets of; `cli featurize` makes them.")
     return tuple(sorted(widths, key=lambda name: (widths[name], name)))

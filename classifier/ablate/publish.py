@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from classifier.ablate import run_corpus
 from classifier.ablate.ablation import Ablation
 from classifier.ablate.examples import Example, attention_examples
 from classifier.ablate.export import as_json, cells_csv, markdown, rows_csv
 from classifier.ablate.html import html_report
 from classifier.ablate.tables import best_row
 from classifier.checkpoint import to_json, write_atomically
+from classifier.runs import run_corpus
 from featstore.errors import MismatchError, MissingFeatureError
 
 HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,15 @@ from safetensors.torch import save
 from featstore.errors import DataError, ResourceError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def training_folder(out: Path, *, fresh: bool) -> Path:
+    """Return the folder below ``out`` that a training keeps its state in; it is made, and emptied if ``fresh``."""
+    folder = out / "training"
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def write_bytes(path: Path, data: bytes) -> None:

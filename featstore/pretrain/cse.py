@@ -8,7 +8,6 @@ they train side by side, each in a process of its own.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from featstore.encoders.charlm import CharLMConfig, save_charlm
 from featstore.errors import UsageError
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
-from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.checkpoint import training_folder, write_bytes
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
 from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
@@ -117,10 +116,7 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None 
         MismatchError: ``out`` holds checkpoints of a training with other settings.
         ResourceError: the disk is full, or a process was killed.
     """
-    training = config.out / "training"
-    if config.fresh:
-        shutil.rmtree(training, ignore_errors=True)
-    training.mkdir(parents=True, exist_ok=True)
+    training = training_folder(config.out, fresh=config.fresh)
     characters, units = _characters(config, training / CHARACTERS)
     steps = config.schedule.total(units, config.streams * config.length)
     jobs = [Job(_train_direction, (config, d, characters, steps), config.processes) for d in config.directions]

@@ -8,7 +8,6 @@ checkpoint and the log.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from featstore.errors import UsageError
 from featstore.pretrain.adaptive import SOFTMAX, save_softmax
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.card import read_log, settings_of, write_card
-from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.checkpoint import training_folder, write_bytes
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
 from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
@@ -142,10 +141,7 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | Non
         MismatchError: ``out`` holds a checkpoint of a training with other settings.
         ResourceError: the disk is full, or a process was killed.
     """
-    training = config.out / "training"
-    if config.fresh:
-        shutil.rmtree(training, ignore_errors=True)
-    training.mkdir(parents=True, exist_ok=True)
+    training = training_folder(config.out, fresh=config.fresh)
     vocabulary, units = _vocabulary(config, training / VOCABULARY)
     steps = config.schedule.total(units, config.tokens)
     run_jobs([Job(_train, (config, vocabulary, steps), config.processes)], progress)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from featstore.errors import DataError, UsageError
 from featstore.pretrain.card import read_log, settings_of, write_card
-from featstore.pretrain.checkpoint import write_bytes
+from featstore.pretrain.checkpoint import training_folder, write_bytes
 from featstore.pretrain.cooccurrence import Pairs, count_pairs
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, run_jobs
@@ -178,10 +177,7 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
         MismatchError: ``out`` holds a checkpoint of a training with other settings.
         ResourceError: the disk is full, or a process was killed.
     """
-    training = config.out / "training"
-    if config.fresh:
-        shutil.rmtree(training, ignore_errors=True)
-    training.mkdir(parents=True, exist_ok=True)
+    training = training_folder(config.out, fresh=config.fresh)
     _statistics(config, training)  # kept in files, where the training's process finds them
     run_jobs([Job(_train, (config,))], progress)
     log = read_log(training / LOG)

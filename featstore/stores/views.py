@@ -29,6 +29,7 @@ from featstore.stores.sets import check_meta, directory_name, open_files
 from featstore.stores.shards import ShardFiles
 
 METHODS = ("pca", "random")
+VIEW = "view"  # the kind among a set's facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _random(meta: FeatureMeta, dims: int) -> NDArray[np.float64]:
 
 def _view_meta(source: FeatureMeta, method: str, dims: int, matrix: NDArray[np.float64]) -> FeatureMeta:
     facts = {
-        "kind": "view",
+        "kind": VIEW,
         "source": source.identity,
         "source_dtype": source.dtype,
         "method": method,

@@ -19,6 +19,8 @@ from classifier.results import read_result
 from classifier.train import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, UsageError
+from featstore.stores import find_sets
+from featstore.stores.views import make_view
 
 EPOCHS = 2
 FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": EPOCHS, "batch_size": 16}
@@ -40,7 +42,8 @@ def store(folded_pairs: Path, make_set: MakeSet) -> Path:
 def test_the_grid(folded_pairs: Path, store: Path) -> None:
     assert split_features("glove; glove + elmo[top] ;") == ("glove", "glove+elmo[top]")
     assert all_subsets(("a", "b", "c")) == ("a", "b", "c", "a+b", "a+c", "b+c", "a+b+c")
-    assert featurized(store) == ("glove", "elmo")
+    make_view(find_sets(store, "elmo")[0].path, store, 2)
+    assert featurized(store) == ("glove", "elmo"), "no view, which says nothing new"
     grid = Grid(("glove", "elmo"), (1, 3), (1, 2), ("tags", "replace"), ("tagged", "sentence"), options=FAST)
     assert len(grid.cells()) == len(set(grid.cells())) == 2**5
     assert len(grid.rows()) == 2**3

@@ -58,7 +58,7 @@ def test_names_the_command_for_what_is_missing(corpus: Corpus, make_set: Callabl
     root = make_set(corpus.instances[:5], "glove", 8)
     with pytest.raises(MissingFeatureError, match=r"lacks 85 of the 90 sentences.*cli featurize --encoders glove"):
         opened(root, corpus, "glove")
-    with pytest.raises(MissingFeatureError, match=r"holds only glove; Did you mean 'glove'"):
+    with pytest.raises(MissingFeatureError, match=r"holds only glove: nothing of .*'glvoe'\. Did you mean 'glove'\?"):
         opened(root, corpus, "glvoe")
 
 

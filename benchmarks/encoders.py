@@ -6,9 +6,9 @@ tokens a second, the ratio to the reference as its users run it (32 sentences a 
 and to the reference on one thread, the share of the machine's measured rate of matrix products, the largest difference
 from the reference's vectors, and by how much loading and encoding raised the peak of memory.
 
-Every engine lives in processes of its own; they take turns, and medians over the turns are printed. A process of one
-thread is timed by its CPU time, which other work on the machine disturbs little; one of several threads by the wall, so
-that row wants an idle machine. Ours runs in processes of one thread: one, and one for each core at the same time (each
+Every engine lives in processes of its own; they take turns, and medians over the turns are printed. All is timed by the
+clock, so the machine must be idle: work beside it holds up two threads that wait for each other far more than one.
+Ours runs in processes of one thread: one, and one for each core at the same time (each
 encodes all sentences). The references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and
 highway as AllenNLP does; with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
 
@@ -133,9 +133,8 @@ def _live(name: str, folder: Path, engine: str, allennlp: str, end: Connection) 
     encode = load()
     end.send(None)
     while (sentences := end.recv()) is not None:
-        begin = time.process_time()
         vectors = encode(sentences)
-        end.send((vectors[:4], time.process_time() - begin, _resident("VmHWM") - before))
+        end.send((vectors[:4], _resident("VmHWM") - before))
 
 
 def start(setup: Setup, name: str, folder: Path, allennlp: str) -> Row:
@@ -150,15 +149,15 @@ def start(setup: Setup, name: str, folder: Path, allennlp: str) -> Row:
 
 
 def turn(row: Row, sentences: Sequence[Sentence]) -> float:
-    """Let all processes of a row encode ``sentences`` and return the seconds: CPU time if they have one thread."""
+    """Let all processes of a row encode ``sentences`` and return the seconds by the clock."""
     begin = time.perf_counter()
     for end in row.ends:
         end.send(sentences)
     answers = [end.recv() for end in row.ends]
-    wall = time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
     row.tokens = len(row.ends) * sum(map(len, sentences))
-    row.vectors, row.megabytes = answers[0][0], sum(memory for _, _, memory in answers)
-    return wall if row.setup.threads > 1 else max(seconds for _, seconds, _ in answers)
+    row.vectors, row.megabytes = answers[0][0], sum(memory for _, memory in answers)
+    return seconds
 
 
 def setups(name: str, arguments: argparse.Namespace) -> list[Setup]:

@@ -23,7 +23,7 @@ from featstore.errors import MismatchError
 from featstore.records import Instance
 from featstore.stores import FeatureStore
 
-BATCH = 64
+BATCH = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)

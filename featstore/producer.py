@@ -28,7 +28,7 @@ from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta, FeatureStore, create_store
 from featstore.stores.checks import check_vectors
 
-BATCH_TOKENS = 4096  # one call of the encoder; it cuts further where its own budget is smaller
+BATCH_TOKENS = 8192  # one call of the encoder, enough to fill its lanes; it cuts further where its budget is smaller
 COMMIT_BYTES = 32 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
 

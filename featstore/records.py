@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from featstore.errors import UsageError, did_you_mean
@@ -141,7 +142,11 @@ class Instance:
     @property
     def key(self) -> bytes:
         """The sentence key of ``tokens``."""
-        return sentence_key(self.tokens)
+        return _key_of(self.tokens)
+
+
+# An instance is asked for its key by every room, one after the other, and the pairs of a sentence share it.
+_key_of = lru_cache(maxsize=4096)(sentence_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -114,11 +115,12 @@ class _Direction:
         # The first layer's input is multiplied once for each distinct character and then looked up.
         distinct, which = (torch.from_numpy(part).to(self._device) for part in np.unique(ids, return_inverse=True))
         table = self._layers[0].ih(self._characters[distinct])
-        layers = [replace(self._layers[0], ih=table.__getitem__), *self._layers[1:]]
+        # index_select is several times faster here than indexing with brackets.
+        layers = [replace(self._layers[0], ih=partial(table.index_select, 0)), *self._layers[1:]]
         states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
         for block, outputs in run(layers, plan, which.__getitem__, self._device):
             rows, places = wanted.within(block)
-            states[places] = outputs[-1][rows, : self._config.hidden_size]
+            states.index_copy_(0, places, outputs[-1].index_select(0, rows)[:, : self._config.hidden_size])
         return states if self._proj is None else self._proj(states)
 
     def _read(self, sentences: Sequence[Sequence[str]]) -> tuple[Ints, Ints, Ints]:

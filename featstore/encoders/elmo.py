@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,14 @@ class ELMo:
         inside[ends - lengths] = inside[ends - 1] = False
         place = np.where(inside, np.cumsum(inside) - 1, -1)
         inputs = self._tokens.encode([token for tokens in sentences for token in tokens])
+        source = partial(inputs.index_select, 0)
         width = self._config.projection_dim
         values = torch.empty(int(offsets[-1]), self.layers, 2, width, device=self._device)
         values[:, 0] = inputs[torch.from_numpy(np.flatnonzero(inside)).to(self._device)][:, None]
         for side, direction in enumerate(DIRECTIONS):
             plan = schedule(lengths, LANES, backward=direction == "backward")
             wanted = Wanted(plan, place, self._device)
-            for block, outputs in run(self._stacks[direction], plan, inputs.__getitem__, self._device):
+            for block, outputs in run(self._stacks[direction], plan, source, self._device):
                 rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
                     values[places, layer, side] = output[rows]
@@ -154,7 +156,9 @@ class _TokenLayer:
             self._known.move_to_end(token)
         while len(self._known) > self._cached:
             self._known.popitem(last=False)
-        return torch.stack(rows)[torch.tensor([distinct[token] for token in tokens], device=self._device)]
+        return torch.stack(rows).index_select(
+            0, torch.tensor([distinct[token] for token in tokens], device=self._device)
+        )
 
     def _compute(self, tokens: Sequence[str]) -> dict[str, Tensor]:
         """Run the network on new tokens, those of equal length together."""

@@ -92,6 +92,17 @@ def reference(
     return torch.stack(logits)
 
 
+@pytest.mark.parametrize(("precision", "largest"), [("float32", 1e-6), ("bfloat16", 0.02)])
+def test_without_a_gradient_it_gives_the_same(precision: str, largest: float) -> None:
+    head = make_head(precision=precision)
+    batch = make_batch()
+    expected = head(*batch)
+    with torch.inference_mode():
+        found = head(*batch)
+    torch.testing.assert_close(found.logits, expected.logits.detach(), atol=largest, rtol=0)
+    torch.testing.assert_close(found.attention, expected.attention.detach(), atol=largest, rtol=0)
+
+
 @pytest.mark.parametrize(("standardise", "with_spans"), [(False, False), (True, False), (False, True)])
 def test_is_the_papers_head(standardise: bool, with_spans: bool) -> None:
     head = make_head(standardise=standardise, spans=with_spans)

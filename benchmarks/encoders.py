@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--size", choices=list(SIZES), default="full")
     parser.add_argument("--encoders", default="cse,elmo")
     parser.add_argument("--precisions", default="float32,bfloat16,int8")
-    parser.add_argument("--sentences", type=int, default=64, help="that ours encodes in a turn; the reference 32")
+    parser.add_argument("--sentences", type=int, default=128, help="that ours encodes in a turn; the reference 32")
     parser.add_argument("--tokens", type=int, default=62, help="mean of a sentence")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument(

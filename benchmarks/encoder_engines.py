@@ -19,7 +19,8 @@ from torch import Tensor
 
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import DIRECTIONS, ElmoConfig, ElmoLM, load_elmo, save_elmo
-from featstore.encoders.charlm import CharLM, CharLMConfig, save_charlm
+from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import save_charlm
 from featstore.encoders.elmo import character_ids
 
 Sentence = Sequence[str]

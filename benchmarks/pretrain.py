@@ -35,7 +35,8 @@ from pathlib import Path
 import torch
 
 from featstore.encoders.bilm import load_elmo
-from featstore.encoders.charlm import CharLMConfig, find_charlm, load_charlm
+from featstore.encoders.charlm import CharLMConfig
+from featstore.encoders.charlm_file import find_charlm, load_charlm
 from featstore.pretrain.adaptive import load_softmax
 from featstore.pretrain.bilm import held_out_perplexity
 from featstore.pretrain.charlm import CharLMTask, held_out_bits, learn_characters

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,11 @@ def test_module_keeps_to_its_room(name: str, path: Path) -> None:
 def test_every_module_has_a_room() -> None:
     homeless = [name for name, _ in modules() if room(name) is None and name not in PACKAGES]
     assert not homeless, f"name these modules in ALLOWED: {homeless}"
+
+
+def test_no_module_imports_itself_by_a_roundabout_way() -> None:
+    """A package's front may join its modules; nothing else is in a circle, not even by an import in a function."""
+    fronts = {name for name, path in modules() if path.name == "__init__.py"}
+    named = {name for name, _ in modules()} - fronts
+    graph = {name: {target for _, target in imports(path)} & named for name, path in modules() if name in named}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle

@@ -1,29 +1,19 @@
-"""The character language model behind CSE (Akbik et al. 2018) as a file: its form, written and read here alone.
+"""The character language model behind CSE (Akbik et al. 2018): its settings and its weights.
 
-In: the settings and weights of one direction, from our trainer or from a file. Out: a :class:`CharLM` in
-float32, whichever file it came from. Our form is one safetensors file: the tensors under the names of flair's
-state dict (``encoder.weight``, ``rnn.weight_ih_l0``, .., ``decoder.weight``), the settings as JSON in the header. It
-holds no code, and float16 storage halves it. flair's own ``.pt`` is read and written by
-:mod:`featstore.encoders.flairlm`, so that a model can travel both ways.
+In: the settings and weights of one direction, from our trainer or from a file
+(:mod:`featstore.encoders.charlm_file`). Out: a :class:`CharLM` in float32, checked. The tensors have the names of
+flair's state dict.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from featstore.encoders.weights import checked, replace_file
-from featstore.errors import DataError, MissingFileError, UsageError
-
-FORMAT = "featstore-charlm-1"
-SUFFIXES = (".safetensors", ".pt")
+from featstore.encoders.weights import checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,92 +95,3 @@ class CharLM:
         """
         decoder = config.decoder_shapes() if "decoder.weight" in weights else {}
         return cls(config, checked(path, weights, config.shapes() | decoder))
-
-
-def find_charlm(folder: Path, direction: str) -> Path:
-    """Return the file ``forward.*`` or ``backward.*`` of ``folder``.
-
-    Raises:
-        MissingFileError: there is none with a known suffix.
-    """
-    for suffix in SUFFIXES:
-        if (folder / (direction + suffix)).is_file():
-            return folder / (direction + suffix)
-    raise MissingFileError(
-        f"{folder} holds no {' or '.join(direction + s for s in SUFFIXES)}; a CSE folder holds a forward and a"
-        " backward character language model, flair's .pt or our .safetensors."
-    )
-
-
-def load_charlm(path: str | Path) -> CharLM:
-    """Read a character language model from our safetensors form or flair's ``.pt``.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not such a model, or its weights do not fit its settings.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; a character language model was expected there.")
-    if path.suffix == ".pt":
-        from featstore.encoders.flairlm import read_flair
-
-        return CharLM.of(path, *read_flair(path))
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is not a whole safetensors file ({error}).") from error
-    if metadata.get("format") != FORMAT:
-        raise DataError(
-            f"{path}: the header says format {metadata.get('format')!r}, this version reads '{FORMAT}';"
-            " flair's models keep their suffix .pt."
-        )
-    return CharLM.of(path, _config(path, metadata.get("config", "")), weights)
-
-
-def save_charlm(path: str | Path, lm: CharLM, *, dtype: str = "float32") -> None:
-    """Write ``lm``: to ``NAME.safetensors`` in ``dtype``, float16 or float32, or to ``NAME.pt`` as flair reads it.
-
-    Raises:
-        UsageError: another suffix or ``dtype``.
-        DataError: weights that do not fit the settings or are not finite in ``dtype``; nothing is written.
-    """
-    path = Path(path)
-    if dtype not in ("float16", "float32") or path.suffix not in SUFFIXES:
-        raise UsageError(f"cannot save {path} as {dtype}; choose float16 or float32 and {' or '.join(SUFFIXES)}.")
-    stored = {name: tensor.detach().to(getattr(torch, dtype)) for name, tensor in lm.weights.items()}
-    whole = CharLM.of(path, lm.config, stored)
-    if path.suffix == ".pt":
-        from featstore.encoders.flairlm import write_flair
-
-        replace_file(path, lambda name: write_flair(name, lm.config, whole.weights))
-        return
-    tensors = {name: stored[name].cpu().clone(memory_format=torch.contiguous_format) for name in whole.weights}
-    metadata = {"format": FORMAT, "dtype": dtype, "config": json.dumps(asdict(lm.config), ensure_ascii=True)}
-    whole_file = _ordered(save(tensors, metadata))
-    replace_file(path, lambda name: name.write_bytes(whole_file))
-
-
-def _ordered(file: bytes) -> bytes:
-    """Put the metadata of a safetensors file in the order of its keys.
-
-    The library writes them in an order that changes from call to call, but a model's identity is the digest of its
-    file: equal models must be equal bytes.
-    """
-    data = 8 + int.from_bytes(file[:8], "little")
-    header = json.loads(file[8:data])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
-    return len(text).to_bytes(8, "little") + text + file[data:]
-
-
-def _config(path: Path, text: str) -> CharLMConfig:
-    """Parse the settings in a safetensors header."""
-    try:
-        fields = json.loads(text)
-        return CharLMConfig(**{**fields, "items": tuple(map(str, fields["items"]))})
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: the settings in the header cannot be read ({error}).") from error

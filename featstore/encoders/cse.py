@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.bundled import bundled
-from featstore.encoders.charlm import CharLM, find_charlm, load_charlm
+from featstore.encoders.charlm import CharLM
+from featstore.encoders.charlm_file import find_charlm, load_charlm
 from featstore.encoders.kernels import Linear, device_of, linear
 from featstore.encoders.lanes import Ints, schedule
 from featstore.encoders.recurrent import VECTOR, Wanted, lstm_layer, run

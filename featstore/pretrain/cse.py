@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from featstore.encoders.charlm import CharLMConfig, save_charlm
+from featstore.encoders.charlm import CharLMConfig
+from featstore.encoders.charlm_file import save_charlm
 from featstore.errors import UsageError
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters

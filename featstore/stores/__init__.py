@@ -118,7 +118,8 @@ def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) ->
         ResourceError: no room, or no right, to write.
     """
     from featstore.stores import sets
-    from featstore.stores.places import join, place_of
+    from featstore.stores.location import place_of
+    from featstore.stores.places import join
     from featstore.stores.sharded import ShardedStore
 
     sets.check_meta(meta)

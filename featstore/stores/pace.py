@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from featstore.errors import MissingFileError
-from featstore.stores.places import place_of
+from featstore.stores.location import place_of
 
 PACE_FILE = "pace.json"
 

@@ -90,20 +90,6 @@ class Place(Protocol):
         ...
 
 
-def place_of(location: str | Path) -> Place:
-    """Return the place at a path or an address."""
-    text = str(location)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
-    if "://" in text:
-        from featstore.stores.remote import RemotePlace
-
-        return RemotePlace(text)
-    from featstore.stores.local import LocalPlace
-
-    return LocalPlace(Path(text))
-
-
 def join(location: str, name: str) -> str:
     """Return the path or address of ``name`` below ``location``."""
     return f"{location.rstrip('/')}/{name}" if "://" in location else str(Path(location) / name)

@@ -20,7 +20,8 @@ from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
 from featstore.records import check_choice
 from featstore.stores import BACKENDS, DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
-from featstore.stores.places import STAGING, Place, join, place_of
+from featstore.stores.location import place_of
+from featstore.stores.places import STAGING, Place, join
 from featstore.stores.shards import SHARDS, ShardFiles
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

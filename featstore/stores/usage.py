@@ -12,7 +12,8 @@ from pathlib import Path
 
 from featstore.stores import FeatureMeta, list_sets
 from featstore.stores.layout import SET_FILE, sentences_of_size
-from featstore.stores.places import STAGING, Place, place_of
+from featstore.stores.location import place_of
+from featstore.stores.places import STAGING, Place
 from featstore.stores.sets import leftovers, open_files
 from featstore.stores.shards import SHARDS
 from featstore.stores.verify import DAMAGED

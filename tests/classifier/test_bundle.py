@@ -114,7 +114,7 @@ def test_what_is_there_is_not_overwritten(model: Path, fold: Path, vectors: Path
 
 def test_no_pickle_goes_in(tmp_path: Path) -> None:
     from featstore.bundled import bundled
-    from featstore.encoders.charlm import load_charlm, save_charlm
+    from featstore.encoders.charlm_file import load_charlm, save_charlm
     from featstore.encoders.cse import load
 
     folder = tmp_path / "cse"

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from featstore.encoders import ENCODERS
-from featstore.encoders.charlm import CharLM, CharLMConfig, save_charlm
+from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import save_charlm
 
 Run = Callable[..., Any]
 Pairs = Callable[[Path], Path]

@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from featstore.encoders.charlm import CharLM, CharLMConfig, find_charlm, load_charlm, save_charlm
+from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import find_charlm, load_charlm, save_charlm
 from featstore.errors import DataError, MissingFileError, UsageError
 
 

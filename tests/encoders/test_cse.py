@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from featstore.encoders import load_encoder
-from featstore.encoders.charlm import CharLM, CharLMConfig, load_charlm, save_charlm
+from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import load_charlm, save_charlm
 from featstore.errors import DataError, MissingFileError, UsageError
 
 SENTENCES = [

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.bilm import ElmoConfig, ElmoLM, save_elmo
-from featstore.encoders.charlm import CharLM, CharLMConfig, save_charlm
+from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import save_charlm
 from featstore.encoders.kernels import linear
 
 HAS_INT8 = torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()
@@ -146,7 +147,7 @@ def peak_megabytes(run: Callable[[], object]) -> float:
     ],
 )
 def test_any_length_passes_exactly_in_bounded_memory(tmp_path: Path, tokens: list[str], directions: int) -> None:
-    from featstore.encoders.charlm import load_charlm
+    from featstore.encoders.charlm_file import load_charlm
 
     encoder = load_encoder(cse(tmp_path, hidden=3, nlayers=1, nout=None))
     encoder.encode([["warm"]])

@@ -14,7 +14,7 @@ import torch
 
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import load_elmo
-from featstore.encoders.charlm import load_charlm
+from featstore.encoders.charlm_file import load_charlm
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.pretrain.adaptive import load_softmax
 from featstore.pretrain.bilm import BiLMTask, held_out_perplexity

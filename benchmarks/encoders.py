@@ -8,9 +8,9 @@ from the reference's vectors, and by how much loading and encoding raised the pe
 
 Every engine lives in processes of its own; they take turns, and medians over the turns are printed. All is timed by the
 clock, so the machine must be idle: work beside it holds up two threads that wait for each other far more than one.
-Ours runs in processes of one thread: one, and one for each core at the same time (each
-encodes all sentences). The references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and
-highway as AllenNLP does; with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
+Ours runs in processes of one thread: one, and one for each core at the same time (each encodes all sentences). The
+references are flair's FlairEmbeddings, and ELMo put together from allennlp-light's cell and highway as AllenNLP does;
+with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
 
     python benchmarks/encoders.py [--size full] [--encoders cse,elmo] [--precisions float32,bfloat16,int8] [--turns 3]
 """

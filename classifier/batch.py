@@ -20,7 +20,7 @@ from featstore.errors import DataError, MismatchError
 from featstore.records import Instance
 
 WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
-MOST_STEPS = 8192  # of a batch that is only scored: what a head needs for them is some 130 MB
+MOST_STEPS = 8192  # of a batch that is only scored: memory is bounded however long its sentences are
 POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
 
 

@@ -13,7 +13,7 @@ from classifier.model import PRECISIONS, HeadConfig, InputConfig
 from featstore.errors import UsageError
 from featstore.records import check_choice
 
-# What each recipe changes in the defaults; RESULTS.md has what each change brings on the dev parts.
+# What each recipe changes in the defaults. RESULTS.md has what was measured: `best` is not proven better.
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},
     "best": {

@@ -14,7 +14,7 @@ from featstore.corpora.pairs import SplitDocument
 from featstore.formats import BadDocument
 from featstore.records import Instance, Relation
 
-WINDOW_TOKENS = 16384  # of distinct sentences: enough to keep the encoders' lanes full
+WINDOW_TOKENS = 16384  # of distinct sentences: two of the encoders' batches
 MOST_PAIRS = 4096  # scored at once
 
 

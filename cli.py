@@ -112,7 +112,8 @@ Indicators = Annotated[
     typer.Option(
         "--indicators",
         envvar="FEATSTORE_INDICATORS",
-        help="tags: <gene> .. </gene> round the pair; replace: one word in place of each mention.",
+        help="tags: <gene> .. </gene> round the pair; replace: one word in place of each of the two; blind: of "
+        "the sentence's other mentions too.",
     ),
 ]
 EncoderPrecision = Annotated[
@@ -732,7 +733,7 @@ def ablate_command(
     instances: Instances = None,
     folds: Annotated[str, typer.Option(help="all, or numbers such as 1,2,3.")] = "all",
     seeds: Annotated[str, typer.Option(help="How many (3: the seeds 1, 2 and 3), or which: 1,5,7.")] = "1",
-    indicators: Annotated[str, typer.Option(help="tags, replace or both: tags,replace.")] = "tags",
+    indicators: Annotated[str, typer.Option(help="One or several of tags, replace and blind.")] = "tags",
     contexts: Annotated[str, typer.Option(help="tagged, sentence or both: tagged,sentence.")] = "tagged",
     jobs: Annotated[int, typer.Option(help="Processes, one cell at a time each.")] = 1,
     store: Store = "features",

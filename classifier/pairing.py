@@ -33,7 +33,7 @@ def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
 
     Args:
         instances: of one corpus, marked with ``indicators``.
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
     """
     kinds, words = set(), set()
     for instance in instances:
@@ -42,7 +42,7 @@ def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
             words.add((kind, " ".join(_word(instance, place) for place in instance.layout[slice(*span)])))
     by_kind = dict(words)
     # With tags the mentions stand as they are, unless the corpus itself had put one word in the place of each.
-    masked = len(by_kind) == len(words) and (indicators == "replace" or all(map(_MASK.fullmatch, by_kind.values())))
+    masked = len(by_kind) == len(words) and (indicators != "tags" or all(map(_MASK.fullmatch, by_kind.values())))
     return Pairing(tuple(sorted(kinds)), dict(sorted(by_kind.items())) if masked else {})
 
 

@@ -29,7 +29,7 @@ class RunConfig:
 
     Attributes:
         corpus: the corpus's spec.
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         instances: the file that lists the corpus's instances; empty: the corpus's own choice.
         train: how heads are trained.

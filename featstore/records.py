@@ -168,7 +168,7 @@ class Corpus:
         instances: all instances.
         labels: all labels, the negative one first.
         positive: the labels that the corpus's official score counts.
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         digest: hash of the files that it was read from.
         notes: what the reader counted and the user should know (pairs across sentences, glued boundaries, ..).

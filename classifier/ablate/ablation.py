@@ -251,7 +251,7 @@ def _gains(tests: Sequence[RowTest], spec: str) -> tuple[TagsGain, ...]:
     gains = []
     for test in tests:
         marks = {test.first.indicators: test.first, test.second.indicators: test.second}
-        if len(marks) == 2 and replace(marks["tags"], indicators="replace") == marks["replace"]:
+        if marks.keys() == {"tags", "replace"} and replace(marks["tags"], indicators="replace") == marks["replace"]:
             sign = 1 if test.first == marks["tags"] else -1
             gain = sign * test.comparison.difference
             paper = TAGS_GAIN.get(corpus_name(spec))

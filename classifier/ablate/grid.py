@@ -29,7 +29,7 @@ class Row:
 
     Attributes:
         features: as ``--features`` spells them.
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         head: the head's name.
     """

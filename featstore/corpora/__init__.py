@@ -43,7 +43,7 @@ def load_corpus(
     Args:
         spec: ``sample`` (bundled, GAD's layout), ``sample:chemprot`` (bundled, ChemProt's), ``chemprot:DIR``,
             ``gad:DIR``, ``euadr:DIR`` (without DIR: what ``cli data get`` fetched), ``jsonl:FILE``.
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         instances: for chemprot, the list of instances to take; by default ``lim_kang_instances.tsv`` in DIR if it is
             there.

@@ -45,12 +45,14 @@ def read_folds(name: str, folder: Path, marking: Marking, instances: Path | None
         name: what the ids begin with: ``NAME:FOLD:INDEX``.
 
     Raises:
-        UsageError: ``instances`` is given; the rows are the instances here.
+        UsageError: ``instances`` is given, the rows are the instances here; or ``blind`` is asked for.
         MissingFileError: a fold or a file is not there.
         DataError: a malformed row, or a train.tsv that is not the other folds' test rows.
     """
     if instances is not None:
         raise UsageError(f"{name} has no list of instances: each row is one. Leave {instances} out.")
+    if marking.indicators == "blind":
+        raise UsageError(f"{name} marks the pair alone, so there are no other mentions to blind; use tags or replace.")
     folds = _folds(folder)
     tests = {
         fold: list(read_rows(path / "test.tsv", ("index", "sentence", "label"), header=True))

@@ -10,9 +10,11 @@ label      optional  the gold label; on all lines or, for text to be classified,
 split      optional  ``train``, ``dev`` or ``test``; on all lines or on none
 fold       optional  the fold (1, 2, ..) whose test part holds the line; on all lines or on none; not with split
 id         optional  unique in the file; the line's number by default
+others     optional  the other mentions of the text, a list of objects like ``head``; ``--indicators blind`` needs it
+                     on each line
 =========  ========  =======================================================================================
 
-Both spans may be given a ``text``, which must then be their characters. Any other member is refused: a misspelt one
+The spans may be given a ``text``, which must then be their characters. Any other member is refused: a misspelt one
 would be lost in silence. Types: ``GENE``, ``CHEMICAL`` and ``DISEASE`` (in any case; ``GENE-Y``, ``GENE-N`` and
 ``PROTEIN`` too) give the tags ``<gene>``, ``<chem>`` and ``<dise>``; any other type T gives ``<t>``.
 
@@ -38,7 +40,7 @@ from featstore.records import Corpus, Entity, Instance, sentence_key
 
 NEGATIVES = ("NONE", "false", "0", "negative", "no_relation")
 _REQUIRED = ("text", "head", "tail")
-_OPTIONAL = {"label": str, "split": str, "fold": int, "id": str}
+_OPTIONAL = {"label": str, "split": str, "fold": int, "id": str, "others": list}
 _TYPE = re.compile(r"[A-Za-z][\w-]*")
 
 
@@ -78,11 +80,14 @@ def _rows(path: Path) -> list[Row]:
 def _instance(row: Row, marking: Marking) -> Instance:
     given = _members(row)
     text = given["text"]
-    head, tail = (_entity(row, given, name, text) for name in ("head", "tail"))
-    plain = tokenise(text, (0, len(text)), [(e.start, e.end) for e in (head, tail)])
+    head, tail = (_entity(row, name, given[name], text) for name in ("head", "tail"))
+    if marking.indicators == "blind" and "others" not in given:
+        raise row.error("no 'others', the other mentions, which --indicators blind replaces; [] if there are none.")
+    others = [_entity(row, f"others[{n}]", other, text) for n, other in enumerate(given.get("others", []))]
+    plain = tokenise(text, (0, len(text)), [(e.start, e.end) for e in (head, tail, *others)])
     first, second = mention(head, {}), mention(tail, {})
     try:
-        marked = mark(plain, first, second, marking)
+        marked = mark(plain, first, second, marking, [mention(other, {}) for other in others])
     except DataError as error:
         raise row.error(str(error)) from error
     return Instance(
@@ -138,9 +143,10 @@ def _check_members(
             raise row.error(f"'{name}' holds half of a surrogate pair, which is no character.")
 
 
-def _entity(row: Row, given: Mapping[str, Any], name: str, text: str) -> Entity:
-    """Return one of the two entities, held against the text."""
-    span = given[name]
+def _entity(row: Row, name: str, span: Any, text: str) -> Entity:
+    """Return a mention, held against the text."""
+    if not isinstance(span, dict):
+        raise row.error(f"'{name}' is {json.dumps(span)[:60]}; an object with start, end and type is wanted.")
     _check_members(row, f"'{name}'", span, {"start": int, "end": int, "type": str}, {"text": str})
     start, end = span["start"], span["end"]
     if not 0 <= start < end <= len(text):

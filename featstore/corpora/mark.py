@@ -3,12 +3,14 @@
 In: a tokenised sentence and the two mentions. Out: the marked part of an :class:`~featstore.records.Instance`. The
 indicators (tags around the mentions, or one word in place of each) say *what* is inserted; the context (tagged: the
 encoders see it; sentence: a learned vector stands for it) says *where*. Hence two steps: ``_with_tags`` or
-``_replaced`` cuts the sentence into pieces, and ``mark`` lays the pieces out for the context.
+``_replaced`` cuts the sentence into pieces, and ``mark`` lays the pieces out for the context. With ``blind`` the pair
+is replaced and the sentence's other mentions of the pair's two types too, each by the noun for its type (entity
+blinding; the paper replaces the pair alone). A name that no encoder has seen then says at least what it is.
 
 Overlapping mentions are common (a chemical's name inside a gene's). Tags nest: the longer mention is outside; of two
 equal spans the head is; mentions that cross keep each tag at its own edge. Replaced, the two words stand side by side
 in place of all that the two mentions cover, in the order of their starts (at one start the longer first, of two equal
-spans the head).
+spans the head). Another mention that overlaps the pair, or one that is replaced already, is not replaced.
 
 Some corpora (GAD) are released with a word such as ``@GENE$`` in place of each mention. Other text is made like them by
 ``masked``: the pair is first replaced by its words, and the words are then marked.
@@ -16,15 +18,18 @@ Some corpora (GAD) are released with a word such as ``@GENE$`` in place of each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from featstore.corpora.text import Sentence, Span
 from featstore.errors import DataError
 from featstore.records import check_choice
 
-INDICATORS = ("tags", "replace")
+INDICATORS = ("tags", "replace", "blind")
 CONTEXTS = ("tagged", "sentence")
 _INSERTED: Span = (-1, -1)
+_NOUNS = {"chem": "chemical", "dise": "disease"}  # of types whose tag is no word
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Marking:
     """How pairs are marked.
 
     Attributes:
-        indicators: ``tags`` or ``replace``.
+        indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         masked: whether the words of the mentions stand in their place before they are marked.
 
@@ -51,12 +56,12 @@ class Marking:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """One member of a pair.
+    """A mention of a sentence.
 
     Attributes:
         span: its characters in the text.
         type: its type as the tags spell it (``gene``).
-        word: the word that replaces it (``@GENE$``).
+        word: the word that replaces it as a member of the pair (``@GENE$``).
     """
 
     span: Span
@@ -84,15 +89,28 @@ class _Inserted:
     offset: Span = _INSERTED
 
 
+class _Noun(NamedTuple):
+    """The tokens of a mention outside the pair, and the word in their place."""
+
+    tokens: Span
+    word: _Inserted
+
+
 # A run of the sentence's tokens (empty at times), or an inserted word.
 _Piece = Span | _Inserted
 
 
-def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> Marked:
+def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking, others: Sequence[Mention] = ()) -> Marked:
     """Mark a pair.
 
+    Args:
+        sentence: the tokens.
+        head, tail: the pair.
+        marking: how.
+        others: the mentions that lie in the sentence, the pair too or not; only ``blind`` asks for them.
+
     Raises:
-        DataError: a mention holds no token of the sentence.
+        DataError: a mention of the pair holds no token of the sentence.
     """
     if marking.masked:
         return _mark_masked(sentence, head, tail, replace(marking, masked=False))
@@ -102,8 +120,12 @@ def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> 
         if span[0] == span[1]:
             raise DataError(f"the mention at characters {mention.span[0]}-{mention.span[1]} holds no word.")
         spans.append(span)
-    cut = _with_tags if marking.indicators == "tags" else _replaced
-    pieces, head_span, tail_span = cut(head, tail, spans[0], spans[1], len(sentence.tokens))
+    if marking.indicators == "tags":
+        pieces, head_span, tail_span = _with_tags(head, tail, spans[0], spans[1], len(sentence.tokens))
+    else:
+        same = [other for other in others if other.type in (head.type, tail.type)]
+        nouns = _nouns(sentence, same) if marking.indicators == "blind" else []
+        pieces, head_span, tail_span = _replaced(head, tail, spans[0], spans[1], len(sentence.tokens), nouns)
     if marking.context == "tagged":
         tokens, offsets = _inserted(sentence, pieces)
         return Marked(tokens, tuple(range(len(tokens))), (), head_span, tail_span, offsets)
@@ -140,21 +162,50 @@ def _with_tags(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> t
     return pieces, (inner[0][0], inner[0][1]), (inner[1][0], inner[1][1])
 
 
-def _replaced(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> tuple[list[_Piece], Span, Span]:
-    """Return the pieces with one word for each mention, and where the two words stand."""
+def _replaced(
+    head: Mention, tail: Mention, h: Span, t: Span, length: int, nouns: Sequence[_Noun]
+) -> tuple[list[_Piece], Span, Span]:
+    """Return the pieces with one word for each mention, and where the two words of the pair stand."""
     mentions = sorted(((h, 0, head), (t, 1, tail)), key=lambda m: (m[0][0], -m[0][1], m[1]))
     ((start, end), rank, first), ((next_start, next_end), _, second) = mentions
-    between = (end, max(end, next_start))  # empty where the two overlap
-    pieces: list[_Piece] = [
-        (0, start),
+    before = _blinded((0, start), nouns)
+    between = _blinded((end, max(end, next_start)), nouns)  # empty where the two overlap
+    after = _blinded((max(end, next_end), length), nouns)
+    pieces = [
+        *before,
         _Inserted(first.word, first.span),
-        between,
+        *between,
         _Inserted(second.word, second.span),
-        (max(end, next_end), length),
+        *after,
     ]
-    place = start + 1 + between[1] - between[0]
-    spans = [(start, start + 1), (place, place + 1)]
+    place = _steps(before)
+    next_place = place + 1 + _steps(between)
+    spans = [(place, place + 1), (next_place, next_place + 1)]
     return pieces, spans[rank], spans[1 - rank]
+
+
+def _nouns(sentence: Sentence, others: Sequence[Mention]) -> list[_Noun]:
+    """Return what stands for each of the other mentions, in order, the longer first."""
+    found = [
+        _Noun(sentence.find(other.span), _Inserted(_NOUNS.get(other.type, other.type), other.span)) for other in others
+    ]
+    return sorted(found, key=lambda noun: (noun.tokens[0], -noun.tokens[1]))
+
+
+def _blinded(run: Span, nouns: Sequence[_Noun]) -> list[_Piece]:
+    """Return a run of tokens with the nouns whose mentions lie in it, as far as they do not overlap."""
+    pieces: list[_Piece] = []
+    position, stop = run
+    for (start, end), word in nouns:
+        if position <= start < end <= stop:
+            pieces += [(position, start), word]
+            position = end
+    return [*pieces, (position, stop)]
+
+
+def _steps(pieces: Sequence[_Piece]) -> int:
+    """Return how many steps the pieces are."""
+    return sum(1 if isinstance(piece, _Inserted) else piece[1] - piece[0] for piece in pieces)
 
 
 def _inserted(sentence: Sentence, pieces: list[_Piece]) -> tuple[tuple[str, ...], tuple[Span, ...]]:

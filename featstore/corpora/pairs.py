@@ -62,13 +62,15 @@ class SplitDocument:
     document: Document
     sentences: Sentences
     edges: list[int]
+    in_order: list[Entity]
     tokenised: dict[Span, tuple[Sentence, str]]
 
     @classmethod
     def of(cls, document: Document) -> SplitDocument:
         """Split a document."""
         spans = [(e.start, e.end) for e in document.entities]
-        return cls(document, split_sentences(document.text, spans), sorted({e for span in spans for e in span}), {})
+        sentences, edges = split_sentences(document.text, spans), sorted({e for span in spans for e in span})
+        return cls(document, sentences, edges, sorted(document.entities, key=_start), {})
 
     def sentences_of(self, head: Entity, tail: Entity) -> tuple[Span, int]:
         """Return the characters of the sentences that hold both mentions, and how many sentences they are."""
@@ -77,6 +79,11 @@ class SplitDocument:
     def sentence_of(self, entity: Entity) -> Span:
         """Return the characters of the sentence in which a mention begins."""
         return self.sentences.around(entity.start, entity.start)[0]
+
+    def entities_in(self, span: Span) -> list[Entity]:
+        """Return the mentions that lie in a stretch, by where they begin."""
+        begin, end = (bisect_left(self.in_order, edge, key=_start) for edge in span)
+        return [entity for entity in self.in_order[begin:end] if entity.end <= span[1]]
 
     def tokens_of(self, span: Span) -> tuple[Sentence, str]:
         """Return a stretch tokenised, and its group: the hex key of its plain tokens."""
@@ -115,10 +122,11 @@ class SplitDocument:
         Raises:
             DataError: a mention holds no word; the text names the document and the entity.
         """
-        sentence, group = self.tokens_of(self.sentences_of(head, tail)[0])
+        span = self.sentences_of(head, tail)[0]
+        sentence, group = self.tokens_of(span)
         first, second = mention(head, types.words), mention(tail, types.words)
         try:
-            marked = mark(sentence, first, second, marking)
+            marked = mark(sentence, first, second, marking, [mention(e, {}) for e in self.entities_in(span)])
         except DataError as error:
             raise DataError(f"document {self.document.id}, entities {head.id} and {tail.id}: {error}") from error
         return Instance(
@@ -136,6 +144,10 @@ class SplitDocument:
             offsets=marked.offsets,
             source=source or {"document": self.document.id, "head": head.id, "tail": tail.id},
         )
+
+
+def _start(entity: Entity) -> int:
+    return entity.start
 
 
 def _in_order(head: Entity, tail: Entity, types: PairTypes) -> bool:

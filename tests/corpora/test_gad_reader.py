@@ -50,6 +50,11 @@ def test_marks_of_each_choice(write_gad: WriteGad) -> None:
     assert one("tags", "sentence") == (plain, (-1, 0, -2, 1, 2, 3, -3, 4, -4, 5), tags)
 
 
+def test_there_is_nothing_to_blind(write_gad: WriteGad) -> None:
+    with pytest.raises(UsageError, match="marks the pair alone"):
+        load_corpus(f"gad:{write_gad()}", indicators="blind")
+
+
 def test_euadr_is_the_same_form(write_gad: WriteGad) -> None:
     corpus = load_corpus(f"euadr:{write_gad()}")
     assert (corpus.name, corpus.instances[0].id) == ("euadr", "euadr:1:0")

@@ -48,6 +48,19 @@ def test_a_line_becomes_an_instance(write_jsonl: Write) -> None:
     assert " ".join(replaced.tokens) == "@CHEMICAL$ blocks @GENE$ ."
 
 
+def test_other_mentions_for_blinding(write_jsonl: Write) -> None:
+    line = LINE | {"others": [{"start": 8, "end": 14, "type": "Gene", "text": "blocks"}]}
+    blind = load_corpus(write_jsonl([line]), indicators="blind").instances[0]
+    assert " ".join(blind.tokens) == "@CHEMICAL$ gene @GENE$ ."
+    tags = load_corpus(write_jsonl([line])).instances[0]
+    assert " ".join(tags.tokens) == "<chem> Aspirin </chem> blocks <gene> COX - 2 </gene> ."
+    with pytest.raises(DataError, match="line 2: no 'others'"):
+        load_corpus(write_jsonl([LINE | {"others": []}, LINE]), indicators="blind")
+    for wrong, message in (("blocks", "an object with start"), ({"start": 8, "end": 99, "type": "x"}, "outside the")):
+        with pytest.raises(DataError, match=rf"line 1: 'others\[0\]' is .*{message}"):
+            load_corpus(write_jsonl([LINE | {"others": [wrong]}]))
+
+
 def test_text_to_be_classified_and_other_types(write_jsonl: Write) -> None:
     entities = {"head": LINE["head"] | {"type": "Drug"}, "tail": LINE["tail"] | {"type": "enzyme", "text": "COX-2"}}
     corpus = load_corpus(write_jsonl([{**LINE, **entities}]))

@@ -66,10 +66,40 @@ def test_replace(spans: tuple[tuple[int, int], tuple[int, int]], wanted: str) ->
     assert found.offsets[found.head[0]] == (2 * spans[0][0], 2 * spans[0][1] - 1)
 
 
+BLIND = {  # the others -> what stands there with the pair at words 1 and 4
+    (): "a G c d D f",
+    ((2, 4, "dise"),): "a G disease D f",
+    ((2, 4, "chem"),): "a G c d D f",  # of another type than the pair
+    ((5, 6, "gene"), (0, 1, "dise")): "disease G c d D gene",
+    ((1, 2, "gene"), (4, 5, "dise")): "a G c d D f",  # the pair itself may be among them
+    ((1, 3, "gene"),): "a G c d D f",  # overlaps the pair
+    ((2, 3, "gene"), (2, 4, "dise"), (3, 4, "gene")): "a G disease D f",  # the longer first; what is inside it is gone
+}
+
+
+@pytest.mark.parametrize(("others", "wanted"), BLIND.items())
+@pytest.mark.parametrize("context", ["tagged", "sentence"])
+def test_blind(others: tuple[tuple[int, int, str], ...], wanted: str, context: str) -> None:
+    mentions = [mention(first, last, kind, "X") for first, last, kind in others]
+    pair = mention(1, 2, "gene", "G"), mention(4, 5, "dise", "D")
+    found = mark(SENTENCE, *pair, Marking("blind", context), mentions)
+    seen = [found.tokens[row] if row >= 0 else found.tags[-1 - row] for row in found.layout]
+    assert " ".join(seen) == wanted
+    assert (seen[slice(*found.head)], seen[slice(*found.tail)]) == (["G"], ["D"])
+    if context == "tagged":
+        assert all(SENTENCE.find(place) != (0, 0) for place in found.offsets)  # each knows its characters
+
+
+def test_a_mention_without_a_word_is_not_blinded() -> None:
+    pair = mention(1, 2, "gene", "G"), mention(4, 5, "dise", "D")
+    found = mark(SENTENCE, *pair, Marking("blind", "tagged"), [Mention((5, 6), "gene", "X")])
+    assert " ".join(found.tokens) == "a G c d D f"
+
+
 SPANS = st.tuples(st.integers(0, 5), st.integers(1, 6)).filter(lambda span: span[0] < span[1])
 
 
-@given(SPANS, SPANS, st.sampled_from(["tags", "replace"]))
+@given(SPANS, SPANS, st.sampled_from(["tags", "replace", "blind"]))
 def test_both_contexts_say_the_same(head: tuple[int, int], tail: tuple[int, int], indicators: str) -> None:
     tagged, plain = (marked(head, tail, indicators, context) for context in ("tagged", "sentence"))
     assert plain.tokens == SENTENCE.tokens

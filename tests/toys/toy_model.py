@@ -55,12 +55,13 @@ def make_checkpoint(
     kinds: tuple[tuple[str, str], ...] = (("chem", "gene"),),
     words: Mapping[str, str] | None = None,
     indicators: str = "tags",
+    tags: tuple[str, ...] | None = None,
 ) -> Checkpoint:
     """Return a head with large random weights, so that its answers differ from pair to pair."""
     names = sorted({kind for pair in kinds for kind in pair})
-    tags = (
-        tuple(sorted(mark for name in names for mark in (f"<{name}>", f"</{name}>"))) if context == "sentence" else ()
-    )
+    if tags is None:
+        tags = tuple(sorted(mark for name in names for mark in (f"<{name}>", f"</{name}>")))
+    tags = tags if context == "sentence" else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         head = Head(HeadConfig((InputConfig(DIM),), labels=len(LABELS), tags=len(tags), hidden=4))

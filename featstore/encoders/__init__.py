@@ -54,6 +54,7 @@ class Encoder(Protocol):
 # name -> "module:factory"; a factory takes the PATH of the spec (None: the bundled default) and options.
 ENCODERS: dict[str, str] = {
     "glove": "featstore.encoders.glove:load",
+    "bioglove": "featstore.encoders.glove:load_biomedical",
     "cse": "featstore.encoders.cse:load",
     "elmo": "featstore.encoders.elmo:load",
     "bert": "featstore.encoders.bert:load",

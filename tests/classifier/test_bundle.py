@@ -89,7 +89,7 @@ def test_encoders_may_stay_out(fold: Path, vectors: Path, tmp_path: Path) -> Non
 
 
 def test_encoders_that_come_with_featstore(tmp_path: Path) -> None:
-    for name, place in (("glove", None), ("cse", "encoders/cse")):
+    for name, place in (("glove", None), ("bioglove", "encoders/bioglove"), ("cse", "encoders/cse")):
         save_checkpoint(tmp_path / name / "fold-1", checkpoint_of(name))
         write_bundle(tmp_path / name / "fold-1", tmp_path / f"M-{name}")
         manifest = json.loads((tmp_path / f"M-{name}" / MANIFEST).read_text())
@@ -97,7 +97,9 @@ def test_encoders_that_come_with_featstore(tmp_path: Path) -> None:
         assert read_bundle(tmp_path / f"M-{name}").encoders == (
             {name: f"{name}:{tmp_path}/M-{name}/{place}"} if place else {}
         )
-    assert (tmp_path / "M-cse" / "encoders" / "cse" / "README.md").exists(), "the licence of the encoder"
+    for name in ("bioglove", "cse"):
+        assert (tmp_path / f"M-{name}" / "encoders" / name / "README.md").exists(), "the licence of the encoder"
+        assert Extractor.load(tmp_path / f"M-{name}").extract(TEXT, ENTITIES, threshold=0)
 
 
 def test_what_is_there_is_not_overwritten(model: Path, fold: Path, vectors: Path, tmp_path: Path) -> None:

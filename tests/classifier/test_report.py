@@ -246,6 +246,7 @@ def test_beside_the_paper(report: Ablation) -> None:
 def test_the_papers_rows() -> None:
     assert light_f1("gad:/data/gad", "elmo[top]+glove") == 0.8416
     assert light_f1("chemprot", "glove+cse+elmo") == 0.7077
+    assert light_f1("chemprot", "bioglove+cse") == light_f1("chemprot", "glove+bioglove+cse") == 0.6281
     assert light_f1("chemprot", "cse") is None
     assert light_f1("chemprot", "glove@12+glove@34") is None
     assert light_f1("sample", "glove") is None

@@ -73,6 +73,20 @@ def test_the_packaged_table() -> None:
     assert encoder.identity == load_encoder("glove").identity
 
 
+def test_the_bundled_table(tmp_path: Path) -> None:
+    encoder = load_encoder("bioglove")
+    assert (encoder.name, encoder.dim) == ("bioglove", 100)
+    words = ["phosphorylation", "Inhibitors", "tamoxifen"]
+    assert all(encoder.knows(word) for word in words)  # type: ignore[attr-defined]
+    kinase, enzyme, hospital = encoder.encode([["kinase", "phosphorylation", "hospital"]]).values
+    assert kinase @ enzyme > 2 * abs(kinase @ hospital)
+    file = tmp_path / "glove.txt"
+    file.write_text("the 1 2\n")
+    given = load_encoder(f"bioglove:{file}")
+    assert (given.name, given.dim) == ("bioglove", 2)
+    assert given.identity != load_encoder(f"glove:{file}").identity
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

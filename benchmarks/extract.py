@@ -8,8 +8,9 @@ document, all of a document's pairs, because that is what extraction meets.
 Ours: encoders of the published sizes with random weights (``paper``: CSE 2048 units a direction, ELMo 2 x 4096/512
 with 2048 filters; GloVe is the bundled one) or those that come with featstore (``shipped``), and a head of random
 weights, from tokens to probabilities. In the ``tagged`` context, the paper's, every pair is encoded with its tags. In
-the ``sentence`` context a sentence is encoded once and the cost is shared by its pairs. The head's products are
-float32 where the encoders' are, else bfloat16. The same weights at another precision are another encoder to the store.
+the ``sentence`` context a sentence is encoded once and the cost is shared by its pairs. The head has the shape of the
+recipe ``--head``; its products are float32 where the encoders' are, else bfloat16. The same weights at another
+precision are another encoder to the store.
 
 BERT: ``BertForSequenceClassification`` of transformers, base size, random weights, the mentions replaced by
 ``@CHEMICAL$`` and ``@GENE$`` as BioBERT does (shorter than tags), the word pieces of a real uncased vocabulary; sorted
@@ -17,7 +18,7 @@ by length, padded to the longest of the batch, at the batch size that a probe fi
 quantisation; ``packed`` precisions run its linear layers on the kernels of our encoders.
 
     python benchmarks/extract.py --corpus chemprot:DIR [--instances 400] [--only bert,paper,shipped,training]
-        [--precisions float32,bfloat16,int8] [--contexts tagged,sentence] [--results FILE]
+        [--precisions float32,bfloat16,int8] [--contexts tagged,sentence] [--head best --members 1] [--results FILE]
 
 With ``--results`` the cases are kept in a file and those that are there are not run again, so that a long table can be
 made in several calls.
@@ -120,6 +121,7 @@ def measure(case: Row, instances: Sequence[Instance], folder: Path) -> Row:
 def cases(arguments: argparse.Namespace) -> list[Row]:
     """Return the cases that are asked for, BERT's first."""
     only, precisions = arguments.only.split(","), arguments.precisions.split(",")
+    head = {"head": arguments.head, "members": arguments.members}
     found: list[Row] = []
     if "bert" in only:
         packed = [f"packed {precision}" for precision in precisions]
@@ -127,7 +129,7 @@ def cases(arguments: argparse.Namespace) -> list[Row]:
     for size in ("paper", "shipped"):
         if size in only:
             found += [
-                {"what": "ours", "size": size, "features": features, "context": context, "precision": precision}
+                {"what": "ours", "size": size, "features": features, "context": context, "precision": precision, **head}
                 for context in arguments.contexts.split(",")
                 for precision in precisions
                 for features in FEATURES
@@ -146,7 +148,7 @@ def report(rows: Sequence[Row]) -> None:
     known = [row for row in rows if row["what"] == "bert"]
     best = min((row["seconds"] / row["samples"] for row in known), default=float("nan"))
     plain = min((r["seconds"] / r["samples"] for r in known if "packed" not in r["precision"]), default=float("nan"))
-    line = "{:34}{:10}{:17}{:>7}{:>11}{:>11}{:>10}{:>11}{:>9}"
+    line = "{:40}{:10}{:17}{:>7}{:>11}{:>11}{:>10}{:>11}{:>9}"
     print(
         line.format(
             "extraction", "context", "precision", "batch", "ms/sample", "samples/s", "x BERT", "x packed", "peak MB"
@@ -155,7 +157,7 @@ def report(rows: Sequence[Row]) -> None:
     for row in rows:
         if not row["what"].startswith("training"):
             each = row["seconds"] / row["samples"]
-            name = "BERT-base" if row["what"] == "bert" else f"{row['features']}, {row['size']}"
+            name = "BERT-base" if row["what"] == "bert" else f"{row['features']}, {row['size']}, {row['head']}"
             speeds = f"{1000 * each:.2f}", f"{1 / each:.1f}", f"{plain / each:.2f}", f"{best / each:.2f}"
             print(line.format(name, row["context"], row["precision"], row["batch"], *speeds, f"{row['peak MB']:.0f}"))
     training = [row for row in rows if row["what"].startswith("training")]
@@ -174,6 +176,8 @@ def main() -> None:
     parser.add_argument("--only", default="bert,paper,shipped,training")
     parser.add_argument("--precisions", default="float32,bfloat16,int8")
     parser.add_argument("--contexts", default="tagged,sentence")
+    parser.add_argument("--head", default="paper", help="the recipe that the head's shape is of")
+    parser.add_argument("--members", type=int, help="heads in it; by default as many as the recipe has")
     parser.add_argument("--results", type=Path, help="keep the cases here, and do not run those that are there")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

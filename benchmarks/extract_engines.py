@@ -22,8 +22,8 @@ from classifier.checkpoint import Checkpoint
 from classifier.extract.extractor import Extractor
 from classifier.extract.work import WINDOW_TOKENS
 from classifier.features import Feature, FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig
-from classifier.recipe import TrainConfig
+from classifier.model import Head, HeadConfig, InputConfig, make_head
+from classifier.recipe import TrainConfig, recipe
 from classifier.train import train
 from classifier.vectors import Sentences, Vectors
 from featstore.encoders import Encoder, load_encoder
@@ -44,19 +44,16 @@ Row = dict[str, Any]
 # ---------------------------------------------------------------------------------------------------------- ours
 
 
-def make_extractor(encoders: dict[str, Encoder], context: str, precision: str, tags: tuple[str, ...]) -> Extractor:
+def make_extractor(encoders: dict[str, Encoder], case: Row, tags: tuple[str, ...]) -> Extractor:
     specs = tuple(
         FeatureSpec(e.name, e.identity, "float16", "mix", e.layers, e.dim // e.layers) for e in encoders.values()
     )
-    config = HeadConfig(
-        tuple(InputConfig(spec.dim, spec.layers) for spec in specs),
-        labels=LABELS,
-        tags=len(tags),
-        precision="float32" if precision == "float32" else "bfloat16",
-    )
+    inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in specs)
+    precision = "float32" if case["precision"] == "float32" else "bfloat16"
+    config = recipe(case["head"], members=case["members"], precision=precision).head_config(inputs, LABELS, len(tags))
     labels = tuple(map(str, range(LABELS)))
-    corpus = {"context": context, "indicators": "tags"}
-    checkpoint = Checkpoint(Head(config).eval(), specs, labels, labels[1:], tags, corpus, 1, {}, {})
+    corpus = {"context": case["context"], "indicators": "tags"}
+    checkpoint = Checkpoint(make_head(config).eval(), specs, labels, labels[1:], tags, corpus, 1, {}, {})
     return Extractor(checkpoint, encoders)
 
 
@@ -77,7 +74,7 @@ def ours(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
     names = case["features"].split("+")
     paths = {name: f"{name}:{folder / name}" if case["size"] == "paper" and name != "glove" else name for name in names}
     encoders = {name: load_encoder(paths[name], precision=case["precision"]) for name in names}
-    extractor = make_extractor(encoders, case["context"], case["precision"], tag_names(instances))
+    extractor = make_extractor(encoders, case, tag_names(instances))
     extractor.classify(instances[:2])  # what is loaded lazily
     start = time.process_time()
     for window in windows(instances):

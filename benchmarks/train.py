@@ -12,9 +12,11 @@ CPU time is counted, so that other processes on the machine disturb little. Comp
     flair         flair's TextClassifier on DocumentRNNEmbeddings, its embeddings kept in memory
     on the fly    ``paper, bfloat16``, with the sentences of each batch encoded anew by our encoders
 
-all with one optimiser. flair's head has no attention and mixes no layers.
+all with one optimiser. flair's head has no attention and mixes no layers. ``--size full`` takes CSE and ELMo of the
+published sizes with random weights in the place of the bundled ones.
 
-    python benchmarks/train.py [--encoders glove,cse,elmo] [--instances 640] [--epochs 3] [--pairs 1] [--only "A;B"]
+    python benchmarks/train.py [--encoders glove,cse,elmo] [--size full] [--instances 640] [--epochs 3] [--pairs 1]
+        [--only "A;B"]
 """
 
 from __future__ import annotations
@@ -24,13 +26,16 @@ import json
 import multiprocessing
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from encoder_engines import make_models
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
@@ -258,9 +263,8 @@ def measure(make: Callable[[], Made], epochs: int, answer: multiprocessing.Simpl
     answer.put(Cost(statistics.median(whole), statistics.median(data), peak))
 
 
-def contenders(options: argparse.Namespace) -> dict[str, Callable[[], Made]]:
-    """Return what makes each contender."""
-    names = options.encoders.split(",")
+def contenders(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Callable[[], Made]]:
+    """Return what makes each contender; ``names`` are the encoders' specs."""
     inputs = tuple(InputConfig(e.dim // e.layers, e.layers) for e in map(load_encoder, names))
     instances = make_instances(options.instances, options.pairs)
     vectors = make_vectors(instances, list(inputs))
@@ -285,6 +289,7 @@ def contenders(options: argparse.Namespace) -> dict[str, Callable[[], Made]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoders", default="glove,cse,elmo", help="the bundled encoders that are stacked")
+    parser.add_argument("--size", choices=("shipped", "full"), default="shipped", help="of CSE and ELMo")
     parser.add_argument("--instances", type=int, default=640)
     parser.add_argument("--pairs", type=int, default=1, help="instances of one sentence; more than 1: sentence context")
     parser.add_argument("--epochs", type=int, default=3)
@@ -294,8 +299,18 @@ def main() -> None:
     if options.pairs > 1 and not options.only:
         parser.error("flair's trainer knows no sentence context; name the contenders with --only")
 
+    with tempfile.TemporaryDirectory() as folder:
+        names = options.encoders.split(",")
+        if options.size == "full":
+            make_models(Path(folder), "full")
+            names = [name if name == "glove" else f"{name}:{folder}/{name}" for name in names]
+        report(options, names)
+
+
+def report(options: argparse.Namespace, names: Sequence[str]) -> None:
+    """Measure the contenders and print the table."""
     forking = multiprocessing.get_context("fork")  # a contender starts with the data and nothing of the others
-    made = contenders(options)
+    made = contenders(options, names)
     results: dict[str, Cost] = {}
     for name in options.only.split(";") if options.only else made:
         answer = forking.SimpleQueue()
@@ -306,9 +321,8 @@ def main() -> None:
     if options.json:
         print(json.dumps({name: [cost.step, cost.data, cost.memory] for name, cost in results.items()}))
         return
-    print(
-        f"{options.encoders}, {options.pairs} pair(s) a sentence, one thread, an epoch of {BATCHES} batches of {BATCH}"
-    )
+    what = f"{options.encoders} ({options.size}), {options.pairs} pair(s) a sentence"
+    print(f"{what}, one thread, an epoch of {BATCHES} batches of {BATCH}")
     print(f"{'':16}{'s/epoch':>10}{'data':>8}{'peak MB':>10}")
     for name, cost in results.items():
         print(f"{name:16}{BATCHES * cost.step:10.1f}{cost.data / cost.step:8.1%}{cost.memory:10.0f}")

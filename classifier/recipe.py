@@ -24,7 +24,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "average": 0.995,
         "hidden": 128,
         "project": 100,
-        "spans": True,
         "members": 3,
         "dropout": 0.4,
         "standardise": True,

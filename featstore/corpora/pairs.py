@@ -62,7 +62,7 @@ class SplitDocument:
     document: Document
     sentences: Sentences
     edges: list[int]
-    in_order: list[Entity]
+    by_start: list[Entity]
     tokenised: dict[Span, tuple[Sentence, str]]
 
     @classmethod
@@ -82,8 +82,8 @@ class SplitDocument:
 
     def entities_in(self, span: Span) -> list[Entity]:
         """Return the mentions that lie in a stretch, by where they begin."""
-        begin, end = (bisect_left(self.in_order, edge, key=_start) for edge in span)
-        return [entity for entity in self.in_order[begin:end] if entity.end <= span[1]]
+        begin, end = (bisect_left(self.by_start, edge, key=_start) for edge in span)
+        return [entity for entity in self.by_start[begin:end] if entity.end <= span[1]]
 
     def tokens_of(self, span: Span) -> tuple[Sentence, str]:
         """Return a stretch tokenised, and its group: the hex key of its plain tokens."""

@@ -449,6 +449,10 @@ def _training(
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: plateau (--patience) or cosine.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Share of the steps in which the rate of cosine rises.")] = None,
     average: Annotated[float | None, typer.Option(help="Decay of the weights' moving average; 0: none.")] = None,
+    consistency: Annotated[
+        float | None,
+        typer.Option(help="Score each batch under two dropouts that must agree, with this weight (R-Drop); 0: once."),
+    ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of adamw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instances in a batch.")] = None,
     hidden: Annotated[int | None, typer.Option(help="Hidden units of each direction.")] = None,

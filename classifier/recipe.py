@@ -56,6 +56,8 @@ class TrainConfig:
         schedule: of the learning rate: ``plateau``, see ``patience``, or ``cosine``, falling to 0 at ``max_epochs``.
         warmup: share of all steps in which the rate of ``cosine`` rises from 0.
         average: decay of the moving average of the weights that is evaluated in their place; 0: none.
+        consistency: weight of the divergence between two scorings of a batch under other dropout (R-Drop, Liang et al.
+            2021); 0: none, and each batch is scored once.
         weight_decay: of ``adamw`` (Loshchilov and Hutter 2019).
         favour: after training, raise the positive labels' scores by what maximises dev F1, see ``classifier.decision``.
         max_epochs: at most so many epochs (*).
@@ -82,6 +84,7 @@ class TrainConfig:
     schedule: str = "plateau"
     warmup: float = 0.0
     average: float = 0.0
+    consistency: float = 0.0
     weight_decay: float = 0.01
     favour: bool = False
     max_epochs: int = 100
@@ -106,6 +109,7 @@ class TrainConfig:
             "project >= 0": self.project >= 0,
             "0 <= warmup < 1": 0 <= self.warmup < 1,
             "0 <= average < 1": 0 <= self.average < 1,
+            "consistency >= 0, with dropout > 0": self.consistency == 0 or (self.consistency > 0 and self.dropout > 0),
             "weight_decay >= 0": self.weight_decay >= 0,
             "max_epochs >= 1": self.max_epochs >= 1,
             "patience >= 1": self.patience >= 1,

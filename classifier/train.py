@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from classifier.batch import Batcher
+from classifier.batch import Batch, Batcher
 from classifier.metrics import score
-from classifier.model import AnyHead
+from classifier.model import AnyHead, Head
 from classifier.plateau import Plateau
 from classifier.predict import predict
 from classifier.recipe import TrainConfig
@@ -40,7 +40,7 @@ class Epoch:
     Attributes:
         number: counted from 1.
         of: the most epochs that there can be.
-        train_loss: mean cross-entropy of the batches, each before its step.
+        train_loss: mean loss of the batches, each before its step: cross-entropy, with what ``consistency`` adds.
         dev_loss: mean cross-entropy on the dev part after the epoch.
         dev_f1: micro-F1 over the positive labels on the dev part.
         lr: learning rate at the end of the epoch.
@@ -242,8 +242,7 @@ def _epoch(
         optimizer.zero_grad()
         value = 0.0
         for member in head.members:  # one after the other: each takes the step it would take alone
-            logits, _ = member(batch.rows, batch.index, batch.lengths, batch.spans)
-            loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+            loss = _loss(member, batch, config.consistency)
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.item() / len(head.members)
         if not math.isfinite(value):
@@ -254,6 +253,22 @@ def _epoch(
         optimizer.step()
         total += value * len(batch.labels)
     return total / len(positions), lr
+
+
+def _loss(head: Head, batch: Batch, consistency: float) -> Tensor:
+    """Return the loss of a batch: cross-entropy, or with a ``consistency`` that of R-Drop (Liang et al. 2021, eq. 4).
+
+    The batch is then scored twice, each time with another dropout: the mean cross-entropy of both, and besides
+    ``consistency`` times the mean of the two Kullback-Leibler divergences between what they say.
+    """
+    logits: Tensor = head(batch.rows, batch.index, batch.lengths, batch.spans).logits
+    loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+    if not consistency:
+        return loss
+    again: Tensor = head(batch.rows, batch.index, batch.lengths, batch.spans).logits
+    both = (loss + torch.nn.functional.cross_entropy(again, batch.labels)) / 2
+    p, q = logits.log_softmax(1), again.log_softmax(1)
+    return both + consistency * ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
 
 
 def _evaluate(

@@ -51,6 +51,7 @@ def test_the_rate_is_halved_when_neither_score_nor_loss_improves() -> None:
         ({"dropout": 1.0, "patience": 0}, "0 <= dropout < 1; patience >= 1"),
         ({"lr": float("nan")}, "lr > 0"),
         ({"schedule": "linear"}, "choose from plateau, cosine"),
+        ({"consistency": 1.0}, "consistency >= 0, with dropout > 0"),
         ({"average": 1.0, "members": 0}, "members >= 1; .*average < 1"),
     ],
 )
@@ -140,7 +141,9 @@ def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:
         fit(TrainConfig(lr=1e38))
 
 
-CURVED = replace(CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, spans=True)
+CURVED = replace(
+    CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, spans=True, consistency=0.5
+)
 
 
 def test_cosine_rises_and_falls_to_nothing() -> None:
@@ -165,6 +168,17 @@ def test_the_average_is_what_is_evaluated_and_kept(fit: Callable[..., tuple]) ->
     assert not torch.allclose(long.recurrent, raw.recurrent, atol=1e-3)
     assert long_epochs[0].train_loss == raw_epochs[0].train_loss
     assert long_epochs[0].dev_loss != raw_epochs[0].dev_loss
+
+
+def test_consistency_is_r_drop(fit: Callable[..., tuple]) -> None:
+    """Two passes whose dropouts are the generator's next two: the mean cross-entropy and the symmetric divergence."""
+    config = replace(CONFIG, dropout=0.5, max_epochs=1, batch_size=1000, optimizer="sgd", lr=1e-30)
+    losses = [fit(replace(config, consistency=c))[1][0].train_loss for c in (0.0, 1e-30, 1.0, 3.0)]
+    once, twice, one, three = losses
+    assert once != twice, "a second pass, under another dropout"
+    divergence = one - twice
+    assert divergence > 0
+    assert three - twice == pytest.approx(3 * divergence, rel=1e-4)
 
 
 def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Callable[..., tuple]) -> None:

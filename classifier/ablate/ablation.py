@@ -56,7 +56,7 @@ class RowResult:
         without_exact: without test sentences that stand in the training part.
         without_near: without those that nearly do, too.
         cost: what it costs.
-        paper: F1 of the paper's row, which has tags; None if it has none.
+        paper: F1 of the paper's row, which has tags, for a row with tags or blinded; None if it has none.
     """
 
     row: Row
@@ -197,7 +197,7 @@ def _row_result(
         without_exact=exact,
         without_near=near,
         cost=cost,
-        paper=light_f1(results[0].config.corpus, row.features) if row.indicators == "tags" else None,
+        paper=light_f1(results[0].config.corpus, row.features) if row.indicators != "replace" else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the small things that the project ships are: the sample corpus and the language models.
+"""Where the small things that the project ships are: the sample corpus and the encoders.
 
 In: a name below ``data/``. Out: its path, in a checkout (``data/`` beside the packages) as in an installed
 wheel (``featstore/data/``).

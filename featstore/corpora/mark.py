@@ -184,12 +184,15 @@ def _replaced(
     return pieces, spans[rank], spans[1 - rank]
 
 
+def noun(kind: str) -> str:
+    """Return what stands for a blinded mention of a type (as the tags spell it): ``chem`` is ``chemical``."""
+    return _NOUNS.get(kind, kind)
+
+
 def _nouns(sentence: Sentence, others: Sequence[Mention]) -> list[_Noun]:
     """Return what stands for each of the other mentions, in order, the longer first."""
-    found = [
-        _Noun(sentence.find(other.span), _Inserted(_NOUNS.get(other.type, other.type), other.span)) for other in others
-    ]
-    return sorted(found, key=lambda noun: (noun.tokens[0], -noun.tokens[1]))
+    found = [_Noun(sentence.find(other.span), _Inserted(noun(other.type), other.span)) for other in others]
+    return sorted(found, key=lambda each: (each.tokens[0], -each.tokens[1]))
 
 
 def _blinded(run: Span, nouns: Sequence[_Noun]) -> list[_Piece]:

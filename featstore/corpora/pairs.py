@@ -125,8 +125,9 @@ class SplitDocument:
         span = self.sentences_of(head, tail)[0]
         sentence, group = self.tokens_of(span)
         first, second = mention(head, types.words), mention(tail, types.words)
+        others = [mention(e, {}) for e in self.entities_in(span)] if marking.indicators == "blind" else []
         try:
-            marked = mark(sentence, first, second, marking, [mention(e, {}) for e in self.entities_in(span)])
+            marked = mark(sentence, first, second, marking, others)
         except DataError as error:
             raise DataError(f"document {self.document.id}, entities {head.id} and {tail.id}: {error}") from error
         return Instance(

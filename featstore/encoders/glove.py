@@ -198,7 +198,9 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     return len(fields) - 1, False
 
 
-def load(path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32") -> GloVe:
+def load(
+    path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32", name: str = "glove"
+) -> GloVe:
     """Load the encoder from a file, or the packaged vectors.
 
     Args:
@@ -206,6 +208,7 @@ def load(path: str | None, *, oov: str = "hash", device: str = "cpu", precision:
         oov: ``hash``, a vector drawn from the word's own name, or ``zero``.
         device: taken as the other encoders do; a look-up needs none.
         precision: likewise; a look-up is exact at each.
+        name: of the encoder.
 
     Raises:
         MissingFileError: there is no such file.
@@ -217,19 +220,16 @@ def load(path: str | None, *, oov: str = "hash", device: str = "cpu", precision:
         table, files = _packaged()
     else:
         table, files = read_table(Path(path)), {"text": file_sha256(path)}
-    return GloVe(table, files, oov=oov)
+    return GloVe(table, files, oov=oov, name=name)
 
 
-def load_biomedical(path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32") -> GloVe:
-    """Load vectors of biomedical words, the bundled ones by default; see :func:`load`.
+def load_biomedical(path: str | None, **options: Any) -> GloVe:
+    """Load vectors of biomedical words, the bundled ones by default; ``options`` are those of :func:`load`.
 
     They have a name of their own, so that features can name them beside general ones.
 
     Args:
         path: a file, or a folder that holds ``glove.txt.gz``.
-        oov, device, precision: see :func:`load`.
     """
-    del device, precision
     place = Path(path) if path else bundled("bioglove")
-    file = place / "glove.txt.gz" if place.is_dir() else place
-    return GloVe(read_table(file), {"text": file_sha256(file)}, oov=oov, name="bioglove")
+    return load(str(place / "glove.txt.gz" if place.is_dir() else place), name="bioglove", **options)

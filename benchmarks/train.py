@@ -40,10 +40,11 @@ from encoder_engines import make_models
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.batch import Batch, Batcher
+from classifier.batch import Batcher
 from classifier.features import Feature
-from classifier.model import HeadConfig, InputConfig, LayerMix, make_head
+from classifier.model import Head, HeadConfig, InputConfig, LayerMix
 from classifier.recipe import recipe
+from classifier.train import loss_of
 from classifier.vectors import Sentences, Vectors
 from featstore.corpora import load_corpus
 from featstore.encoders import load_encoder
@@ -143,21 +144,21 @@ Made = tuple[nn.Module, Callable[[int], Iterator[Step]]]  # a head, and the step
 
 
 def ours(
-    instances: list[Instance], vectors: Vectors, config: HeadConfig, encoders: Sequence[str] = (), passes: int = 1
+    instances: list[Instance],
+    vectors: Vectors,
+    config: HeadConfig,
+    encoders: Sequence[str] = (),
+    consistency: float = 0.0,
 ) -> Made:
-    head = make_head(config)
+    head = Head(config)
     batcher = Batcher(instances, vectors, ("0", "1"), TAGS[: config.tags])
     loaded = [load_encoder(name) for name in encoders]
-
-    def loss(batch: Batch) -> Tensor:
-        outputs = [head(batch.rows, batch.index, batch.lengths, batch.spans) for _ in range(passes)]
-        return sum((nn.functional.cross_entropy(o.logits, batch.labels) for o in outputs), torch.zeros(()))
 
     def epoch(number: int) -> Iterator[Step]:
         for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number), pack=4):
             for encoder in loaded:
                 encoder.encode([instances[position].tokens for position in batch.positions])
-            yield partial(loss, batch)
+            yield partial(loss_of, head, batch, consistency)
 
     return head, epoch
 
@@ -278,7 +279,7 @@ def contenders(options: argparse.Namespace, names: Sequence[str]) -> dict[str, C
 
     low = config("paper", precision="bfloat16")
     return {
-        "best": lambda: ours(instances, vectors, config("best"), passes=2),
+        "best": lambda: ours(instances, vectors, config("best"), consistency=1.0),
         "best, once": lambda: ours(instances, vectors, config("best")),
         "paper": lambda: ours(instances, vectors, config("paper")),
         "paper, bfloat16": lambda: ours(instances, vectors, low),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.batch import Batcher
+from classifier.batch import Batch, Batcher
 from classifier.features import Feature
-from classifier.model import AnyHead, InputConfig, make_head
+from classifier.model import AnyHead, Head, HeadConfig, InputConfig, make_head
 from classifier.plateau import Plateau
 from classifier.recipe import RECIPES, TrainConfig, recipe
-from classifier.train import Epoch, TrainState, reproducible, train
+from classifier.train import Epoch, TrainState, loss_of, reproducible, train
 from classifier.vectors import Sentences, Vectors
 from featstore.errors import UsageError
 from featstore.records import Corpus
@@ -179,6 +179,21 @@ def test_consistency_is_r_drop(fit: Callable[..., tuple]) -> None:
     divergence = one - twice
     assert divergence > 0
     assert three - twice == pytest.approx(3 * divergence, rel=1e-4)
+
+
+def test_r_drop_scores_each_instance_as_a_single_pass_does() -> None:
+    torch.manual_seed(1)
+    head = Head(HeadConfig((InputConfig(3), InputConfig(4)), labels=3, tags=2, hidden=4, spans=True))
+    batch = Batch(
+        rows=(torch.randn(5, 3), torch.randn(5, 4)),
+        index=torch.tensor([[0, -1, 1, 2], [4, 3, -2, 0]]),
+        lengths=torch.tensor([4, 3]),
+        spans=torch.tensor([[[0, 1], [1, 2]], [[2, 0], [4, 1]]]),
+        labels=torch.tensor([0, 2]),
+        positions=np.arange(2),
+    )
+    once, twice = loss_of(head, batch, 0.0), loss_of(head, batch, 5.0)
+    torch.testing.assert_close(twice, once)  # without dropout both passes say the same
 
 
 def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Callable[..., tuple]) -> None:

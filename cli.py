@@ -104,7 +104,7 @@ Context = Annotated[
         "--context",
         envvar="FEATSTORE_CONTEXT",
         help="tagged: the encoders see the indicators in the text; sentence: each distinct sentence is encoded once, "
-        "plain, and the head learns a vector for each indicator.",
+        "without them, and the head learns a vector for each indicator.",
     ),
 ]
 Indicators = Annotated[
@@ -112,8 +112,8 @@ Indicators = Annotated[
     typer.Option(
         "--indicators",
         envvar="FEATSTORE_INDICATORS",
-        help="tags: <gene> .. </gene> round the pair; replace: one word in place of each of the two; blind: of "
-        "the sentence's other mentions too.",
+        help="tags: <gene> .. </gene> round the pair; replace: one word in place of each of the two; blind: tags, "
+        "and a noun (gene, chemical) in place of every mention of the sentence.",
     ),
 ]
 EncoderPrecision = Annotated[

@@ -41,7 +41,7 @@ from classifier.pairing import pairing_of
 from classifier.predict import Predictions, classify
 from classifier.recipe import TrainConfig
 from classifier.resume import UNFINISHED, load_state, save_state
-from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml, learned_tags
+from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
 from classifier.split import check_labelled, training_parts
 from classifier.train import Epoch, reproducible, train
 from classifier.vectors import RAM_BUDGET, Sentences, Vectors
@@ -111,8 +111,7 @@ def train_fold(
     parts = training_parts(corpus, fold, config.train.dev_share)
     instances = [corpus.instances[position] for part in parts for position in part]
     train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
-    sentences = Sentences.of(instances)
-    tags = learned_tags(tag_names(instances), instances, config.indicators)
+    sentences, tags = Sentences.of(instances), tag_names(instances)
     features = parse_features(config.train.features)
     with (
         reproducible(config.train.seed, config.train.threads),

@@ -41,8 +41,8 @@ def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
         for kind, span in ((instance.head_type, instance.head), (instance.tail_type, instance.tail)):
             words.add((kind, " ".join(_word(instance, place) for place in instance.layout[slice(*span)])))
     by_kind = dict(words)
-    # With tags the mentions stand as they are, unless the corpus itself had put one word in the place of each.
-    masked = len(by_kind) == len(words) and (indicators != "tags" or all(map(_MASK.fullmatch, by_kind.values())))
+    # Elsewhere the mentions (or their nouns) stand there, unless the corpus itself had put one word in place of each.
+    masked = len(by_kind) == len(words) and (indicators == "replace" or all(map(_MASK.fullmatch, by_kind.values())))
     return Pairing(tuple(sorted(kinds)), dict(sorted(by_kind.items())) if masked else {})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
@@ -18,9 +17,8 @@ from typing import Any
 from classifier.checkpoint import RUN
 from classifier.recipe import TrainConfig, recipe
 from featstore.corpora import load_corpus
-from featstore.corpora.mark import noun
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
-from featstore.records import Corpus, Instance
+from featstore.records import Corpus
 
 CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions.tsv", "README.md"
 
@@ -56,17 +54,6 @@ def run_corpus(config: RunConfig) -> Corpus:
         context=config.context,
         instances=Path(config.instances) if config.instances else None,
     )
-
-
-def learned_tags(used: Sequence[str], instances: Sequence[Instance], indicators: str) -> tuple[str, ...]:
-    """Return the names of the tag vectors that a head needs, sorted: those ``used``, and blinded each type's noun.
-
-    No sentence of ``instances`` may hold another mention of a type, but text that is classified later can.
-    """
-    names = set(used)
-    if names and indicators == "blind":
-        names.update(noun(kind) for instance in instances for kind in (instance.head_type, instance.tail_type))
-    return tuple(sorted(names))
 
 
 def run_name(config: RunConfig) -> str:

@@ -52,7 +52,9 @@ def read_folds(name: str, folder: Path, marking: Marking, instances: Path | None
     if instances is not None:
         raise UsageError(f"{name} has no list of instances: each row is one. Leave {instances} out.")
     if marking.indicators == "blind":
-        raise UsageError(f"{name} marks the pair alone, so there are no other mentions to blind; use tags or replace.")
+        raise UsageError(
+            f"{name} marks no mention beside the masked pair, so there is nothing to blind; use tags or replace."
+        )
     folds = _folds(folder)
     tests = {
         fold: list(read_rows(path / "test.tsv", ("index", "sentence", "label"), header=True))

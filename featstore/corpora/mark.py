@@ -3,9 +3,11 @@
 In: a tokenised sentence and the two mentions. Out: the marked part of an :class:`~featstore.records.Instance`. The
 indicators (tags around the mentions, or one word in place of each) say *what* is inserted; the context (tagged: the
 encoders see it; sentence: a learned vector stands for it) says *where*. Hence two steps: ``_with_tags`` or
-``_replaced`` cuts the sentence into pieces, and ``mark`` lays the pieces out for the context. With ``blind`` the pair
-is replaced and the sentence's other mentions of the pair's two types too, each by the noun for its type (entity
-blinding; the paper replaces the pair alone). A name that no encoder has seen then says at least what it is.
+``_replaced`` cuts the sentence into pieces, and ``mark`` lays the pieces out for the context.
+
+With ``blind`` a noun first takes the place of every mention of the pair's two types (``blinded``: entity blinding),
+and tags mark the pair among them. The encoders then read ``the chemical inhibits gene`` in either context, instead of
+names that they have never seen, and all pairs of a sentence still share one text.
 
 Overlapping mentions are common (a chemical's name inside a gene's). Tags nest: the longer mention is outside; of two
 equal spans the head is; mentions that cross keep each tag at its own edge. Replaced, the two words stand side by side
@@ -20,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from featstore.corpora.text import Sentence, Span
 from featstore.errors import DataError
@@ -89,13 +90,6 @@ class _Inserted:
     offset: Span = _INSERTED
 
 
-class _Noun(NamedTuple):
-    """The tokens of a mention outside the pair, and the word in their place."""
-
-    tokens: Span
-    word: _Inserted
-
-
 # A run of the sentence's tokens (empty at times), or an inserted word.
 _Piece = Span | _Inserted
 
@@ -114,23 +108,38 @@ def mark(sentence: Sentence, head: Mention, tail: Mention, marking: Marking, oth
     """
     if marking.masked:
         return _mark_masked(sentence, head, tail, replace(marking, masked=False))
-    spans = []
     for mention in (head, tail):
-        span = sentence.find(mention.span)
-        if span[0] == span[1]:
+        start, end = sentence.find(mention.span)
+        if start == end:
             raise DataError(f"the mention at characters {mention.span[0]}-{mention.span[1]} holds no word.")
-        spans.append(span)
-    if marking.indicators == "tags":
-        pieces, head_span, tail_span = _with_tags(head, tail, spans[0], spans[1], len(sentence.tokens))
-    else:
+    if marking.indicators == "blind":
         same = [other for other in others if other.type in (head.type, tail.type)]
-        nouns = _nouns(sentence, same) if marking.indicators == "blind" else []
-        pieces, head_span, tail_span = _replaced(head, tail, spans[0], spans[1], len(sentence.tokens), nouns)
+        sentence = blinded(sentence, [head, tail, *same])
+    lay = _replaced if marking.indicators == "replace" else _with_tags
+    h, t = sentence.meeting(head.span), sentence.meeting(tail.span)
+    pieces, head_span, tail_span = lay(head, tail, h, t, len(sentence.tokens))
     if marking.context == "tagged":
         tokens, offsets = _inserted(sentence, pieces)
         return Marked(tokens, tuple(range(len(tokens))), (), head_span, tail_span, offsets)
     layout, tags = _laid_out(pieces)
     return Marked(sentence.tokens, layout, tags, head_span, tail_span, sentence.offsets)
+
+
+def blinded(sentence: Sentence, mentions: Sequence[Mention]) -> Sentence:
+    """Return a sentence with the noun for its type in place of each mention: ``chem`` is ``chemical``.
+
+    Of mentions that overlap the earlier is replaced, of those that begin together the longer, of equal ones that whose
+    type comes first in the alphabet: not the pair's, so that all pairs of a sentence share the nouns. A noun's
+    characters are its mention's. A mention without a token stays away.
+    """
+    found = [(sentence.find(mention.span), mention) for mention in mentions]
+    pieces: list[_Piece] = []
+    position = 0
+    for (start, end), mention in sorted(found, key=lambda each: (each[0][0], -each[0][1], each[1].type)):
+        if position <= start < end:
+            pieces += [(position, start), _Inserted(_NOUNS.get(mention.type, mention.type), mention.span)]
+            position = end
+    return Sentence(*_inserted(sentence, [*pieces, (position, len(sentence.tokens))]))
 
 
 def _mark_masked(sentence: Sentence, head: Mention, tail: Mention, marking: Marking) -> Marked:
@@ -162,56 +171,24 @@ def _with_tags(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> t
     return pieces, (inner[0][0], inner[0][1]), (inner[1][0], inner[1][1])
 
 
-def _replaced(
-    head: Mention, tail: Mention, h: Span, t: Span, length: int, nouns: Sequence[_Noun]
-) -> tuple[list[_Piece], Span, Span]:
-    """Return the pieces with one word for each mention, and where the two words of the pair stand."""
+def _replaced(head: Mention, tail: Mention, h: Span, t: Span, length: int) -> tuple[list[_Piece], Span, Span]:
+    """Return the pieces with one word for each mention, and where the two words stand."""
     mentions = sorted(((h, 0, head), (t, 1, tail)), key=lambda m: (m[0][0], -m[0][1], m[1]))
     ((start, end), rank, first), ((next_start, next_end), _, second) = mentions
-    before = _blinded((0, start), nouns)
-    between = _blinded((end, max(end, next_start)), nouns)  # empty where the two overlap
-    after = _blinded((max(end, next_end), length), nouns)
-    pieces = [
-        *before,
+    gap = (end, max(end, next_start))  # empty where the two overlap
+    pieces: list[_Piece] = [
+        (0, start),
         _Inserted(first.word, first.span),
-        *between,
+        gap,
         _Inserted(second.word, second.span),
-        *after,
+        (max(end, next_end), length),
     ]
-    place = _steps(before)
-    next_place = place + 1 + _steps(between)
-    spans = [(place, place + 1), (next_place, next_place + 1)]
+    next_place = start + 1 + gap[1] - gap[0]
+    spans = [(start, start + 1), (next_place, next_place + 1)]
     return pieces, spans[rank], spans[1 - rank]
 
 
-def noun(kind: str) -> str:
-    """Return what stands for a blinded mention of a type (as the tags spell it): ``chem`` is ``chemical``."""
-    return _NOUNS.get(kind, kind)
-
-
-def _nouns(sentence: Sentence, others: Sequence[Mention]) -> list[_Noun]:
-    """Return what stands for each of the other mentions, in order, the longer first."""
-    found = [_Noun(sentence.find(other.span), _Inserted(noun(other.type), other.span)) for other in others]
-    return sorted(found, key=lambda each: (each.tokens[0], -each.tokens[1]))
-
-
-def _blinded(run: Span, nouns: Sequence[_Noun]) -> list[_Piece]:
-    """Return a run of tokens with the nouns whose mentions lie in it, as far as they do not overlap."""
-    pieces: list[_Piece] = []
-    position, stop = run
-    for (start, end), word in nouns:
-        if position <= start < end <= stop:
-            pieces += [(position, start), word]
-            position = end
-    return [*pieces, (position, stop)]
-
-
-def _steps(pieces: Sequence[_Piece]) -> int:
-    """Return how many steps the pieces are."""
-    return sum(1 if isinstance(piece, _Inserted) else piece[1] - piece[0] for piece in pieces)
-
-
-def _inserted(sentence: Sentence, pieces: list[_Piece]) -> tuple[tuple[str, ...], tuple[Span, ...]]:
+def _inserted(sentence: Sentence, pieces: Sequence[_Piece]) -> tuple[tuple[str, ...], tuple[Span, ...]]:
     """Return tokens and offsets with the inserted words among them."""
     tokens: list[str] = []
     offsets: list[Span] = []

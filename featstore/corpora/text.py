@@ -73,6 +73,10 @@ class Sentence:
         last = bisect_right(self.offsets, span[1], key=_end)
         return first, max(first, last)
 
+    def meeting(self, span: Span) -> Span:
+        """Return the half-open token span of the tokens that share a character with a character span."""
+        return bisect_right(self.offsets, span[0], key=_end), bisect_left(self.offsets, span[1], key=_start)
+
 
 def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
     """Split a text into sentences; a line break always ends one, except inside an entity.

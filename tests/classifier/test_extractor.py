@@ -137,24 +137,18 @@ def test_a_model_of_masked_text_sees_masked_text() -> None:
 def test_a_blind_model_sees_what_its_corpus_showed(context: str) -> None:
     corpus = load_corpus("sample:chemprot", indicators="blind", context=context)
     pairing = pairing_of(corpus.instances, "blind")
-    assert pairing.words == {"chem": "bc6entc", "gene": "bc6entg"}
+    assert pairing.words == {}
     seen: list[Sequence[str]] = []
-    blind = make_extractor(
-        WordEncoder(seen.extend),
-        context=context,
-        indicators="blind",
-        words=pairing.words,
-        tags=("bc6entc", "bc6entg", "gene"),
-    )
+    blind = make_extractor(WordEncoder(seen.extend), context=context, indicators="blind", words=pairing.words)
     found = blind.extract(TEXT, ENTITIES, threshold=0.0)
     assert [(r.head.text, r.tail.text) for r in found] == [("Aspirin", "COX-2"), ("Aspirin", "Akt")]
     shown = [" ".join(tokens) for tokens in seen]
     if context == "sentence":
-        assert shown == ["Aspirin blocks COX - 2 and Akt in rats ."]
+        assert shown == ["chemical blocks gene and gene in rats ."]
     else:
-        words = "bc6entc", "bc6entg", "gene"
-        first, second = ("{0} blocks {1} and {2} in rats .", "{0} blocks {2} and {1} in rats .")
-        assert set(shown) == {first.format(*words), second.format(*words)}
+        chemical = "<chem> chemical </chem> blocks "
+        genes = {"<gene> gene </gene> and gene", "gene and <gene> gene </gene>"}
+        assert set(shown) == {f"{chemical}{pair} in rats ." for pair in genes}
     assert found[0].probabilities != found[1].probabilities
 
 

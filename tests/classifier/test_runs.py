@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.batch import tag_names
 from classifier.checkpoint import load_checkpoint
 from classifier.folds import Notice, evaluate_fold, train_fold
 from classifier.outputs import chemprot_tsv
 from classifier.predict import classify
 from classifier.recipe import RECIPES, TrainConfig
 from classifier.resume import UNFINISHED
-from classifier.runs import RunConfig, config_toml, latest_run, learned_tags, read_config, run_name, trained_folds
+from classifier.runs import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
 from classifier.train import Epoch
-from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -233,13 +231,3 @@ def test_the_chemprot_evaluation_kits_format(make_corpus: Make, make_store: Stor
     bare = [replace(i, source={"pmid": "1"}) for i in evaluation.instances]
     with pytest.raises(DataError, match="has no 'head' in its source"):
         chemprot_tsv(bare, evaluation.predictions, corpus.labels, corpus.positive)
-
-
-def test_a_blind_head_has_a_vector_for_each_type() -> None:
-    corpus = load_corpus("sample:chemprot", indicators="blind", context="sentence")
-    alone = [i for i in corpus.instances if i.tags in (("bc6entc", "bc6entg"), ("bc6entg", "bc6entc"))]
-    used = tag_names(alone)
-    assert used == ("bc6entc", "bc6entg"), "no other mention in these sentences"
-    assert learned_tags(used, alone, "blind") == ("bc6entc", "bc6entg", "chemical", "gene")
-    assert learned_tags(used, alone, "replace") == used
-    assert learned_tags((), alone, "blind") == (), "in the tagged context there is none"

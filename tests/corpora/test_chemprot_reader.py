@@ -66,7 +66,7 @@ def test_a_nested_pair(chemprot_dir: Path) -> None:
 
     assert sentence("tags").endswith("activates <gene> <chem> estrogen </chem> receptor </gene> .")
     assert sentence("replace").endswith("activates bc6entg bc6entc .")
-    assert sentence("blind").endswith("chemical activates bc6entg bc6entc .")
+    assert sentence("blind").endswith("chemical activates <chem> <gene> gene </gene> </chem> .")
 
 
 def test_a_list_is_taken_exactly(chemprot_dir: Path) -> None:

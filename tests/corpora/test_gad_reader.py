@@ -51,7 +51,7 @@ def test_marks_of_each_choice(write_gad: WriteGad) -> None:
 
 
 def test_there_is_nothing_to_blind(write_gad: WriteGad) -> None:
-    with pytest.raises(UsageError, match="marks the pair alone"):
+    with pytest.raises(UsageError, match="nothing to blind"):
         load_corpus(f"gad:{write_gad()}", indicators="blind")
 
 

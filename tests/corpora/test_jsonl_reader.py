@@ -51,7 +51,7 @@ def test_a_line_becomes_an_instance(write_jsonl: Write) -> None:
 def test_other_mentions_for_blinding(write_jsonl: Write) -> None:
     line = LINE | {"others": [{"start": 8, "end": 14, "type": "Gene", "text": "blocks"}]}
     blind = load_corpus(write_jsonl([line]), indicators="blind").instances[0]
-    assert " ".join(blind.tokens) == "@CHEMICAL$ gene @GENE$ ."
+    assert " ".join(blind.tokens) == "<chem> chemical </chem> gene <gene> gene </gene> ."
     tags = load_corpus(write_jsonl([line])).instances[0]
     assert " ".join(tags.tokens) == "<chem> Aspirin </chem> blocks <gene> COX - 2 </gene> ."
     with pytest.raises(DataError, match="line 2: no 'others'"):

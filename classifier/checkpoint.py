@@ -31,7 +31,7 @@ from classifier.pairing import Pairing
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.fingerprint import fingerprint
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: projections were not scaled where they are applied, and blinded sentences had tags for nouns
 WEIGHTS, RUN = "model.safetensors", "run.json"
 _MOST_PARTS = 100
 _MOST_JSON = 4 << 20  # bytes; the epochs of a long run take a tenth of it
@@ -156,7 +156,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise MissingFileError(f"{error.filename} does not exist; `cli train` makes it.") from error
     try:
         if facts["format"] != FORMAT_VERSION:
-            raise MismatchError(f"{folder / RUN} has format {facts['format']}; this version reads {FORMAT_VERSION}.")
+            raise MismatchError(
+                f"{folder / RUN} has format {facts['format']}; this version reads {FORMAT_VERSION}. Train it again: "
+                "`cli train --config` with the config.toml above it."
+            )
         if facts["weights_sha256"] != sha256(weights).hexdigest():
             raise MismatchError(f"{folder / WEIGHTS} is not the file that {RUN} describes; train again.")
         shape, pairing = facts["head"], facts.get("pairing")

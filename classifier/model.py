@@ -107,7 +107,7 @@ class FeatureInput(nn.Module):
         self.tags = nn.Parameter(torch.randn(config.tags, width))
         self.projection: nn.Parameter | None = None
         if width < feature.dim:
-            self.projection = nn.Parameter(torch.randn(width, feature.dim) * feature.dim**-0.5)
+            self.projection = nn.Parameter(torch.randn(width, feature.dim))
         self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
         self.mean: Tensor | None
         self.scale: Tensor | None
@@ -123,7 +123,13 @@ class FeatureInput(nn.Module):
         if self.mix is not None:
             x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
         x = self.drop(x.to(self.dtype))
-        return x if self.projection is None else x @ self.projection.to(self.dtype).t()
+        if self.projection is None:
+            return x
+        # Scaled here and not where it is initialised: an optimiser that moves each weight by about its learning rate
+        # (AdamW) would else move the output of a wide feature the more, the wider it is (Karras et al. 2018, 4.1).
+        scaled = self.projection * self.feature.dim**-0.5
+        projected: Tensor = x @ scaled.to(self.dtype).t()
+        return projected
 
     def drop(self, x: Tensor) -> Tensor:
         """Dropout whose share is rounded to 1/256: eight decisions for each 64 random bits."""

@@ -208,8 +208,9 @@ def test_a_projection_is_a_factor_of_the_input_weights() -> None:
             if not name.startswith("features"):
                 parameter.copy_(dict(narrow.named_parameters())[name])
         for theirs, ours in zip(wide.features, narrow.features, strict=True):
-            theirs.weight.copy_(ours.weight @ ours.projection)
-            theirs.tags.copy_(ours.tags @ torch.linalg.pinv(ours.projection).t())  # what the projection maps to them
+            projection = ours.projection * ours.feature.dim**-0.5
+            theirs.weight.copy_(ours.weight @ projection)
+            theirs.tags.copy_(ours.tags @ torch.linalg.pinv(projection).t())  # what the projection maps to them
             if ours.mix is not None:
                 theirs.mix.load_state_dict(ours.mix.state_dict())
     expected, actual = wide(*make_batch()).logits, narrow(*make_batch()).logits

@@ -38,7 +38,7 @@ def run_config(corpus: Corpus, **train: object) -> RunConfig:
     [
         ("tagged", {}),
         ("sentence", {"standardise": True, "precision": "bfloat16", "dropout": 0.1}),
-        ("sentence", RECIPES["best"] | {"hidden": 16, "project": 5, "lr": 0.02, "dropout": 0.1, "max_epochs": 40}),
+        ("sentence", RECIPES["best"] | {"hidden": 16, "project": 5, "lr": 0.03, "dropout": 0.1, "max_epochs": 40}),
     ],
 )
 def test_learns_a_signal(

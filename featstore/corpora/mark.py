@@ -12,7 +12,7 @@ names that they have never seen, and all pairs of a sentence still share one tex
 Overlapping mentions are common (a chemical's name inside a gene's). Tags nest: the longer mention is outside; of two
 equal spans the head is; mentions that cross keep each tag at its own edge. Replaced, the two words stand side by side
 in place of all that the two mentions cover, in the order of their starts (at one start the longer first, of two equal
-spans the head). Another mention that overlaps the pair, or one that is replaced already, is not replaced.
+spans the head).
 
 Some corpora (GAD) are released with a word such as ``@GENE$`` in place of each mention. Other text is made like them by
 ``masked``: the pair is first replaced by its words, and the words are then marked.

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, jaxtyped
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.model import Ensemble, Head, HeadConfig, InputConfig
+from classifier.model import Ensemble, FeatureInput, Head, HeadConfig, InputConfig
 
 LENGTHS = (9, 7, 7, 3, 1)
 SENTENCES = (8, 5, 3)  # rows of the three distinct sentences that the five sequences share
@@ -217,6 +217,20 @@ def test_a_projection_is_a_factor_of_the_input_weights() -> None:
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
     actual.square().sum().backward()
     assert all(feature.projection.grad.abs().sum() > 0 for feature in narrow.features)
+
+
+def test_a_step_moves_a_wide_projection_little_more_than_a_narrow_one() -> None:
+    def moved(dim: int) -> float:
+        torch.manual_seed(1)
+        config = HeadConfig((InputConfig(dim),), labels=2, project=8)
+        feature, x = FeatureInput(config.inputs[0], config), torch.randn(1, dim)
+        optimizer = torch.optim.AdamW(feature.parameters(), lr=0.002)
+        before = feature(x)
+        before.sum().backward()
+        optimizer.step()
+        return (feature(x) - before).abs().mean().item()
+
+    assert moved(1024) < 16 * moved(16)  # 64 times the columns; 8 is their square root
 
 
 def test_what_is_dropped_is_dropped_in_training_alone() -> None:

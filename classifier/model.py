@@ -115,14 +115,18 @@ class FeatureInput(nn.Module):
         self.register_buffer("mean", torch.zeros(columns) if config.standardise else None)
         self.register_buffer("scale", torch.ones(columns) if config.standardise else None)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Shape: (R, layers * D) float16 or float32 -> (R, D or ``project``) in the precision of the products."""
+    def forward(self, rows: Tensor, copies: int = 1) -> Tensor:
+        """Return ``copies`` of the rows, one after the other, each with a dropout of its own.
+
+        Shape: (R, layers * D) float16 or float32 -> (copies * R, D or ``project``) in the precision of the products.
+        """
         x = rows.float()
         if self.mean is not None and self.scale is not None:
             x = (x - self.mean).mul_(self.scale)
         if self.mix is not None:
             x = self.mix(x.view(len(x), self.feature.layers, self.feature.dim))
-        x = self.drop(x.to(self.dtype))
+        x = x.to(self.dtype)
+        x = self.drop(x if copies == 1 else x.repeat(copies, 1))
         if self.projection is None:
             return x
         # Scaled here and not where it is initialised: an optimiser that moves each weight by about its learning rate
@@ -160,7 +164,9 @@ class Head(nn.Module):
         """The head itself."""
         return (self,)
 
-    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor) -> HeadOutput:
+    def forward(
+        self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor, copies: int = 1
+    ) -> HeadOutput:
         """Score a batch.
 
         Args:
@@ -169,9 +175,10 @@ class Head(nn.Module):
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
             spans: steps of the two entities, half-open. Shape: (2, 2, B) int64; entity, begin and end, sequence.
+            copies: how many times the rows are there: row i of copy c is ``c * R + i`` and has a dropout of its own.
         """
         features = cast(Sequence[FeatureInput], self.features)
-        inputs = [feature(x) for feature, x in zip(features, rows, strict=True)]
+        inputs = [feature(x, copies) for feature, x in zip(features, rows, strict=True)]
         tags = [feature.drop(feature.tags) for feature in features]
         projected = project(inputs, tags, [feature.weight for feature in features], self.bias)
         steps = torch.where(index < 0, len(inputs[0]) - 1 - index, index).t().contiguous()

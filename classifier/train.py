@@ -264,26 +264,15 @@ def loss_of(head: Head, batch: Batch, consistency: float) -> Tensor:
     if not consistency:
         logits: Tensor = head(batch.rows, batch.index, batch.lengths, batch.spans).logits
         return torch.nn.functional.cross_entropy(logits, batch.labels)
-    twice = _twice(batch)  # one batch of twice the size is faster than two
-    logits = head(twice.rows, twice.index, twice.lengths, twice.spans).logits
-    p, q = logits[0::2].log_softmax(1), logits[1::2].log_softmax(1)
-    divergence = ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
-    return torch.nn.functional.cross_entropy(logits, twice.labels) + consistency * divergence
-
-
-def _twice(batch: Batch) -> Batch:
-    """Return a batch that has each instance twice in a row, the second with rows of its own."""
-    index = batch.index.repeat_interleave(2, 0)
+    # Each instance twice in a row, the second on the second copy of the rows: faster than two batches.
+    index, labels = batch.index.repeat_interleave(2, 0), batch.labels.repeat_interleave(2)
     second = index[1::2]
     second += len(batch.rows[0]) * (second >= 0)
-    return Batch(
-        rows=tuple(torch.cat([rows, rows]) for rows in batch.rows),
-        index=index,
-        lengths=batch.lengths.repeat_interleave(2),
-        spans=batch.spans.repeat_interleave(2, 2),
-        labels=batch.labels.repeat_interleave(2),
-        positions=batch.positions.repeat(2),
-    )
+    twice = index, batch.lengths.repeat_interleave(2), batch.spans.repeat_interleave(2, 2)
+    logits = head(batch.rows, *twice, copies=2).logits
+    p, q = logits[0::2].log_softmax(1), logits[1::2].log_softmax(1)
+    divergence = ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
+    return torch.nn.functional.cross_entropy(logits, labels) + consistency * divergence
 
 
 def _evaluate(

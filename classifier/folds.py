@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from classifier.batch import Batcher, tag_names
 from classifier.card import card
 from classifier.checkpoint import (
+    FORMAT_VERSION,
     RUN,
     Checkpoint,
     load_checkpoint,
@@ -239,7 +240,8 @@ def _corpus_facts(corpus: Corpus) -> dict[str, str]:
 
 def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
     """Return a digest of all that determines how a fold is trained."""
-    facts = [config_toml(config), _corpus_facts(corpus), fold, [asdict(spec) for spec in specs], version("torch")]
+    encoders = [asdict(spec) for spec in specs]
+    facts = [FORMAT_VERSION, config_toml(config), _corpus_facts(corpus), fold, encoders, version("torch")]
     return sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -29,6 +29,7 @@ class FoldResult:
 
     Attributes:
         folder: where it lies.
+        format: of the checkpoint; heads of different formats are not the same head.
         config: the run's configuration.
         fold: the fold.
         corpus: spec, name, digest, context and indicators of the corpus.
@@ -44,6 +45,7 @@ class FoldResult:
     """
 
     folder: Path
+    format: int
     config: RunConfig
     fold: int
     corpus: Mapping[str, str]
@@ -91,6 +93,7 @@ def read_result(folder: Path) -> FoldResult:
         training, evaluation = facts["training"], facts.get("evaluation")
         return FoldResult(
             folder=folder,
+            format=facts["format"],
             config=config,
             fold=facts["fold"],
             corpus=facts["corpus"],
@@ -150,7 +153,7 @@ def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
 def facts_of(result: FoldResult) -> dict[str, str]:
     """Return what a fold was made of: configuration, corpus, encoders, versions."""
     config = asdict(result.config)
-    facts = {**config.pop("train"), **config, "corpus digest": result.corpus["digest"]}
+    facts = {**config.pop("train"), **config, "format": result.format, "corpus digest": result.corpus["digest"]}
     facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}
     return {name: str(value) for name, value in (facts | dict(result.versions)).items()}
 

@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from classifier.ablate.grid import Cell, Grid
+from classifier.checkpoint import FORMAT_VERSION
 from classifier.folds import Notice, evaluate_fold
 from classifier.results import read_result
 from classifier.runs import RunConfig, run_corpus
@@ -123,12 +124,14 @@ def ablate(
 
 
 def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
-    """Look at a complete cell: it counts if it is of this configuration and of this version of the corpus."""
+    """Look at a complete cell: it counts if it is of this configuration, corpus and form of head."""
     result = read_result(cell.folder(runs))
     if result.config != cell.config:
         error = f"{result.folder} belongs to another configuration ({result.config.corpus}); "
     elif result.corpus["digest"] != digest:
         error = f"{result.folder} was trained on another version of the corpus; "
+    elif result.format != FORMAT_VERSION:
+        error = f"{result.folder} was trained by another version of featstore (format {result.format}); "
     else:
         return CellEvent(cell, KEPT, f1=result.metrics.micro.f1)
     return CellEvent(cell, FAILED, error=f"{error}remove it, or keep these runs in another folder (--runs).")

@@ -90,6 +90,16 @@ def test_a_failed_cell_costs_no_other(grid: Grid, store: Path, tmp_path: Path) -
     assert Counter(event.status for event in ablate(wider, store, tmp_path / "runs")) == {KEPT: 2, FAILED: 1}
 
 
+def test_what_another_version_trained_is_not_kept(grid: Grid, store: Path, tmp_path: Path) -> None:
+    runs, small = tmp_path / "runs", replace(grid, folds=(1,), features=("glove",))
+    ablate(small, store, runs)
+    (run,) = runs.glob("*/fold-1/run.json")
+    run.write_text(json.dumps({**json.loads(run.read_text()), "format": 1}))
+    (event,) = ablate(small, store, runs)
+    assert event.status == FAILED
+    assert "another version of featstore (format 1); remove it" in event.error
+
+
 def test_what_belongs_to_another_corpus_is_not_kept(grid: Grid, store: Path, tmp_path: Path) -> None:
     runs, small = tmp_path / "runs", replace(grid, folds=(1,), features=("glove",))
     ablate(small, store, runs)

@@ -70,7 +70,7 @@ BLIND = {  # pair, others -> what stands there
     ((1, 2), (4, 5), ()): "a <gene> gene </gene> c d <dise> disease </dise> f",
     ((1, 2), (4, 5), ((2, 4, "dise"),)): "a <gene> gene </gene> disease <dise> disease </dise> f",
     ((1, 2), (4, 5), ((2, 4, "chem"),)): "a <gene> gene </gene> c d <dise> disease </dise> f",  # no type of the pair
-    ((1, 2), (4, 5), ((5, 6, "gene"), (0, 1, "dise"))): ("disease <gene> gene </gene> c d <dise> disease </dise> gene"),
+    ((1, 2), (4, 5), ((5, 6, "gene"), (0, 1, "dise"))): "disease <gene> gene </gene> c d <dise> disease </dise> gene",
     ((1, 2), (4, 5), ((1, 2, "gene"), (4, 5, "dise"))): (  # the pair itself may be among them
         "a <gene> gene </gene> c d <dise> disease </dise> f"
     ),

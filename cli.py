@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from classifier.ablate import CellEvent
     from classifier.ablate.ablation import Ablation
     from classifier.ablate.grid import Grid, RowPlan
-    from classifier.folds import Evaluation, Notice
-    from classifier.metrics import Scores
-    from classifier.report import Summary
-    from classifier.train import Epoch
+    from classifier.runs.folds import Evaluation, Notice
+    from classifier.scores.metrics import Scores
+    from classifier.scores.summary import Summary
+    from classifier.training.loop import Epoch
     from featstore.corpora.audit import CorpusReport
     from featstore.formats import BadDocument
     from featstore.pretrain.schedule import Progress as PretrainProgress
@@ -345,9 +345,9 @@ def featurize(
 ) -> None:
     """Encode the sentences of a corpus that the store does not hold yet."""
     from featstore.corpora import load_corpus
-    from featstore.featurize import distinct_sentences
-    from featstore.featurize import featurize as run
-    from featstore.forecast import forecast
+    from featstore.featurize.encode import distinct_sentences
+    from featstore.featurize.encode import featurize as run
+    from featstore.featurize.forecast import forecast
 
     show_log()
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
@@ -526,9 +526,9 @@ def train_command(
     as_json: AsJson = False,
 ) -> None:
     """Train the head on stored vectors."""
-    from classifier.folds import train_fold
-    from classifier.recipe import recipe
-    from classifier.runs import RunConfig, read_config_file, run_corpus, run_name
+    from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
+    from classifier.runs.folds import train_fold
+    from classifier.training.config import recipe
 
     if config_file:
         own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
@@ -570,7 +570,7 @@ def train_command(
 
 def _report_epoch(event: Epoch | Notice) -> None:
     """Show an epoch as a line; a terminal shows only every new best one and the last besides the first few."""
-    from classifier.train import Epoch
+    from classifier.training.loop import Epoch
 
     if not isinstance(event, Epoch):
         err.print(_escape(event.text), soft_wrap=True)
@@ -588,8 +588,8 @@ def epoch_progress(log_folder: Path | None) -> Iterator[Callable[[Epoch | Notice
     if log_folder is None:
         yield _report_epoch
         return
-    from classifier.tensorboard import epoch_log
-    from classifier.train import Epoch
+    from classifier.training.loop import Epoch
+    from classifier.training.tensorboard import epoch_log
 
     with epoch_log(log_folder) as log:
 
@@ -619,9 +619,9 @@ def eval_command(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
-    from classifier.folds import evaluate_fold
-    from classifier.report import summarise
-    from classifier.runs import latest_run, read_config, run_corpus
+    from classifier.runs.config import latest_run, read_config, run_corpus
+    from classifier.runs.folds import evaluate_fold
+    from classifier.scores.summary import summarise
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given; give one of them.")
@@ -654,7 +654,7 @@ def eval_command(
 
 
 def _gold_standard(corpus: LoadedCorpus, evaluations: list[Evaluation]) -> dict[int, Scores]:
-    from classifier.standard import against_gold_standard
+    from classifier.runs.gold_standard import against_gold_standard
 
     found = {e.fold: against_gold_standard(corpus, e.instances, e.predictions) for e in evaluations}
     return {fold: scores for fold, scores in found.items() if scores}
@@ -662,7 +662,7 @@ def _gold_standard(corpus: LoadedCorpus, evaluations: list[Evaluation]) -> dict[
 
 def _folds(fold: int | None, folds: str | None, corpus: LoadedCorpus, folder: Path) -> tuple[int, ...]:
     """The folds that are asked for; those that are trained if none is."""
-    from classifier.runs import trained_folds
+    from classifier.runs.config import trained_folds
 
     if fold is not None:
         return (fold,)
@@ -677,14 +677,14 @@ def _folds(fold: int | None, folds: str | None, corpus: LoadedCorpus, folder: Pa
 
 
 def _write_predictions(path: Path, corpus: LoadedCorpus, evaluation: Evaluation) -> None:
-    from classifier.checkpoint import write_atomically
-    from classifier.outputs import chemprot_tsv, predictions_tsv
+    from classifier.runs.outputs import chemprot_tsv, predictions_tsv
+    from featstore.files import write_file
 
     if corpus.name == "chemprot":
         text = chemprot_tsv(evaluation.instances, evaluation.predictions, corpus.labels, corpus.positive)
     else:
         text = predictions_tsv(evaluation.instances, evaluation.predictions, corpus.labels)
-    write_atomically(path, text.encode("utf-8"))
+    write_file(path, text.encode("utf-8"))
 
 
 def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Evaluation], summary: Summary) -> None:
@@ -849,7 +849,7 @@ RunNames = Annotated[list[Path], typer.Argument(metavar="RUN..", help="Folders o
 @runs_app.command("ls")
 def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
     """List the runs: what they are, which folds are evaluated, mean F1."""
-    from classifier.overview import overview
+    from classifier.runs.overview import overview
 
     found = overview(runs)
     if as_json:
@@ -881,8 +881,8 @@ def runs_show(
     as_json: AsJson = False,
 ) -> None:
     """Show a run: configuration, encoders, corpus, versions, and the figures of each fold."""
-    from classifier.overview import find_run, overview_of
-    from classifier.results import facts_of, results_of
+    from classifier.runs.overview import find_run, overview_of
+    from classifier.runs.results import facts_of, results_of
 
     folder = find_run(run, runs)
     results = results_of(folder)
@@ -912,7 +912,7 @@ def runs_show(
 @runs_app.command("compare")
 def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) -> None:
     """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
-    from classifier.overview import compare_runs, find_run
+    from classifier.runs.overview import compare_runs, find_run
 
     compared = compare_runs([find_run(name, runs) for name in names])
     if as_json:
@@ -946,7 +946,7 @@ Fold = Annotated[int | None, typer.Option("--fold", help="Whose model to use (de
 
 
 def _fold_dir(run: Path | None, fold: int | None) -> Path:
-    from classifier.runs import latest_run, trained_folds
+    from classifier.runs.config import latest_run, trained_folds
 
     folder = run or latest_run(RUNS)
     return folder / f"fold-{fold if fold is not None else (trained_folds(folder) or (1,))[0]}"
@@ -1266,8 +1266,8 @@ def store_repair(
 ) -> None:
     """Set damaged shards aside and encode just their sentences again."""
     from featstore.corpora import load_corpus
-    from featstore.featurize import distinct_sentences
-    from featstore.mend import mend
+    from featstore.featurize.encode import distinct_sentences
+    from featstore.featurize.mend import mend
 
     chosen = _one_set(store, name)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
@@ -1307,7 +1307,7 @@ def store_explain(
     """Say whether featurizing would hit the store, and if not why, fact by fact."""
     from featstore.corpora import load_corpus
     from featstore.encoders import load_encoder
-    from featstore.featurize import distinct_sentences
+    from featstore.featurize.encode import distinct_sentences
     from featstore.stores.explain import explain
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
@@ -1339,7 +1339,7 @@ def store_gc(
     as_json: AsJson = False,
 ) -> None:
     """Remove feature sets that meet all conditions given, and what dead writers left behind."""
-    from classifier.runs import encoders_in_use
+    from classifier.runs.config import encoders_in_use
     from featstore.stores.usage import collect
 
     result = collect(

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from classifier.batch import Batcher, tag_names
-from classifier.checkpoint import Checkpoint
+from classifier.data.batch import Batcher, tag_names
+from classifier.data.features import Feature, FeatureSpec
+from classifier.data.vectors import Sentences, Vectors
 from classifier.extract.extractor import Extractor
 from classifier.extract.work import WINDOW_TOKENS
-from classifier.features import Feature, FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig, make_head
-from classifier.recipe import TrainConfig, recipe
-from classifier.train import train
-from classifier.vectors import Sentences, Vectors
+from classifier.head.model import Head, HeadConfig, InputConfig, make_head
+from classifier.runs.checkpoint import Checkpoint
+from classifier.training.config import TrainConfig, recipe
+from classifier.training.loop import train
 from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.bert import _use_kernels as use_kernels
 from featstore.ragged import Ragged

@@ -3,9 +3,9 @@
 In: a corpus whose vectors are stored, a recipe, a base of training options and changes to it, each ``NAME=VALUE
 NAME=VALUE`` with the fields of TrainConfig. Out: a line for each change: dev F1 over folds and seeds of the best epoch
 (mean and deviation) and of the last one, dev F1 of the seeds' averaged probabilities, the same after a shift towards
-the positive labels (classifier.decision) that was chosen on the other half of the dev part, the lowest dev loss, and
-the seconds of an epoch. What is kept below ``--out`` is not trained again. ``dev_share=0.3`` gives a dev part that is
-large enough to tell settings apart.
+the positive labels (classifier.training.favour) that was chosen on the other half of the dev part, the lowest dev
+loss, and the seconds of an epoch. What is kept below ``--out`` is not trained again. ``dev_share=0.3`` gives a dev part
+that is large enough to tell settings apart.
 
     python benchmarks/head.py --corpus gad:$DATA/gad --out runs/head --folds 1,2 --base "features=glove ..." \
         "" "spans=true" "spans=true project=100"
@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.batch import Batcher, tag_names
-from classifier.decision import best_shift
-from classifier.features import open_features, parse_features
-from classifier.metrics import score
-from classifier.model import InputConfig, make_head
-from classifier.predict import predict
-from classifier.recipe import TrainConfig, recipe
-from classifier.split import training_parts
-from classifier.train import reproducible, train
-from classifier.vectors import Sentences, Vectors
+from classifier.data.batch import Batcher, tag_names
+from classifier.data.features import open_features, parse_features
+from classifier.data.split import training_parts
+from classifier.data.vectors import Sentences, Vectors
+from classifier.head.model import InputConfig, make_head
+from classifier.scores.metrics import score
+from classifier.training.config import TrainConfig, recipe
+from classifier.training.favour import best_shift
+from classifier.training.loop import reproducible, train
+from classifier.training.predict import predict
 from featstore.corpora import load_corpus
 from featstore.records import Corpus
 

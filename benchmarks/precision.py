@@ -20,17 +20,17 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.checkpoint import Checkpoint
-from classifier.folds import train_fold
-from classifier.metrics import score
-from classifier.predict import classify
-from classifier.recipe import TrainConfig
-from classifier.runs import RunConfig
-from classifier.split import training_parts
+from classifier.data.split import training_parts
+from classifier.runs.checkpoint import Checkpoint
+from classifier.runs.classify import classify
+from classifier.runs.config import RunConfig
+from classifier.runs.folds import train_fold
+from classifier.scores.metrics import score
+from classifier.training.config import TrainConfig
 from featstore.corpora import load_corpus
 from featstore.encoders import load_encoder
 from featstore.encoders.kernels import PRECISIONS
-from featstore.featurize import distinct_sentences, featurize
+from featstore.featurize.encode import distinct_sentences, featurize
 from featstore.records import Corpus, Instance
 from featstore.stores import find_sets, open_store
 

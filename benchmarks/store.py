@@ -32,9 +32,9 @@ from safetensors.numpy import save_file
 
 from featstore.corpora import load_corpus
 from featstore.encoders import load_encoder
-from featstore.featurize import distinct_sentences, encode_missing
+from featstore.featurize.encode import distinct_sentences, encode_missing
+from featstore.featurize.forecast import feature_meta
 from featstore.fingerprint import fingerprint
-from featstore.forecast import feature_meta
 from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta, FeatureStore, create_store, list_sets, open_store
 from featstore.stores.layout import ShardIndex, pack_index

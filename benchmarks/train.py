@@ -6,8 +6,8 @@ goes into preparing batches, and of the peak memory, each contender in a process
 in memory, sentence lengths follow GAD's (mean 34 with the four tags, longest about 110), words are the sample corpus's.
 CPU time is counted, so that other processes on the machine disturb little. Compared are
 
-    best, paper   classifier.train's step with the recipe's head (paper: in float32 and in bfloat16); best scores each
-                  batch twice, as --consistency does, or once, without it
+    best, paper   classifier.training.loop's step with the recipe's head (paper: in float32 and in bfloat16); best
+                  scores each batch twice, as --consistency does, or once, without it
     packed        the paper's head on nn.LSTM and pack_padded_sequence, shuffled batches
     padded        the same on padded batches
     flair         flair's TextClassifier on DocumentRNNEmbeddings, its embeddings kept in memory
@@ -40,12 +40,12 @@ from encoder_engines import make_models
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.batch import Batcher
-from classifier.features import Feature
-from classifier.model import Head, HeadConfig, InputConfig, LayerMix
-from classifier.recipe import recipe
-from classifier.train import loss_of
-from classifier.vectors import Sentences, Vectors
+from classifier.data.batch import Batcher
+from classifier.data.features import Feature
+from classifier.data.vectors import Sentences, Vectors
+from classifier.head.model import Head, HeadConfig, InputConfig, LayerMix
+from classifier.training.config import recipe
+from classifier.training.loop import loss_of
 from featstore.corpora import load_corpus
 from featstore.encoders import load_encoder
 from featstore.ragged import Ragged

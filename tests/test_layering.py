@@ -10,132 +10,68 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
-BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled"}
-SCORING = {
-    "featstore.stores",
-    "classifier.features",
-    "classifier.vectors",
-    "classifier.batch",
-    "classifier.model",
-    "classifier.checkpoint",
-}
+BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
+LIBRARY = BASE | {"featstore.fingerprint"}
+FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
+READING = {"featstore.stores", "classifier.data", "classifier.head"}
+SCORED = READING | {"classifier.training", "classifier.scores"}
 # room -> what it may import of the project, besides itself; a room is a module or a package
 ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
+    "featstore.files": {"featstore.errors"},
     "featstore.records": {"featstore.errors"},
     "featstore.bundled": {"featstore.errors"},
     "featstore.ragged": {"featstore.records", "featstore.errors"},
     "featstore.fingerprint": BASE,
-    "featstore.corpora": BASE | {"featstore.fingerprint"},
+    "featstore.corpora": LIBRARY | {"featstore.formats"},
     "featstore.formats": BASE,
-    "featstore.encoders": BASE | {"featstore.fingerprint"},
-    "featstore.stores": BASE | {"featstore.fingerprint"},
-    "featstore.pretrain": BASE | {"featstore.fingerprint", "featstore.encoders"},
-    "featstore.forecast": BASE | {"featstore.encoders", "featstore.stores"},
-    "featstore.plan": BASE | {"featstore.forecast", "featstore.encoders"},
-    "featstore.producer": BASE | {"featstore.encoders", "featstore.stores"},
-    "featstore.featurize": BASE
-    | {"featstore.forecast", "featstore.plan", "featstore.producer", "featstore.encoders", "featstore.stores"},
-    "featstore.mend": BASE | {"featstore.forecast", "featstore.featurize", "featstore.encoders", "featstore.stores"},
-    "classifier.metrics": {"featstore.errors"},
-    "classifier.bilstm": set(),
-    "classifier.model": {"classifier.bilstm"},
-    "classifier.features": BASE | {"featstore.stores"},
-    "classifier.split": BASE,
-    "classifier.vectors": BASE | {"featstore.stores", "classifier.features"},
-    "classifier.batch": BASE | {"featstore.stores", "classifier.vectors"},
-    "classifier.pairing": BASE,
-    "classifier.checkpoint": BASE
-    | {"classifier.model", "classifier.features", "classifier.pairing", "featstore.fingerprint"},
-    "classifier.predict": BASE | SCORING,
-    "classifier.plateau": set(),
-    "classifier.decision": SCORING | {"classifier.metrics", "classifier.predict"},
-    "classifier.recipe": BASE | {"classifier.model"},
-    "classifier.train": BASE
-    | SCORING
-    | {"classifier.metrics", "classifier.predict", "classifier.plateau", "classifier.recipe"},
-    "classifier.resume": {"classifier.checkpoint", "classifier.train"},
-    "classifier.outputs": BASE | {"classifier.predict"},
-    "classifier.runs": BASE | {"featstore.corpora", "classifier.checkpoint", "classifier.recipe"},
-    "classifier.memory": set(),
-    "classifier.card": set(),
-    "classifier.results": BASE
-    | {"classifier.checkpoint", "classifier.features", "classifier.metrics", "classifier.runs", "classifier.train"},
-    "classifier.folds": BASE
-    | SCORING
-    | {
-        "classifier.card",
-        "classifier.memory",
-        "classifier.metrics",
-        "classifier.predict",
-        "classifier.train",
-        "classifier.recipe",
-        "classifier.decision",
-        "classifier.resume",
-        "classifier.runs",
-        "classifier.outputs",
-        "classifier.pairing",
-        "classifier.split",
-    },
-    "classifier.significance": {"featstore.errors"},
-    "classifier.standard": BASE | {"classifier.metrics", "classifier.predict"},
-    "classifier.report": {"classifier.metrics"},
-    "classifier.compare": BASE | {"classifier.features", "classifier.results", "classifier.significance"},
-    "classifier.tensorboard": BASE | {"classifier.train"},
-    "classifier.overview": BASE
-    | {"classifier.compare", "classifier.report", "classifier.results", "classifier.runs", "classifier.significance"},
-    # Its processes load the corpus by themselves.
-    "classifier.ablate": BASE
-    | SCORING
-    | {
-        "featstore.corpora",
-        "classifier.compare",
-        "classifier.folds",
-        "classifier.metrics",
-        "classifier.predict",
-        "classifier.recipe",
-        "classifier.report",
-        "classifier.results",
-        "classifier.runs",
-        "classifier.significance",
-        "classifier.train",
-    },
-    # The topmost room: the one place that joins both halves.
-    "classifier.extract": BASE
-    | SCORING
-    | {
-        "classifier.card",
-        "classifier.pairing",
-        "classifier.predict",
-        "featstore.corpora",
-        "featstore.encoders",
-        "featstore.featurize",
-        "featstore.fingerprint",
-        "featstore.forecast",
-        "featstore.formats",
-        "featstore.plan",
-    },
+    "featstore.encoders": LIBRARY,
+    "featstore.stores": LIBRARY,
+    "featstore.pretrain": LIBRARY | {"featstore.encoders"},
+    "featstore.featurize": LIBRARY | {"featstore.encoders", "featstore.stores"},
+    "featstore.scale": LIBRARY | FEATURIZE,
+    "classifier.data": LIBRARY | {"featstore.stores"},
+    "classifier.head": set(),
+    "classifier.scores": {"featstore.errors"},
+    "classifier.training": LIBRARY | READING | {"classifier.scores"},
+    "classifier.runs": LIBRARY | SCORED | {"featstore.corpora"},
+    "classifier.systems": LIBRARY | SCORED | {"featstore.corpora", "classifier.runs"},
+    "classifier.entities": LIBRARY | FEATURIZE | SCORED | {"featstore.corpora", "featstore.formats", "classifier.runs"},
+    "classifier.ablate": LIBRARY | SCORED | {"featstore.corpora", "classifier.runs", "classifier.systems"},
+    # The one place that joins both halves.
+    "classifier.extract": LIBRARY
+    | FEATURIZE
+    | SCORED
+    | {"featstore.corpora", "featstore.formats", "classifier.runs", "classifier.systems", "classifier.entities"},
+    "classifier.serve": LIBRARY | {"featstore.formats", "classifier.extract", "classifier.entities"},
 }
-TORCH_FREE = {"classifier.metrics", "classifier.significance"}
-ONLY_IN_CLI = {"typer", "rich"}
+NUMPY_ONLY = {"classifier.scores"}
+COMMANDS = ("featstore.commands", "classifier.commands")  # rooms that only cli.py imports
+IN_COMMANDS_ONLY = {"typer", "rich"}
 
 
-def modules() -> list[tuple[str, Path]]:
-    found = []
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            found.append((name, path))
-    return found
+def modules() -> dict[str, Path]:
+    """Every module of the project, package fronts too."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+MODULES = modules()
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and target of every import; ``from package import module`` is an import of the module."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            yield node.lineno, str(node.module)
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}"
+                yield node.lineno, module if module in MODULES else str(node.module)
 
 
 def room(module: str) -> str | None:
@@ -144,27 +80,34 @@ def room(module: str) -> str | None:
     return max(rooms, key=len, default=None)
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=[n for n, _ in modules()])
-def test_module_keeps_to_its_room(name: str, path: Path) -> None:
+def is_command(module: str) -> bool:
+    return module.startswith(COMMANDS)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in PACKAGES and not is_command(name)])
+def test_module_keeps_to_its_room(name: str) -> None:
     own = room(name)
-    if name in PACKAGES or own is None:
-        pytest.skip("the packages' own fronts join what lies below them")
-    for line, target in imports(path):
-        assert target.split(".")[0] not in ONLY_IN_CLI, f"{path}:{line}: {target} belongs in cli.py"
-        if name in TORCH_FREE:
-            assert target.split(".")[0] != "torch", f"{path}:{line}: {name} is numpy only"
-        if target.split(".")[0] in PACKAGES:
-            assert room(target) in ALLOWED[own] | {own}, f"{path}:{line}: {name} may not import {target}"
+    assert own is not None, f"name {name} in ALLOWED"
+    for line, target in imports(MODULES[name]):
+        where = f"{MODULES[name]}:{line}"
+        outermost = target.split(".")[0]
+        assert outermost not in IN_COMMANDS_ONLY, f"{where}: {target} belongs in a command"
+        assert not is_command(target), f"{where}: only cli.py imports commands"
+        if own in NUMPY_ONLY:
+            assert outermost != "torch", f"{where}: {own} is numpy only"
+        if outermost in PACKAGES and target not in PACKAGES:
+            assert room(target) in ALLOWED[own] | {own}, f"{where}: {name} may not import {target}"
 
 
-def test_every_module_has_a_room() -> None:
-    homeless = [name for name, _ in modules() if room(name) is None and name not in PACKAGES]
-    assert not homeless, f"name these modules in ALLOWED: {homeless}"
+def test_a_package_front_holds_imports_and_tables_only() -> None:
+    for name, path in MODULES.items():
+        if path.name == "__init__.py" and name not in PACKAGES:
+            made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+            machinery = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, made)]
+            assert not machinery, f"{path}: {machinery} belong in a module of their own"
 
 
 def test_no_module_imports_itself_by_a_roundabout_way() -> None:
-    """A package's front may join its modules; nothing else is in a circle, not even by an import in a function."""
-    fronts = {name for name, path in modules() if path.name == "__init__.py"}
-    named = {name for name, _ in modules()} - fronts
-    graph = {name: {target for _, target in imports(path)} & named for name, path in modules() if name in named}
+    """No circle of imports, fronts and imports inside functions counted."""
+    graph = {name: {t for _, t in imports(path) if t in MODULES and t != name} for name, path in MODULES.items()}
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle

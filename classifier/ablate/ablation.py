@@ -15,16 +15,16 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from classifier.ablate import FAILED, CellEvent
+from classifier.ablate.cells import FAILED, CellEvent
 from classifier.ablate.costs import Cost, extent, row_cost
 from classifier.ablate.grid import Grid, Row, rows_of
 from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
-from classifier.compare import check_one_corpus, check_one_encoder, compare, f1
-from classifier.metrics import score
-from classifier.report import Summary, summarise
-from classifier.results import FoldResult, SavedPredictions, read_predictions, read_result
-from classifier.runs import RunConfig, run_corpus
-from classifier.significance import Comparison, holm
+from classifier.runs.compare import check_one_corpus, check_one_encoder, compare, f1
+from classifier.runs.config import RunConfig, run_corpus
+from classifier.runs.results import FoldResult, SavedPredictions, read_predictions, read_result
+from classifier.scores.metrics import score
+from classifier.scores.significance import Comparison, holm
+from classifier.scores.summary import Summary, summarise
 from featstore.corpora.audit import Leaked, leaked_instances
 from featstore.errors import DataError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent
+from classifier.ablate.cells import DONE, FAILED, KEPT, RUNNING, CellEvent
 from classifier.ablate.grid import Cell, Grid, Row, row_name
 
 HEADER = ("row", "cells", "failed", "mean F1", "now")

@@ -12,8 +12,8 @@ from statistics import fmean
 
 import numpy as np
 
-from classifier.features import FeatureSpec
-from classifier.results import FoldResult
+from classifier.data.features import FeatureSpec
+from classifier.runs.results import FoldResult
 from featstore.records import Corpus, Instance
 from featstore.stores import find_sets
 from featstore.stores.pace import read_pace

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.checkpoint import load_checkpoint
-from classifier.features import open_features
-from classifier.predict import classify
-from classifier.results import FoldResult, read_predictions
-from classifier.vectors import Sentences
+from classifier.data.features import open_features
+from classifier.data.vectors import Sentences
+from classifier.runs.checkpoint import load_checkpoint
+from classifier.runs.classify import classify
+from classifier.runs.results import FoldResult, read_predictions
 from featstore.records import Corpus, Instance
 
 FOUND, MISSED, INVENTED = "found", "missed", "invented"

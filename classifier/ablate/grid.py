@@ -13,10 +13,10 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from classifier.features import parse_features
-from classifier.recipe import recipe
-from classifier.results import FoldResult, is_complete
-from classifier.runs import RunConfig, run_name
+from classifier.data.features import parse_features
+from classifier.runs.config import RunConfig, run_name
+from classifier.runs.results import FoldResult, is_complete
+from classifier.training.config import recipe
 from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
@@ -82,7 +82,7 @@ class Grid:
         heads: the recipes.
         corpus: the corpus's spec.
         instances: the file that lists its instances; empty: the corpus's own choice.
-        options: of the training, in place of the recipe's own (:func:`classifier.recipe.recipe`).
+        options: of the training, in place of the recipe's own (:func:`classifier.training.config.recipe`).
     """
 
     features: tuple[str, ...]

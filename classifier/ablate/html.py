@@ -16,7 +16,7 @@ from classifier.ablate.ablation import Ablation
 from classifier.ablate.examples import FOUND, INVENTED, MISSED, Example
 from classifier.ablate.svg import Point, curves, heat_map, scatter
 from classifier.ablate.tables import SIGNIFICANT, Table, best_row, names, percent, probability, tables, title, verdict
-from classifier.results import FoldResult
+from classifier.runs.results import FoldResult
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e6;--accent:#1f6f8b;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from classifier.features import parse_features
+from classifier.data.features import parse_features
 
 # Table 2, by corpus: the encoders of a light model -> F1
 LIGHT: Mapping[str, Mapping[frozenset[str], float]] = {

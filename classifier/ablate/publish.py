@@ -14,9 +14,10 @@ from classifier.ablate.examples import Example, attention_examples
 from classifier.ablate.export import as_json, cells_csv, markdown, rows_csv
 from classifier.ablate.html import html_report
 from classifier.ablate.tables import best_row
-from classifier.checkpoint import to_json, write_atomically
-from classifier.runs import run_corpus
+from classifier.runs.checkpoint import to_json
+from classifier.runs.config import run_corpus
 from featstore.errors import MismatchError, MissingFeatureError
+from featstore.files import write_file
 
 HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"
 
@@ -46,4 +47,4 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
         JSON: to_json(as_json(ablation, command)),
     }
     for name, content in files.items():
-        write_atomically(out / name, content)
+        write_file(out / name, content)

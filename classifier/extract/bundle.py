@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from classifier.card import bundle_card
-from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
 from classifier.extract.encoders import load_encoders
+from classifier.runs.card import bundle_card
+from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from classifier.pairing import Pairing
+from classifier.data.pairing import Pairing
 from featstore.corpora.pairs import PairTypes, SplitDocument, tag_type
 from featstore.errors import DataError
 from featstore.records import Document, Entity

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from classifier.checkpoint import Checkpoint
-from classifier.features import FeatureSpec
+from classifier.data.features import FeatureSpec
+from classifier.runs.checkpoint import Checkpoint
 from featstore.encoders import Encoder, load_encoder
 from featstore.errors import MismatchError, UsageError
 

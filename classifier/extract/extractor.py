@@ -10,7 +10,7 @@ the probabilities that evaluation from the cache would give it.
 
 Documents are read in windows of a few thousand tokens: memory does not grow with their number, and a window's
 sentences fill the encoders' batches. In the sentence context a sentence is encoded once for all its pairs, and its
-input projection is shared (:mod:`classifier.batch`). Where a window ends depends on its own documents alone, so an
+input projection is shared (:mod:`classifier.data.batch`). Where a window ends depends on its own documents alone, so an
 extraction that goes on at the end of a window gives, to the last digit, what it would have given in one go.
 """
 
@@ -20,21 +20,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from classifier.checkpoint import Checkpoint, load_checkpoint
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import find_candidates
 from classifier.extract.encoders import check_encoder, load_encoders
 from classifier.extract.wanted import Extraction, Wanted, relation_of
 from classifier.extract.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
-from classifier.predict import Predictions, classify
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint
+from classifier.runs.classify import classify
+from classifier.training.predict import Predictions
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder
 from featstore.errors import DataError, ResourceError, UsageError
-from featstore.featurize import encode_missing
-from featstore.forecast import feature_meta
+from featstore.featurize.encode import encode_missing
+from featstore.featurize.forecast import feature_meta
+from featstore.featurize.plan import running_threads
 from featstore.formats import BadDocument, ModelFacts
-from featstore.plan import running_threads
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
 

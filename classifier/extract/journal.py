@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from classifier.checkpoint import read_json, to_json, write_atomically
+from classifier.runs.checkpoint import read_json, to_json
 from featstore.errors import DataError, UsageError
+from featstore.files import write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class PartFile:
         self._write(text)
         self.figures = figures
         journal = {"facts": self._facts, "figures": asdict(figures), "bytes": self._offset}
-        write_atomically(self._journal, to_json(journal))
+        write_file(self._journal, to_json(journal))
 
     def finish(self, footer: str) -> None:
         """Write the end and give the file its name."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.checkpoint import Checkpoint
 from classifier.extract.candidates import Candidate
+from classifier.runs.checkpoint import Checkpoint
 from featstore.errors import UsageError
 from featstore.records import Document, Instance, Relation
 

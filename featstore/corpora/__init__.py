@@ -4,60 +4,6 @@ In: a spec ``NAME`` or ``NAME:PATH``. Out: a :class:`~featstore.records.Corpus`.
 own that is imported when it is asked for; adding one is that file and a line in ``READERS``.
 """
 
-from __future__ import annotations
+from featstore.corpora.table import READERS, Reader, load_corpus
 
-from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
-from typing import Protocol
-
-from featstore.corpora.mark import Marking
-from featstore.errors import UsageError, did_you_mean
-from featstore.records import Corpus
-
-
-class Reader(Protocol):
-    """What a reader is: the PATH of a spec (None if it has none) to a corpus.
-
-    ``instances`` is a file that lists the pairs to take; a reader of a corpus that fixes them refuses it.
-    """
-
-    def __call__(self, path: str | None, marking: Marking, instances: Path | None) -> Corpus: ...
-
-
-# name -> "module:function"
-READERS: dict[str, str] = {
-    "sample": "featstore.corpora.sample:read",
-    "chemprot": "featstore.corpora.chemprot:read",
-    "gad": "featstore.corpora.gad:read_gad",
-    "euadr": "featstore.corpora.gad:read_euadr",
-    "jsonl": "featstore.corpora.jsonl:read",
-}
-
-
-def load_corpus(
-    spec: str, *, indicators: str = "tags", context: str = "tagged", instances: Path | None = None
-) -> Corpus:
-    """Load the corpus that ``spec`` names.
-
-    Args:
-        spec: ``sample`` (bundled, GAD's layout), ``sample:chemprot`` (bundled, ChemProt's), ``chemprot:DIR``,
-            ``gad:DIR``, ``euadr:DIR`` (without DIR: what ``cli data get`` fetched), ``jsonl:FILE``.
-        indicators: ``tags``, ``replace`` or ``blind``.
-        context: ``tagged`` or ``sentence``.
-        instances: for chemprot, the list of instances to take; by default ``lim_kang_instances.tsv`` in DIR if it is
-            there.
-
-    Raises:
-        UsageError: an unknown name or choice.
-        MissingFileError, DataError: a file is not there, or not what its format says.
-    """
-    name, _, path = spec.partition(":")
-    if name not in READERS:
-        raise UsageError(
-            f"corpus '{name}' is unknown; choose from {', '.join(READERS)}, each as NAME or NAME:PATH."
-            f"{did_you_mean(name, list(READERS))}"
-        )
-    module, _, function = READERS[name].partition(":")
-    reader: Reader = getattr(import_module(module), function)
-    return replace(reader(path or None, Marking(indicators, context), instances), spec=spec)
+__all__ = ["READERS", "Reader", "load_corpus"]

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from featstore.corpora import load_corpus
 from featstore.corpora.duplicates import near_duplicates
+from featstore.corpora.table import load_corpus
 from featstore.corpora.text import SPLITTER, TOKENISER
 from featstore.records import Corpus, Instance
 

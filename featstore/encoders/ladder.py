@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from featstore.encoders import Encoder
+from featstore.encoders.contract import Encoder
 from featstore.ragged import Ragged
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from featstore.files import write_file
 from featstore.fingerprint import file_sha256
-from featstore.pretrain.checkpoint import write_bytes
 from featstore.pretrain.text import TextSource
 
 _CURVE_ROWS = 12
@@ -67,7 +67,7 @@ def write_card(
         lines += [*_table(head, _curve(log)), ""]
     sizes = ((path.name, f"{path.stat().st_size:,}", file_sha256(path)) for path in files)
     lines += ["## Files", "", *_table(("file", "bytes", "sha256"), sizes), ""]
-    write_bytes(folder / "README.md", "\n".join(lines).encode("utf-8"))
+    write_file(folder / "README.md", "\n".join(lines).encode("utf-8"))
 
 
 def _files(source: TextSource) -> Iterator[tuple[str, ...]]:

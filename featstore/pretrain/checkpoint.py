@@ -6,9 +6,7 @@ wholly there or not at all, because it is written under another name, flushed to
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import struct
 from collections.abc import Mapping
@@ -19,9 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from featstore.errors import DataError, ResourceError
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from featstore.errors import DataError
+from featstore.files import write_file
 
 
 def training_folder(out: Path, *, fresh: bool) -> Path:
@@ -33,33 +30,10 @@ def training_folder(out: Path, *, fresh: bool) -> Path:
     return folder
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or absent; the file that was there before stays until then.
-
-    Raises:
-        ResourceError: the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in DISK_FULL:
-            raise ResourceError(
-                f"{path}: the disk is full ({len(data):,} bytes to write); what was written before is kept. "
-                "Free some space and run the same command again: it goes on from the last checkpoint."
-            ) from error
-        raise
-
-
 def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
     """Write a checkpoint. ``facts`` is JSON data."""
     whole = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    write_bytes(path, save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)}))
+    write_file(path, save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

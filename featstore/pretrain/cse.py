@@ -18,9 +18,10 @@ import torch
 from featstore.encoders.charlm import CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
 from featstore.errors import UsageError
+from featstore.files import write_file
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
-from featstore.pretrain.checkpoint import training_folder, write_bytes
+from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
 from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
@@ -147,7 +148,7 @@ def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
             return tuple(kept["characters"]), kept["units"]
     characters, units = learn_characters(config.source.one_pass(), config.least)
     kept = {"facts": facts, "characters": characters, "units": units}
-    write_bytes(path, json.dumps(kept).encode("utf-8"))
+    write_file(path, json.dumps(kept).encode("utf-8"))
     return characters, units
 
 

@@ -17,10 +17,11 @@ import torch
 
 from featstore.encoders.bilm import OPTIONS, WEIGHTS, ElmoConfig, save_elmo
 from featstore.errors import UsageError
+from featstore.files import write_file
 from featstore.pretrain.adaptive import SOFTMAX, save_softmax
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.card import read_log, settings_of, write_card
-from featstore.pretrain.checkpoint import training_folder, write_bytes
+from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
 from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
@@ -167,7 +168,7 @@ def _vocabulary(config: ELMoConfig, path: Path) -> tuple[tuple[str, ...], int]:
             return tuple(kept["words"]), kept["units"]
     text = pieces(config.source.one_pass(), config.max_tokens)
     words, units = learn_words(text, config.vocabulary, config.least)
-    write_bytes(path, json.dumps({"facts": facts, "words": words, "units": units}).encode("utf-8"))
+    write_file(path, json.dumps({"facts": facts, "words": words, "units": units}).encode("utf-8"))
     return words, units
 
 

@@ -23,8 +23,9 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 from featstore.errors import DataError, UsageError
+from featstore.files import write_file
 from featstore.pretrain.card import read_log, settings_of, write_card
-from featstore.pretrain.checkpoint import training_folder, write_bytes
+from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.cooccurrence import Pairs, count_pairs
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, Job, run_jobs
@@ -205,7 +206,7 @@ def _train(config: GloVeConfig, group: Group, report: Callable[[Progress], None]
     state = task.model.state_dict()
     vectors = (state["words.weight"] + state["contexts.weight"]).numpy()
     rows = (f"{word} {' '.join(f'{x:.5f}' for x in row)}\n" for word, row in zip(words, vectors, strict=True))
-    write_bytes(config.out / VECTORS, "".join(rows).encode("utf-8"))
+    write_file(config.out / VECTORS, "".join(rows).encode("utf-8"))
 
 
 def _statistics(config: GloVeConfig, folder: Path) -> tuple[tuple[str, ...], Pairs]:
@@ -228,6 +229,6 @@ def _statistics(config: GloVeConfig, folder: Path) -> tuple[tuple[str, ...], Pai
             "each."
         )
     arrays = {"first": pairs.first, "second": pairs.second, "weight": pairs.weight}
-    write_bytes(folder / PAIRS, save(arrays))
-    write_bytes(kept, json.dumps({"facts": facts, "words": words}).encode("utf-8"))
+    write_file(folder / PAIRS, save(arrays))
+    write_file(kept, json.dumps({"facts": facts, "words": words}).encode("utf-8"))
     return words, pairs

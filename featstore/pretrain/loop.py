@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from featstore.errors import DataError, MismatchError
-from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint, write_bytes
+from featstore.files import write_file
+from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.schedule import Progress, Schedule, in_measure
 
@@ -164,7 +165,7 @@ class _Trainer:
         self.log.append(entry)
         self.loss_sum, self.loss_count = 0.0, 0
         if self.group.rank == 0:
-            write_bytes(self.folder / LOG, "".join(json.dumps(e) + "\n" for e in self.log).encode("utf-8"))
+            write_file(self.folder / LOG, "".join(json.dumps(e) + "\n" for e in self.log).encode("utf-8"))
 
     def progress(self, per_second: float) -> Progress:
         task = self.task

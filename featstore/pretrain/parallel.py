@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from featstore.errors import FeatstoreError, ResourceError, UsageError
-from featstore.pretrain.checkpoint import DISK_FULL
+from featstore.files import DISK_FULL
 
 _POLL_SECONDS = 0.5
 

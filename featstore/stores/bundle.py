@@ -21,7 +21,8 @@ import numpy as np
 
 from featstore.errors import DamagedStoreError, DataError, FeatstoreError, MissingFileError
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta, create_store
+from featstore.stores.access import create_store
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import (
     ShardIndex,
     check_name,

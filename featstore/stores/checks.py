@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import DataError, MismatchError, MissingFeatureError, UsageError
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta
+from featstore.stores.contract import FeatureMeta
 
 
 def check_vectors(meta: FeatureMeta, keys: Sequence[bytes], vectors: Ragged) -> Ragged:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from featstore.fingerprint import fingerprint
-from featstore.stores import find_sets, open_store
+from featstore.stores.access import find_sets, open_store
 
 ABSENT = "(absent)"
 

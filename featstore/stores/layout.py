@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from featstore.errors import DamagedStoreError, UsageError
 from featstore.fingerprint import canonical_json
 from featstore.records import KEY_BYTES
-from featstore.stores import FeatureMeta
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.places import Buffer
 
 FORMAT_VERSION = 1

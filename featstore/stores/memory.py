@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta
 from featstore.stores.checks import check_vectors, not_stored
+from featstore.stores.contract import FeatureMeta
 
 
 class MemoryStore:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, UsageError
 from featstore.ragged import Ragged
-from featstore.stores import create_store
+from featstore.stores.access import create_store
 from featstore.stores.layout import REPAIR, ShardIndex, checksums, shard_name
 from featstore.stores.places import join
 from featstore.stores.sets import check_meta, directory_name, open_files

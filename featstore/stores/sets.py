@@ -18,7 +18,7 @@ from typing import Any
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
 from featstore.records import check_choice
-from featstore.stores import BACKENDS, DTYPES, MEMORY, FeatureMeta
+from featstore.stores.contract import BACKENDS, DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place, join

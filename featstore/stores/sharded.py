@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from featstore.errors import DamagedStoreError, MissingFileError
 from featstore.ragged import Ragged
 from featstore.records import KEY_BYTES
-from featstore.stores import FeatureMeta
 from featstore.stores.checks import check_vectors, not_stored
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.index import KeyIndex
 from featstore.stores.layout import (
     REPAIR,

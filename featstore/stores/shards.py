@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError
-from featstore.stores import FeatureMeta
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import (
     INDEX_SUFFIX,
     REPAIR,

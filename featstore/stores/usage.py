@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from featstore.stores import FeatureMeta, list_sets
+from featstore.stores.access import list_sets
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place

@@ -21,7 +21,8 @@ from featstore.errors import DataError, UsageError
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 from featstore.records import check_choice
-from featstore.stores import FeatureMeta, create_store
+from featstore.stores.access import create_store
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import ShardIndex
 from featstore.stores.places import join
 from featstore.stores.rewrite import load_checked

@@ -21,7 +21,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
-from featstore.stores import FeatureMeta
+from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows
 from featstore.stores.places import Buffer
 from featstore.stores.rows import Extent

@@ -15,8 +15,8 @@ from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
 from classifier.ablate.ablation import summarise_grid
 from classifier.ablate.board import Board
 from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split_features
-from classifier.results import read_result
-from classifier.train import Epoch
+from classifier.runs.results import read_result
+from classifier.training.loop import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, UsageError
 from featstore.stores import find_sets
@@ -157,7 +157,7 @@ def test_a_process_that_dies_takes_only_its_cell(
             for child in multiprocessing.active_children():
                 child.kill()
 
-    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     outcomes = ablate(replace(grid, folds=(1,)), store, tmp_path / "runs", jobs=2, progress=kill_the_first)
     assert {event.status for event in outcomes} == {FAILED}
     assert "ended with code -9" in outcomes[0].error

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.batch import Batch, Batcher, bucketed, shard_windows, tag_names
-from classifier.features import Feature, open_features
-from classifier.vectors import Sentences, Vectors
+from classifier.data.batch import Batch, Batcher, bucketed, shard_windows, tag_names
+from classifier.data.features import Feature, open_features
+from classifier.data.vectors import Sentences, Vectors
 from featstore.errors import DataError, MismatchError
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore
@@ -92,7 +92,7 @@ def test_a_streamed_epoch_reads_a_few_shards_at_a_time(
     corpus = make_corpus(count=60)
     for start in range(0, 60, 6):  # a shard each
         root = make_set(corpus.instances[start : start + 6], "glove", 8)
-    monkeypatch.setattr("classifier.batch.WINDOW", 2)
+    monkeypatch.setattr("classifier.data.batch.WINDOW", 2)
     sentences = Sentences.of(corpus.instances)
     with open_features([Feature("glove")], root, sentences.keys, "") as stores:
         streamed = Vectors([Feature("glove")], stores, sentences, ram_budget=0)
@@ -174,7 +174,7 @@ def test_long_sentences_make_small_batches(
     batcher, positions = make_batcher(instances), np.arange(len(instances))
     longest = max(batcher.lengths)
     for most in (3 * longest, longest, 1):
-        monkeypatch.setattr("classifier.batch.MOST_STEPS", most)
+        monkeypatch.setattr("classifier.data.batch.MOST_STEPS", most)
         batches = list(batcher.in_order(positions, 5))
         assert sorted(chain.from_iterable(batch.positions.tolist() for batch in batches)) == positions.tolist()
         assert all(len(b.positions) == 1 or b.index.numel() <= most for b in batches)

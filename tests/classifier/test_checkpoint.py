@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from classifier.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint, write_atomically
-from classifier.features import FeatureSpec
-from classifier.model import HeadConfig, InputConfig, make_head
-from classifier.pairing import Pairing
+from classifier.data.features import FeatureSpec
+from classifier.data.pairing import Pairing
+from classifier.head.model import HeadConfig, InputConfig, make_head
+from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
 from featstore.errors import DataError, MismatchError, MissingFileError
+from featstore.files import write_file
 
 
 def make_checkpoint(**more: int) -> Checkpoint:
@@ -81,13 +82,13 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_atomically(path, b"old")
+    write_file(path, b"old")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
+        write_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

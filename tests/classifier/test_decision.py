@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.batch import Batcher
-from classifier.decision import best_shift, favour_positive
-from classifier.features import Feature
-from classifier.metrics import score
-from classifier.model import HeadConfig, InputConfig, make_head
-from classifier.predict import predict
-from classifier.vectors import Sentences, Vectors
+from classifier.data.batch import Batcher
+from classifier.data.features import Feature
+from classifier.data.vectors import Sentences, Vectors
+from classifier.head.model import HeadConfig, InputConfig, make_head
+from classifier.scores.metrics import score
+from classifier.training.favour import best_shift, favour_positive
+from classifier.training.predict import predict
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from classifier.features import Feature, feature_spec, open_features, parse_features
-from classifier.vectors import Sentences
+from classifier.data.features import Feature, feature_spec, open_features, parse_features
+from classifier.data.vectors import Sentences
 from featstore.errors import MismatchError, MissingFeatureError, UsageError
 from featstore.records import Corpus
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.metrics import Scores, score
+from classifier.scores.metrics import Scores, score
 from featstore.errors import UsageError
 
 LABELS = ("none", "CPR:3", "CPR:4", "CPR:9")

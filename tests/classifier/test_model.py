@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, jaxtyped
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.model import Ensemble, FeatureInput, Head, HeadConfig, InputConfig
+from classifier.head.model import Ensemble, FeatureInput, Head, HeadConfig, InputConfig
 
 LENGTHS = (9, 7, 7, 3, 1)
 SENTENCES = (8, 5, 3)  # rows of the three distinct sentences that the five sequences share

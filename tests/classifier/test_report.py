@@ -26,8 +26,8 @@ from classifier.ablate.paper import light_f1
 from classifier.ablate.publish import write_report
 from classifier.ablate.svg import Axis, Point, scatter
 from classifier.ablate.tables import tables, verdict
-from classifier.metrics import score
-from classifier.results import read_predictions
+from classifier.runs.results import read_predictions
+from classifier.scores.metrics import score
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError
 from featstore.stores.pace import Pace, add_pace, read_pace

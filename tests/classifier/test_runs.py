@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.checkpoint import load_checkpoint
-from classifier.folds import Notice, evaluate_fold, train_fold
-from classifier.outputs import chemprot_tsv
-from classifier.predict import classify
-from classifier.recipe import RECIPES, TrainConfig
-from classifier.resume import UNFINISHED
-from classifier.runs import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
-from classifier.train import Epoch
+from classifier.runs.checkpoint import load_checkpoint
+from classifier.runs.classify import classify
+from classifier.runs.config import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
+from classifier.runs.folds import Notice, evaluate_fold, train_fold
+from classifier.runs.outputs import chemprot_tsv
+from classifier.training.config import RECIPES, TrainConfig
+from classifier.training.loop import Epoch
+from classifier.training.resume import UNFINISHED
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -81,7 +81,7 @@ def test_a_run_repeats_to_the_last_digit(make_corpus: Make, make_store: Store, t
 def test_an_interrupted_fold_goes_on(
     optimizer: str, make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     corpus = make_corpus()
     store, config = make_store(corpus), run_config(corpus, max_epochs=6, patience=1, optimizer=optimizer, dropout=0.2)
     train_fold(corpus, store, config, 1, tmp_path / "whole")

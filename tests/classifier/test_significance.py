@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifier.significance import Scored, holm, randomisation_test, resampled_t_test, student_t_tail
+from classifier.scores.significance import Scored, holm, randomisation_test, resampled_t_test, student_t_tail
 from featstore.errors import UsageError
 
 

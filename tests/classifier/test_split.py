@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.split import dev_split
+from classifier.data.split import dev_split
 from featstore.errors import DataError
 from featstore.records import Instance
 

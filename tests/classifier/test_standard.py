@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.predict import Predictions
-from classifier.standard import against_gold_standard
+from classifier.runs.gold_standard import against_gold_standard
+from classifier.training.predict import Predictions
 from featstore.records import Corpus
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.batch import Batch, Batcher
-from classifier.features import Feature
-from classifier.model import AnyHead, Head, HeadConfig, InputConfig, make_head
-from classifier.plateau import Plateau
-from classifier.recipe import RECIPES, TrainConfig, recipe
-from classifier.train import Epoch, TrainState, loss_of, reproducible, train
-from classifier.vectors import Sentences, Vectors
+from classifier.data.batch import Batch, Batcher
+from classifier.data.features import Feature
+from classifier.data.vectors import Sentences, Vectors
+from classifier.head.model import AnyHead, Head, HeadConfig, InputConfig, make_head
+from classifier.training.config import RECIPES, TrainConfig, recipe
+from classifier.training.loop import Epoch, TrainState, loss_of, reproducible, train
+from classifier.training.plateau import Plateau
 from featstore.errors import UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -124,7 +124,7 @@ def test_stops_when_the_rate_is_spent(fit: Callable[..., tuple]) -> None:
 
 
 def test_a_resumed_training_remembers_the_rate(fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     config = TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3)
     states: list[TrainState] = []
     _, whole = fit(config, save=states.append)
@@ -207,7 +207,7 @@ def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Callable[..
 def test_a_resumed_training_ends_with_the_same_weights(
     fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classifier.train.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     states: list[TrainState] = []
     head, whole = fit(CURVED, save=states.append)
     again, resumed = fit(CURVED, state=states[2])

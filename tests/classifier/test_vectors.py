@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.features import Feature
-from classifier.vectors import Sentences, Vectors
+from classifier.data.features import Feature
+from classifier.data.vectors import Sentences, Vectors
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.ragged import Ragged
 from featstore.records import Corpus

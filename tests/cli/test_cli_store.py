@@ -111,7 +111,7 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path: Path, how: signa
     toys = Path(__file__).resolve().parents[1] / "featurize"
     (tmp_path / "sitecustomize.py").write_text(
         "from featstore.encoders import ENCODERS\nENCODERS['toy'] = 'slow_toy:load'\n"
-        "import featstore.producer as p\np.BATCH_TOKENS = 64\n"
+        "import featstore.featurize.producer as p\np.BATCH_TOKENS = 64\n"
     )
     (tmp_path / "slow_toy.py").write_text(SLOW_TOY)
     environment = {**os.environ, "PYTHONPATH": f"{toys.parents[1]}:{tmp_path}:{toys}"}

@@ -13,8 +13,8 @@ from featstore import featurize as room
 from featstore import plan, producer
 from featstore.encoders import ENCODERS, load_encoder
 from featstore.errors import ResourceError, UsageError
-from featstore.featurize import featurize
-from featstore.forecast import forecast
+from featstore.featurize.encode import featurize
+from featstore.featurize.forecast import forecast
 from featstore.ragged import Ragged
 from featstore.records import sentence_key
 from featstore.stores import find_sets, open_store

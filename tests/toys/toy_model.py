@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from classifier.checkpoint import Checkpoint
+from classifier.data.features import FeatureSpec
+from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
-from classifier.features import FeatureSpec
-from classifier.model import Head, HeadConfig, InputConfig
-from classifier.pairing import Pairing
+from classifier.head.model import Head, HeadConfig, InputConfig
+from classifier.runs.checkpoint import Checkpoint
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 from featstore.records import Document, Entity

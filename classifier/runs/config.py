@@ -1,4 +1,4 @@
-"""A run: one configuration in one folder, which holds one folder for each fold (:mod:`classifier.folds`).
+"""A run: one configuration in one folder, which holds one folder for each fold (:mod:`classifier.runs.folds`).
 
 In: a :class:`RunConfig` and a folder. Out: the folder's name, its ``config.toml``, and what is in it. A run's folder
 belongs to one configuration: it is remembered there, so that evaluating needs no option again, and another one is
@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from classifier.checkpoint import RUN
-from classifier.recipe import TrainConfig, recipe
+from classifier.runs.checkpoint import RUN
+from classifier.training.config import TrainConfig, recipe
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.records import Corpus

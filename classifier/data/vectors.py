@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifier.features import AVERAGE, MIX, TOP, Feature, FeatureSpec, feature_spec
+from classifier.data.features import AVERAGE, MIX, TOP, Feature, FeatureSpec, feature_spec
 from featstore.errors import DataError, MismatchError
 from featstore.ragged import Ragged
 from featstore.records import Instance

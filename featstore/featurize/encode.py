@@ -2,7 +2,7 @@
 
 In: distinct sentences by key, the spec of an encoder, the folder of a store. Out: the feature set of that encoder
 holds a vector for every token of every sentence, save those that it names as failed. Running again encodes only what
-is missing, so resuming is not a special case. The loop itself is :mod:`featstore.producer`.
+is missing, so resuming is not a special case. The loop itself is :mod:`featstore.featurize.producer`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from featstore.encoders import Encoder, load_encoder
 from featstore.errors import ResourceError, UsageError
-from featstore.forecast import feature_meta, free_bytes, stored_bytes
-from featstore.plan import Plan, plan_work, running_threads
-from featstore.producer import Job, Progress, Sentences, batches, encode_here, encode_in_workers
+from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
+from featstore.featurize.plan import Plan, plan_work, running_threads
+from featstore.featurize.producer import Job, Progress, Sentences, batches, encode_here, encode_in_workers
 from featstore.records import Instance
 from featstore.stores import FeatureStore, create_store
 from featstore.stores.pace import Pace, add_pace
@@ -79,7 +79,7 @@ def featurize(
         root: the store's folder; it is created.
         dtype: ``float16`` or ``float32``.
         backend: ``hdf5`` or ``zarr``.
-        workers: processes, one thread each; None: what :func:`featstore.plan.plan_work` finds fastest.
+        workers: processes, one thread each; None: what :func:`featstore.featurize.plan.plan_work` finds fastest.
         progress: called with (sentences done, sentences to do) after each batch.
         options: of the encoder.
 

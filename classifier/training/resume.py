@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from classifier.checkpoint import write_atomically
-from classifier.train import Epoch, TrainState
+from classifier.training.loop import Epoch, TrainState
+from featstore.files import write_file
 
 UNFINISHED = "unfinished.safetensors"
 _PARTS = ("head", "average", "best", "optimizer")
@@ -28,7 +28,7 @@ def save_state(folder: Path, state: TrainState, digest: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
     facts = {"digest": digest, "epochs": json.dumps([asdict(epoch) for epoch in state.epochs])}
-    write_atomically(folder / UNFINISHED, save(tensors, facts))
+    write_file(folder / UNFINISHED, save(tensors, facts))
 
 
 def load_state(folder: Path, digest: str) -> TrainState | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featstore.encoders import Encoder
-from featstore.forecast import Sentences, expected_seconds
+from featstore.featurize.forecast import Sentences, expected_seconds
 
 WORTH_A_WORKER = 20.0  # seconds of encoding below which starting processes does not pay
 WORTH_A_PROBE = 2.0  # seconds of encoding below which a second probe does not pay

@@ -22,7 +22,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from classifier.bilstm import GATES, bilstm, project
+from classifier.head.bilstm import GATES, bilstm, project
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -25,10 +25,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from classifier.features import Feature, FeatureSpec
-from classifier.model import AnyHead, HeadConfig, InputConfig, make_head
-from classifier.pairing import Pairing
+from classifier.data.features import Feature, FeatureSpec
+from classifier.head.model import AnyHead, HeadConfig, InputConfig, make_head
+from classifier.data.pairing import Pairing
 from featstore.errors import DataError, MismatchError, MissingFileError
+from featstore.files import write_file
 from featstore.fingerprint import fingerprint
 
 FORMAT_VERSION = 2  # 1: projections were not scaled where they are applied, and blinded sentences had tags for nouns
@@ -86,19 +87,6 @@ class Checkpoint:
         return tuple(Feature(spec.name, spec.layer) for spec in self.features)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any instant the old content or the whole new one is there."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def to_json(value: Any) -> bytes:
     """Return readable JSON; a NaN is refused."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
@@ -129,15 +117,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
         "machine": {"processor": platform.machine(), "system": platform.system()},
     }
     (folder / RUN).unlink(missing_ok=True)  # the old facts must not stand beside the new weights
-    write_atomically(folder / WEIGHTS, weights)
-    write_atomically(folder / RUN, to_json(facts))
+    write_file(folder / WEIGHTS, weights)
+    write_file(folder / RUN, to_json(facts))
     return facts
 
 
 def note_evaluation(folder: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
     """Add what an evaluation measured to ``run.json``; return all facts."""
     facts = {**json.loads((folder / RUN).read_text(encoding="utf-8")), "evaluation": dict(measured)}
-    write_atomically(folder / RUN, to_json(facts))
+    write_file(folder / RUN, to_json(facts))
     return facts
 
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from classifier.batch import Batch, Batcher
-from classifier.metrics import score
-from classifier.model import AnyHead, Head
-from classifier.plateau import Plateau
-from classifier.predict import predict
-from classifier.recipe import TrainConfig
+from classifier.data.batch import Batch, Batcher
+from classifier.head.model import AnyHead, Head
+from classifier.scores.metrics import score
+from classifier.training.config import TrainConfig
+from classifier.training.plateau import Plateau
+from classifier.training.predict import predict
 from featstore.errors import UsageError
 
 SECONDS_BETWEEN_SAVES = 60.0

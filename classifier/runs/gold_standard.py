@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from classifier.metrics import Scores, scores
-from classifier.predict import Predictions
+from classifier.scores.metrics import Scores, scores
+from classifier.training.predict import Predictions
 from featstore.records import Corpus, Instance
 
 

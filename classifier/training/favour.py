@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from classifier.batch import Batcher
-from classifier.metrics import score
-from classifier.model import AnyHead
-from classifier.predict import predict
+from classifier.data.batch import Batcher
+from classifier.head.model import AnyHead
+from classifier.scores.metrics import score
+from classifier.training.predict import predict
 
 SHIFTS = np.linspace(-1.0, 2.0, 61)
 _WINDOW = 11  # shifts whose F1 is averaged: a small dev part makes a ragged curve, whose peak is luck
@@ -49,7 +49,7 @@ def best_shift(
     Args:
         probabilities: of each member's labels. Shape: (members, n, labels).
         gold: the label of each instance. Shape: (n,).
-        labels, positive: see :func:`classifier.metrics.score`.
+        labels, positive: see :func:`classifier.scores.metrics.score`.
     """
     favoured = np.array([label in positive for label in labels])
     f1 = np.zeros(len(SHIFTS))

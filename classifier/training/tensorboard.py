@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifier.train import Epoch
+from classifier.training.loop import Epoch
 from featstore.errors import UsageError
 
 FIGURES = ("train_loss", "dev_loss", "dev_f1", "lr", "seconds")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from classifier.metrics import Metrics, Scores
+from classifier.scores.metrics import Metrics, Scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from classifier.model import PRECISIONS, HeadConfig, InputConfig
+from classifier.head.model import PRECISIONS, HeadConfig, InputConfig
 from featstore.errors import UsageError
 from featstore.records import check_choice
 
@@ -59,7 +59,8 @@ class TrainConfig:
         consistency: weight of the divergence between two scorings of a batch under other dropout (R-Drop, Liang et al.
             2021); 0: none, and each batch is scored once.
         weight_decay: of ``adamw`` (Loshchilov and Hutter 2019).
-        favour: after training, raise the positive labels' scores by what maximises dev F1, see ``classifier.decision``.
+        favour: after training, raise the positive labels' scores by what maximises dev F1, see
+            ``classifier.training.favour``.
         max_epochs: at most so many epochs (*).
         patience: so many epochs in a row without improvement on the dev part, and the learning rate is halved (*).
         min_lr: training stops when the learning rate would fall below this share of ``lr`` (*).

@@ -7,21 +7,14 @@ asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from classifier.batch import Batcher
-from classifier.checkpoint import Checkpoint
-from classifier.features import FeatureSpec
-from classifier.model import AnyHead
-from classifier.vectors import RAM_BUDGET, Sentences, Vectors
-from featstore.errors import MismatchError
-from featstore.records import Instance
-from featstore.stores import FeatureStore
+from classifier.data.batch import Batcher
+from classifier.head.model import AnyHead
 
 BATCH = 128
 
@@ -61,32 +54,3 @@ def predict(head: AnyHead, batcher: Batcher, positions: NDArray[np.int64]) -> Pr
             attention[n] = row[:length].copy()
     head.train(was_training)
     return Predictions(probabilities, tuple(attention[n] for n in range(len(positions))))
-
-
-def classify(
-    checkpoint: Checkpoint,
-    instances: Sequence[Instance],
-    stores: Sequence[FeatureStore],
-    ram_budget: int = RAM_BUDGET,
-) -> Predictions:
-    """Apply a checkpoint to instances whose vectors are in ``stores``, one for each of its features.
-
-    Raises:
-        MismatchError: the vectors are not of the encoders it was trained on; the text names both.
-        MissingFeatureError: the vectors of a sentence are not stored.
-    """
-    vectors = Vectors(checkpoint.parsed_features, stores, Sentences.of(instances), ram_budget)
-    check_features(checkpoint.features, vectors.specs)
-    batcher = Batcher(instances, vectors, checkpoint.labels, checkpoint.tags)
-    return predict(checkpoint.head, batcher, np.arange(len(instances)))
-
-
-def check_features(trained_on: Sequence[FeatureSpec], given: Sequence[FeatureSpec]) -> None:
-    """Make sure that vectors are those that a head was trained on.
-
-    Raises:
-        MismatchError: they are not.
-    """
-    for expected, actual in zip(trained_on, given, strict=True):
-        if expected != actual:
-            raise MismatchError(f"the head was trained on {expected}, the vectors given are of {actual}.")

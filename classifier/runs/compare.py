@@ -1,7 +1,7 @@
 """Two sets of evaluated folds against each other: which test the data allow, and its outcome.
 
 In: what two runs, or two rows of an ablation, measured on one corpus. Out: a paired test
-(:mod:`classifier.significance`): the corrected t-test where they have several folds in common, approximate
+(:mod:`classifier.scores.significance`): the corrected t-test where they have several folds in common, approximate
 randomisation where they have one.
 """
 
@@ -12,9 +12,9 @@ from statistics import fmean
 
 import numpy as np
 
-from classifier.features import parse_features
-from classifier.results import FoldResult, read_predictions
-from classifier.significance import Comparison, Scored, randomisation_test, resampled_t_test
+from classifier.data.features import parse_features
+from classifier.runs.results import FoldResult, read_predictions
+from classifier.scores.significance import Comparison, Scored, randomisation_test, resampled_t_test
 from featstore.errors import DataError, MismatchError, UsageError
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifier.vectors import Vectors
+from classifier.data.vectors import Vectors
 from featstore.errors import DataError, MismatchError
 from featstore.records import Instance
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from classifier.compare import compare, f1
-from classifier.report import Summary, summarise
-from classifier.results import differences, list_runs, results_of
-from classifier.runs import CONFIG, RunConfig, read_config, run_corpus, trained_folds
-from classifier.significance import Comparison
+from classifier.runs.compare import compare, f1
+from classifier.scores.summary import Summary, summarise
+from classifier.runs.results import differences, list_runs, results_of
+from classifier.runs.config import CONFIG, RunConfig, read_config, run_corpus, trained_folds
+from classifier.scores.significance import Comparison
 from featstore.errors import MissingFileError, UsageError, did_you_mean
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from featstore.encoders import load_encoder
 from featstore.errors import MismatchError
-from featstore.featurize import encode_missing
-from featstore.forecast import Sentences
+from featstore.featurize.encode import encode_missing
+from featstore.featurize.forecast import Sentences
 from featstore.stores import open_store
 from featstore.stores.verify import Repair, repair
 

@@ -1,6 +1,6 @@
 """What a run's folder says of itself, read back: nothing is computed, and no weights are loaded.
 
-In: folders that :mod:`classifier.folds` wrote. Out: a :class:`FoldResult` for each fold that was trained and evaluated,
+In: folders that :mod:`classifier.runs.folds` wrote. Out: a :class:`FoldResult` for each fold that was trained and evaluated,
 its predictions, and what differs between runs. This is what reports are made of.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.checkpoint import RUN
-from classifier.features import FeatureSpec
-from classifier.metrics import Metrics, Scores
-from classifier.runs import CONFIG, METRICS, PREDICTIONS, RunConfig, read_config
-from classifier.train import Epoch
+from classifier.runs.checkpoint import RUN
+from classifier.data.features import FeatureSpec
+from classifier.scores.metrics import Metrics, Scores
+from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, read_config
+from classifier.training.loop import Epoch
 from featstore.errors import DataError, MissingFileError
 
 

@@ -1,6 +1,6 @@
 """One fold of a run: trained, and evaluated.
 
-In: a corpus, the root of a store, a :class:`~classifier.runs.RunConfig` and a fold. Out, in the run's folder:
+In: a corpus, the root of a store, a :class:`~classifier.runs.config.RunConfig` and a fold. Out, in the run's folder:
 ``fold-K/`` with ``config.toml``, ``model.safetensors``, ``run.json`` (all facts, every epoch), ``README.md`` (the
 card) and, once it is evaluated, ``metrics.json`` and ``predictions.tsv``. Before a fold is trained to its end nothing
 of it is written but, once a minute, the state from which an interrupted training goes on.
@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.batch import Batcher, tag_names
-from classifier.card import card
-from classifier.checkpoint import (
+from classifier.data.batch import Batcher, tag_names
+from classifier.runs.card import card
+from classifier.runs.checkpoint import (
     FORMAT_VERSION,
     RUN,
     Checkpoint,
@@ -30,22 +30,23 @@ from classifier.checkpoint import (
     note_evaluation,
     save_checkpoint,
     to_json,
-    write_atomically,
 )
-from classifier.decision import favour_positive
-from classifier.features import FeatureSpec, open_features, parse_features
-from classifier.memory import PeakMemory
-from classifier.metrics import Metrics, score
-from classifier.model import AnyHead, InputConfig, make_head
-from classifier.outputs import predictions_tsv
-from classifier.pairing import pairing_of
-from classifier.predict import Predictions, classify
-from classifier.recipe import TrainConfig
-from classifier.resume import UNFINISHED, load_state, save_state
-from classifier.runs import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
-from classifier.split import check_labelled, training_parts
-from classifier.train import Epoch, reproducible, train
-from classifier.vectors import RAM_BUDGET, Sentences, Vectors
+from featstore.files import write_file
+from classifier.training.favour import favour_positive
+from classifier.data.features import FeatureSpec, open_features, parse_features
+from classifier.runs.memory import PeakMemory
+from classifier.scores.metrics import Metrics, score
+from classifier.head.model import AnyHead, InputConfig, make_head
+from classifier.runs.outputs import predictions_tsv
+from classifier.data.pairing import pairing_of
+from classifier.runs.classify import classify
+from classifier.training.predict import Predictions
+from classifier.training.config import TrainConfig
+from classifier.training.resume import UNFINISHED, load_state, save_state
+from classifier.runs.config import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
+from classifier.data.split import check_labelled, training_parts
+from classifier.training.loop import Epoch, reproducible, train
+from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
 from featstore.errors import MismatchError
 from featstore.records import Corpus, Instance
 
@@ -206,10 +207,10 @@ def evaluate_fold(
     metrics = score(gold, predictions.labels, checkpoint.labels, checkpoint.positive)
     # Not among the metrics: those are the same to the last digit when a run is repeated.
     facts = note_evaluation(folder, {"instances": len(instances), "seconds": seconds})
-    write_atomically(folder / CARD, card(facts, asdict(metrics)).encode("utf-8"))
+    write_file(folder / CARD, card(facts, asdict(metrics)).encode("utf-8"))
     tsv = predictions_tsv(instances, predictions, checkpoint.labels)
-    write_atomically(folder / PREDICTIONS, tsv.encode("utf-8"))
-    write_atomically(folder / METRICS, to_json(asdict(metrics)))
+    write_file(folder / PREDICTIONS, tsv.encode("utf-8"))
+    write_file(folder / METRICS, to_json(asdict(metrics)))
     return Evaluation(fold, metrics, instances, predictions)
 
 
@@ -227,11 +228,11 @@ def _new_head(
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:
     """Write a trained fold, and remove what belonged to the head before."""
     facts = save_checkpoint(folder, checkpoint)
-    write_atomically(folder / CARD, card(facts, None).encode("utf-8"))
+    write_file(folder / CARD, card(facts, None).encode("utf-8"))
     for name in (METRICS, PREDICTIONS, UNFINISHED):
         (folder / name).unlink(missing_ok=True)
     for path in (folder / CONFIG, run_dir / CONFIG):
-        write_atomically(path, config_toml(config).encode("utf-8"))
+        write_file(path, config_toml(config).encode("utf-8"))
 
 
 def _corpus_facts(corpus: Corpus) -> dict[str, str]:

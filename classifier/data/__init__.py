@@ -1,0 +1,1 @@
+"""Data: instances and stored vectors to padded tensors."""

@@ -1,0 +1,221 @@
+"""Extraction from files: documents in any of the formats that are read, relations in any that are written.
+
+In: a model and files. Out: one file, in the order of the documents, under its name only when it is whole. It streams:
+memory does not grow with the number of documents. A bad document is told and passed over. An extraction that was
+interrupted goes on at the end of the last window that was written; the documents before are read again, and must be
+those that were read then.
+
+Sentences with marked pairs (``pairs``, :mod:`featstore.corpora.jsonl`) are classified as they stand: each of them gets
+a line, whatever its label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+
+from classifier.extract.extractor import Extractor
+from classifier.extract.journal import Figures, PartFile
+from classifier.extract.wanted import Extraction, Wanted
+from classifier.extract.work import MOST_PAIRS
+from featstore.corpora import jsonl
+from featstore.errors import DataError, MismatchError, UsageError
+from featstore.files import write_file
+from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
+from featstore.records import Document
+
+PAIRS = "pairs"
+_LONGEST_LINE = 1 << 20  # looked at to tell pairs from documents
+
+Report = Callable[[BadDocument], None]
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What shall be extracted.
+
+    Attributes:
+        sources: the files (or, where a format is one, folders), read one after the other.
+        target: where the relations go.
+        source_format: the format of all sources; None: of each what can be told from it.
+        target_format: a format that is written.
+        wanted: which relations.
+        fresh: begin anew, even if there is an interrupted extraction to go on with.
+    """
+
+    sources: Sequence[Path]
+    target: Path
+    source_format: str | None = None
+    target_format: str = "jsonl"
+    wanted: Wanted = field(default_factory=Wanted)
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extraction did.
+
+    Attributes:
+        documents: read (pairs: lines).
+        bad: documents that could not be read or written, and are not in the output.
+        pairs: candidates that were scored.
+        relations: written.
+        resumed_at: documents that an interrupted extraction had done before.
+        seconds: wall time.
+    """
+
+    documents: int
+    bad: int
+    pairs: int
+    relations: int
+    resumed_at: int
+    seconds: float
+
+
+def extract_files(
+    extractor: Extractor, job: Job, *, report: Report | None = None, progress: Progress | None = None
+) -> Extracted:
+    """Extract relations from files.
+
+    Args:
+        extractor: the model.
+        job: what shall be extracted.
+        report: called with each bad document.
+        progress: called with (documents done, None) after each window.
+
+    Raises:
+        UsageError: an unknown format, an option that does not go with another, the part of another extraction.
+        MissingFileError, DataError: a source that is not there, or not of its format.
+        MismatchError: the documents have changed since the extraction was interrupted.
+    """
+    start = time.perf_counter()
+    if any(source.resolve() == job.target.resolve() for source in job.sources):
+        raise UsageError(f"{job.target} is input and output; name another file with -o.")
+    if job.source_format == PAIRS or (job.source_format is None and all(map(_holds_pairs, job.sources))):
+        return _classify_pairs(extractor, job, start)
+    writer = writer_of(job.target_format)
+    documents = _Counted(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
+    model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
+    facts = {"model": model, "to": job.target_format, **asdict(job.wanted)}
+    with closing(PartFile(job.target, facts, fresh=job.fresh)) as part:
+        resumed_at = part.figures.documents
+        _skip(documents, part.figures, job.target)
+        part.begin(writer.header(extractor.facts))
+        for window in extractor.windows(documents, job.wanted):
+            text, figures = _written(window, writer, extractor.facts, part.figures, report)
+            part.add(text, replace(figures, digest=documents.digest))
+            if progress:
+                progress(documents.count, None)
+        part.finish(writer.footer())
+    done = {name: value for name, value in asdict(part.figures).items() if name != "digest"}
+    return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start)
+
+
+class _Counted:
+    """Documents on their way, counted and digested, so that it can be told whether they are the same another time."""
+
+    def __init__(self, documents: Iterable[Document | BadDocument]) -> None:
+        self._documents = iter(documents)
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Document | BadDocument]:
+        return self
+
+    def __next__(self) -> Document | BadDocument:
+        found = next(self._documents)
+        self.count += 1
+        # What a document was read from is no part of its repr, but of what is written.
+        self._hash.update(repr((found, getattr(found, "bioc", None))).encode("utf-8", "surrogatepass"))
+        return found
+
+    @property
+    def digest(self) -> str:
+        """Of all documents so far: 32 hex digits."""
+        return self._hash.hexdigest()
+
+
+def _skip(documents: _Counted, done: Figures, target: Path) -> None:
+    """Pass over the documents that an interrupted extraction has done."""
+    for _ in islice(documents, done.documents):
+        pass
+    if done.documents and (documents.count, documents.digest) != (done.documents, done.digest):
+        raise MismatchError(
+            f"the first {done.documents:,} documents are not those of which {target}.part was made; give the same "
+            "input, name another file with -o, or begin anew with --fresh."
+        )
+
+
+def _written(
+    window: Sequence[Extraction | BadDocument],
+    writer: Writer,
+    model: ModelFacts,
+    before: Figures,
+    report: Report | None,
+) -> tuple[str, Figures]:
+    """Return the documents of a window as text, and the figures after it."""
+    pieces: list[str] = []
+    documents, bad, pairs, relations = before.documents, before.bad, before.pairs, before.relations
+    for found in window:
+        piece = found if isinstance(found, BadDocument) else _piece(found, writer, model)
+        if isinstance(found, BadDocument) or isinstance(piece, BadDocument):
+            bad += 1
+            if report and isinstance(piece, BadDocument):
+                report(piece)
+        else:
+            pieces.append((writer.separator if documents > bad else "") + piece)
+            pairs, relations = pairs + found.pairs, relations + len(found.relations)
+        documents += 1
+    return "".join(pieces), Figures(documents, bad, pairs, relations)
+
+
+def _piece(found: Extraction, writer: Writer, model: ModelFacts) -> str | BadDocument:
+    """Return a document as text, or why its format cannot hold it."""
+    try:
+        return writer.document(found.document, found.relations, model)
+    except DataError as error:
+        return BadDocument(found.document.id, "", str(error))
+
+
+def _holds_pairs(path: Path) -> bool:
+    """Tell whether a JSONL file holds pairs rather than documents, by the first object in it."""
+    if path.suffix != ".jsonl" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.readline(_LONGEST_LINE)
+    try:
+        first = json.loads(head)
+    except (ValueError, RecursionError):
+        return False  # whatever it is, its reader will say
+    return isinstance(first, dict) and {"text", "head", "tail"} <= first.keys()
+
+
+def _classify_pairs(extractor: Extractor, job: Job, start: float) -> Extracted:
+    """Classify sentences with marked pairs: one object a line, in the order given."""
+    if job.target_format != "jsonl" or job.wanted != Wanted() or len(job.sources) != 1:
+        raise UsageError("pairs are classified as they stand: one file of them, to jsonl, without further options.")
+    corpus = jsonl.read(str(job.sources[0]), extractor.marking, None)
+    labels = extractor.checkpoint.labels
+    lines = []
+    for first in range(0, len(corpus.instances), MOST_PAIRS):
+        instances = corpus.instances[first : first + MOST_PAIRS]
+        predictions = extractor.classify(instances)
+        for instance, number, row in zip(instances, predictions.labels, predictions.probabilities, strict=True):
+            relation = {
+                "id": instance.id,
+                "line": int(instance.source["line"]),
+                "label": labels[number],
+                "probability": float(row[number]),
+                "probabilities": dict(zip(labels, map(float, row), strict=True)),
+            }
+            lines.append(json.dumps(relation, ensure_ascii=False) + "\n")
+    write_file(job.target, "".join(lines).encode("utf-8"))
+    count = len(lines)
+    return Extracted(count, 0, count, count, 0, time.perf_counter() - start)

@@ -1,0 +1,1 @@
+"""The head: a Bi-LSTM with attention. Torch only: no paths, no store, no optimiser."""

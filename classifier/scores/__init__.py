@@ -1,0 +1,1 @@
+"""Scores: metrics, their summary over folds, and significance tests. Numpy only; positive labels are named."""

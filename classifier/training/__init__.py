@@ -1,0 +1,1 @@
+"""Training: the options, the loop, and what it resumes from."""

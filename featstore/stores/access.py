@@ -1,0 +1,73 @@
+"""Open, create and find the feature sets of a store.
+
+In: the place of a store or of a set. Out: an open :class:`~featstore.stores.contract.FeatureStore`, or what the store
+holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featstore.stores import sets
+from featstore.stores.contract import MEMORY, FeatureMeta, FeatureStore
+from featstore.stores.location import place_of
+from featstore.stores.memory import MemoryStore
+from featstore.stores.places import join
+from featstore.stores.sets import SetInfo
+from featstore.stores.sharded import ShardedStore
+
+
+def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) -> FeatureStore:
+    """Open the feature set of ``meta`` in the store ``root`` for writing; create both if need be.
+
+    Any number of processes may do so at once.
+
+    Args:
+        root: the store, a directory or an address.
+        meta: what the set holds; its backend decides how.
+        check: compare every sentence with its checksum when it is read.
+
+    Raises:
+        UsageError: an unknown backend or dtype, or a name that no set can have.
+        MismatchError: a set in that place holds something else.
+        ResourceError: no room, or no right, to write.
+    """
+    sets.check_meta(meta)
+    if meta.backend == MEMORY:
+        return MemoryStore(meta)
+    place = place_of(join(str(root), sets.directory_name(meta)))
+    sets.ensure(place, meta)
+    return ShardedStore(sets.shard_files(place, meta), check=check)
+
+
+def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
+    """Open the feature set at ``path``, a directory or an address; nothing is written.
+
+    Args:
+        path: the set, as :func:`list_sets` gives it.
+        check: compare every sentence with its checksum when it is read.
+
+    Raises:
+        MissingFileError: there is no feature set.
+        DamagedStoreError: there is one, but not as it was written.
+        MismatchError: a newer version of featstore wrote it.
+    """
+
+    return ShardedStore(sets.open_files(path), check=check)
+
+
+def list_sets(root: str | Path) -> list[SetInfo]:
+    """Return the feature sets of a store, sorted by path; an empty list if there is no such store."""
+
+    return sets.list_sets(str(root))
+
+
+def find_sets(root: str | Path, name: str) -> list[SetInfo]:
+    """Return the feature sets of an encoder.
+
+    Args:
+        root: the store.
+        name: the encoder's name; ``NAME@PREFIX`` narrows it to identities that begin so.
+    """
+    encoder, _, prefix = name.partition("@")
+    return [s for s in list_sets(root) if s.meta.name == encoder and s.meta.identity.startswith(prefix)]

@@ -1,0 +1,96 @@
+"""What a feature set is: its facts, the protocol of an open one, and the table of the backends.
+
+Each backend lives in a file of its own that is imported when it is asked for; adding one is that file and a line in
+``BACKENDS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.ragged import Ragged
+
+# name -> "module:class" of the layout of a shard in files (a featstore.stores.shards.ShardFormat).
+BACKENDS: dict[str, str] = {
+    "hdf5": "featstore.stores.hdf5:Hdf5Shards",
+    "zarr": "featstore.stores.zarr:ZarrShards",
+}
+MEMORY = "memory"  # the backend that keeps nothing: for tests, and the oracle of the others
+DTYPES = ("float16", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMeta:
+    """What a feature set holds.
+
+    Attributes:
+        name: the encoder's name, the word that ``--features`` uses.
+        identity: the encoder's identity, 64 hex digits.
+        dim: columns of a row.
+        layers: layers of equal width in those columns, layer-major.
+        dtype: ``float16`` or ``float32``.
+        backend: ``hdf5``, ``zarr`` or ``memory``.
+        facts: the declared facts behind the identity.
+    """
+
+    name: str
+    identity: str
+    dim: int
+    layers: int
+    dtype: str
+    backend: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class FeatureStore(Protocol):
+    """One feature set, open."""
+
+    @property
+    def meta(self) -> FeatureMeta: ...
+
+    def keys(self) -> Iterable[bytes]:
+        """All keys that complete shards hold."""
+        ...
+
+    def missing(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Those of ``keys`` that are not stored: distinct, in the order given."""
+        ...
+
+    def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
+        """Commit one shard: wholly there when this returns, or not at all.
+
+        Keys that are stored already, or that come twice, keep the vectors that came first.
+
+        Raises:
+            DataError: a value that is not finite, or too large for float16, or one key with two lengths.
+            MismatchError: rows of another width than the set's.
+            ResourceError: no room, or no right, to write.
+        """
+        ...
+
+    def read(self, keys: Sequence[bytes]) -> Ragged:
+        """Return the vectors of ``keys`` in the order asked (repeats allowed).
+
+        Raises:
+            MissingFeatureError: a key is not stored.
+            DamagedStoreError: what is stored is not what was written.
+        """
+        ...
+
+    def shards_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        """Return the number of the shard that each of ``keys`` is read from; keys of one shard are best read together.
+
+        Shape: (n,), -1 where a key is not stored.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Take notice of what other processes stored since the set was opened."""
+        ...
+
+    def close(self) -> None: ...

@@ -10,7 +10,6 @@ in the JSON makes anything large before the weights have been held against it.
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,8 +25,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from classifier.data.features import Feature, FeatureSpec
-from classifier.head.model import AnyHead, HeadConfig, InputConfig, make_head
 from classifier.data.pairing import Pairing
+from classifier.head.model import AnyHead, HeadConfig, InputConfig, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
 from featstore.fingerprint import fingerprint

@@ -21,6 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.batch import Batcher, tag_names
+from classifier.data.features import FeatureSpec, open_features, parse_features
+from classifier.data.pairing import pairing_of
+from classifier.data.split import check_labelled, training_parts
+from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
+from classifier.head.model import AnyHead, InputConfig, make_head
 from classifier.runs.card import card
 from classifier.runs.checkpoint import (
     FORMAT_VERSION,
@@ -31,23 +36,18 @@ from classifier.runs.checkpoint import (
     save_checkpoint,
     to_json,
 )
-from featstore.files import write_file
-from classifier.training.favour import favour_positive
-from classifier.data.features import FeatureSpec, open_features, parse_features
-from classifier.runs.memory import PeakMemory
-from classifier.scores.metrics import Metrics, score
-from classifier.head.model import AnyHead, InputConfig, make_head
-from classifier.runs.outputs import predictions_tsv
-from classifier.data.pairing import pairing_of
 from classifier.runs.classify import classify
-from classifier.training.predict import Predictions
-from classifier.training.config import TrainConfig
-from classifier.training.resume import UNFINISHED, load_state, save_state
 from classifier.runs.config import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
-from classifier.data.split import check_labelled, training_parts
+from classifier.runs.memory import PeakMemory
+from classifier.runs.outputs import predictions_tsv
+from classifier.scores.metrics import Metrics, score
+from classifier.training.config import TrainConfig
+from classifier.training.favour import favour_positive
 from classifier.training.loop import Epoch, reproducible, train
-from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
+from classifier.training.predict import Predictions
+from classifier.training.resume import UNFINISHED, load_state, save_state
 from featstore.errors import MismatchError
+from featstore.files import write_file
 from featstore.records import Corpus, Instance
 
 

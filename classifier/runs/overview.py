@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 
 from classifier.runs.compare import compare, f1
-from classifier.scores.summary import Summary, summarise
-from classifier.runs.results import differences, list_runs, results_of
 from classifier.runs.config import CONFIG, RunConfig, read_config, run_corpus, trained_folds
+from classifier.runs.results import differences, list_runs, results_of
 from classifier.scores.significance import Comparison
+from classifier.scores.summary import Summary, summarise
 from featstore.errors import MissingFileError, UsageError, did_you_mean
 
 

@@ -1,7 +1,7 @@
 """What a run's folder says of itself, read back: nothing is computed, and no weights are loaded.
 
-In: folders that :mod:`classifier.runs.folds` wrote. Out: a :class:`FoldResult` for each fold that was trained and evaluated,
-its predictions, and what differs between runs. This is what reports are made of.
+In: folders that :mod:`classifier.runs.folds` wrote. Out: a :class:`FoldResult` for each fold that was trained and
+evaluated, its predictions, and what differs between runs. This is what reports are made of.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.runs.checkpoint import RUN
 from classifier.data.features import FeatureSpec
-from classifier.scores.metrics import Metrics, Scores
+from classifier.runs.checkpoint import RUN
 from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, read_config
+from classifier.scores.metrics import Metrics, Scores
 from classifier.training.loop import Epoch
 from featstore.errors import DataError, MissingFileError
 

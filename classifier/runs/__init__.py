@@ -1,0 +1,1 @@
+"""Runs: the folders that trainings write, and what is read back from them."""

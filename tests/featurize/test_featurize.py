@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featstore import featurize as room
-from featstore import plan, producer
 from featstore.encoders import ENCODERS, load_encoder
 from featstore.errors import ResourceError, UsageError
+from featstore.featurize import encode as room
+from featstore.featurize import plan, producer
 from featstore.featurize.encode import featurize
 from featstore.featurize.forecast import forecast
 from featstore.ragged import Ragged
@@ -219,7 +219,7 @@ def test_no_workers_is_refused(tmp_path: Path) -> None:
 def install_in_children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Add the toy to the table of spawned processes too (they import the table anew); each batch is a shard there."""
     (folder / "sitecustomize.py").write_text(
-        "from featstore import producer\nfrom featstore.encoders import ENCODERS\n"
+        "from featstore.featurize import producer\nfrom featstore.encoders import ENCODERS\n"
         "ENCODERS['toy'] = 'toy_encoder:load'\nproducer.COMMIT_BYTES = 1\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{HERE.parents[1]}:{folder}:{HERE}")

@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from classifier.runs.classify import classify
 
 from classifier.data.split import training_parts
 from classifier.runs.checkpoint import Checkpoint
+from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig
 from classifier.runs.folds import train_fold
 from classifier.scores.metrics import score

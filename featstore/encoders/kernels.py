@@ -94,7 +94,7 @@ def _in_blocks(product: Linear) -> Linear:
     def rows(x: Tensor) -> Tensor:
         n = len(x)
         padded = F.pad(x, (0, 0, 0, -n % TILED_ROWS))
-        return torch.cat([product(block) for block in padded.split(TILED_ROWS)])[:n]
+        return torch.cat([product(block) for block in torch.split(padded, TILED_ROWS)])[:n]
 
     return rows
 

@@ -150,6 +150,22 @@ _key_of = lru_cache(maxsize=4096)(sentence_key)
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A place of a corpus that is not what its format says; it was left out, and the rest was read.
+
+    Attributes:
+        text: the file and, where there are lines, the line; what was found, and what is allowed.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Problem:
+        """Return the problem that an error tells of."""
+        return cls(str(error))
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """Positions in ``Corpus.instances`` of the parts of one fold; ``dev`` is empty where the corpus has none."""
 
@@ -172,6 +188,7 @@ class Corpus:
         context: ``tagged`` or ``sentence``.
         digest: hash of the files that it was read from.
         notes: what the reader counted and the user should know (pairs across sentences, glued boundaries, ..).
+        problems: the places that were left out because they are not what the format says.
     """
 
     spec: str
@@ -183,6 +200,7 @@ class Corpus:
     context: str
     digest: str
     notes: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
     @property
     def folds(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ Each reader lives in a file of its own that is imported when it is asked for; ad
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Protocol
 from featstore.corpora.mark import Marking
 from featstore.errors import UsageError, did_you_mean
 from featstore.records import Corpus
+
+_SHOWN = 10  # problems that loading tells; ``cli data check`` tells all
+
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -38,7 +43,7 @@ READERS: dict[str, str] = {
 def load_corpus(
     spec: str, *, indicators: str = "tags", context: str = "tagged", instances: Path | None = None
 ) -> Corpus:
-    """Load the corpus that ``spec`` names.
+    """Load the corpus that ``spec`` names; places that had to be left out are told as warnings.
 
     Args:
         spec: ``sample`` (bundled, GAD's layout), ``sample:chemprot`` (bundled, ChemProt's), ``chemprot:DIR``,
@@ -60,4 +65,9 @@ def load_corpus(
         )
     module, _, function = READERS[name].partition(":")
     reader: Reader = getattr(import_module(module), function)
-    return replace(reader(path or None, Marking(indicators, context), instances), spec=spec)
+    corpus = replace(reader(path or None, Marking(indicators, context), instances), spec=spec)
+    for problem in corpus.problems[:_SHOWN]:
+        _log.warning("left out: %s", problem.text)
+    if len(corpus.problems) > _SHOWN:
+        _log.warning("left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, spec)
+    return corpus

@@ -1,0 +1,161 @@
+"""``cli ablate``: a grid of trainings and its report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from classifier.commands.options import (
+    RUNS,
+    RamBudget,
+    Runs,
+    with_training_options,
+)
+from featstore.commands.console import (
+    err,
+    escape,
+    out,
+    print_json,
+    print_table,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Corpus,
+    Instances,
+    Store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from classifier.ablate import CellEvent
+    from classifier.ablate.ablation import Ablation
+    from classifier.ablate.grid import Grid, RowPlan
+
+
+@with_training_options
+def ablate_command(
+    training: dict[str, Any],
+    features: Annotated[
+        str, typer.Option(help="Combinations to compare, separated by semicolons.")
+    ] = "glove; glove+cse; glove+elmo; glove+cse+elmo",
+    all_subsets: Annotated[
+        bool, typer.Option("--all-subsets", help="Compare every subset of --encoders in place of --features.")
+    ] = False,
+    encoders: Annotated[str, typer.Option(help="Names for --all-subsets (default: all in the store but views).")] = "",
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    folds: Annotated[str, typer.Option(help="all, or numbers such as 1,2,3.")] = "all",
+    seeds: Annotated[str, typer.Option(help="How many (3: the seeds 1, 2 and 3), or which: 1,5,7.")] = "1",
+    indicators: Annotated[str, typer.Option(help="One or several of tags, replace and blind.")] = "tags",
+    contexts: Annotated[str, typer.Option(help="tagged, sentence or both: tagged,sentence.")] = "tagged",
+    jobs: Annotated[int, typer.Option(help="Processes, one cell at a time each.")] = 1,
+    store: Store = "features",
+    runs: Runs = RUNS,
+    out_folder: Annotated[Path, typer.Option("--out", help="The folder of the report.")] = Path("ablation"),
+    ram_budget: RamBudget = 4.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run; run none.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and evaluate a grid of combinations, cell by cell, and report on it (HTML, Markdown, CSV, JSON).
+
+    Every cell is a run as `cli train` makes it; what is complete is not run again. --head takes several heads,
+    separated by commas. A cell that fails is reported, and the others are run (exit code 3). All processes share
+    the memory budget.
+    """
+    from classifier.ablate import ablate
+    from classifier.ablate import grid as grids
+    from classifier.ablate.ablation import summarise_grid
+    from classifier.ablate.publish import HTML, JSON, write_report
+
+    grid = grids.Grid(
+        features=grids.all_subsets(encoders.split(",") if encoders else grids.featurized(store))
+        if all_subsets
+        else grids.split_features(features),
+        folds=grids.folds(folds, corpus, instances),
+        seeds=grids.seeds(seeds),
+        indicators=tuple(indicators.split(",")),
+        contexts=tuple(contexts.split(",")),
+        heads=tuple(training.pop("head").split(",")),
+        corpus=corpus,
+        instances=str(instances or ""),
+        options=training,
+    )
+    if dry_run:
+        _print_plan(grids.plan(grid, runs), as_json)
+        return
+    with grid_progress(grid) as progress:
+        held = int(ram_budget * 1024**3)
+        events = ablate(grid, store, runs, jobs=jobs, ram_budget=held, progress=progress)
+    ablation = summarise_grid(grid, events, store, runs)
+    write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
+    if as_json:
+        sys.stdout.write((out_folder / JSON).read_text(encoding="utf-8"))
+    else:
+        _print_ablation(ablation)
+    err.print(escape(f"report: {out_folder / HTML}"), soft_wrap=True)
+    if ablation.failed:
+        err.print("some cells failed; running the command again tries them again.")
+        raise typer.Exit(3)
+
+
+def _print_plan(plan: list[RowPlan], as_json: bool) -> None:
+    if as_json:
+        print_json(plan)
+        return
+    print_table(
+        "Plan (nothing was run)",
+        ["row", "cells", "complete", "to run"],
+        [[p.name, str(p.cells), str(p.complete), str(p.cells - p.complete)] for p in plan],
+    )
+
+
+def _print_ablation(ablation: Ablation) -> None:
+    from classifier.ablate.tables import tables, verdict
+
+    for table in tables(ablation):
+        print_table(table.title, list(table.header), [list(row) for row in table.rows])
+    for sentence in verdict(ablation):
+        out.print(escape(sentence), soft_wrap=True)
+
+
+@contextmanager
+def grid_progress(grid: Grid) -> Iterator[Callable[[CellEvent], None]]:
+    """Yield a callback that shows where a grid stands: a live table on a terminal, a line a finished cell elsewhere."""
+    from classifier.ablate.board import HEADER, Board
+
+    board = Board(grid)
+    if not err.is_terminal:
+
+        def on_log(event: CellEvent) -> None:
+            if line := board.update(event):
+                err.print(escape(line), soft_wrap=True)
+
+        yield on_log
+        return
+    from rich.live import Live
+
+    def table() -> Table:
+        drawn = Table(*HEADER)
+        for line in board.lines():
+            drawn.add_row(*map(escape, line))
+        return drawn
+
+    with Live(table(), console=err, refresh_per_second=4) as live:
+
+        def on_terminal(event: CellEvent) -> None:
+            board.update(event)
+            live.update(table())
+
+        yield on_terminal
+
+
+COMMANDS: Commands = {"ablate": ablate_command}

@@ -1,0 +1,120 @@
+"""``cli extract`` and ``cli bundle``: new documents to relations, and a model to give away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classifier.commands.options import (
+    Encoders,
+    Fold,
+    Run,
+    fold_dir,
+)
+from featstore.commands.console import (
+    duration,
+    err,
+    escape,
+    print_json,
+    print_table,
+    progress_bar,
+    size_of,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    EncoderDevice,
+)
+from featstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from featstore.formats import BadDocument
+
+
+def extract_command(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="INPUT..", help="Documents with entities, read one file after the other.")
+    ],
+    target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go.")],
+    run: Run = None,
+    fold: Fold = None,
+    model: Annotated[Path | None, typer.Option(help="A model bundle (cli bundle) instead of a run.")] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--format", help="Of the input (default: told from each file); README has the table.")
+    ] = None,
+    target_format: Annotated[str, typer.Option("--to", help="Of the output; README has the table.")] = "jsonl",
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep a relation of at least this probability (default: likelier than none).")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Of each document, the likeliest so many.")] = None,
+    max_distance: Annotated[
+        int | None, typer.Option(help="Pairs with at most so many tokens between the mentions.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Add the attention on each token.")] = False,
+    encoders: Encoders = "",
+    store: Annotated[
+        str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the matrix products; more may be slower.")] = 1,
+    device: EncoderDevice = "cpu",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
+) -> None:
+    """Extract relations from documents, encoding on the way; an interrupted extraction goes on where it stopped."""
+    from classifier.extract import Job, extract_files
+    from classifier.extract.extractor import Extractor
+    from classifier.extract.wanted import Wanted
+
+    if model and (run or fold is not None):
+        raise UsageError("--model is a whole model; leave --run and --fold out.")
+    job = Job(sources, target, source_format, target_format, Wanted(threshold, top, max_distance, explain), fresh)
+    specs = [spec for spec in encoders.split(",") if spec]
+    extractor = Extractor.load(
+        model or fold_dir(run, fold), encoders=specs, store=store, threads=threads, device=device
+    )
+    with progress_bar("extracting", "documents") as progress:
+        done = extract_files(extractor, job, report=_report_bad, progress=progress)
+    if as_json:
+        print_json(done)
+    resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
+    err.print(
+        f"{done.documents:,} documents{resumed}, {done.pairs:,} pairs, {done.relations:,} relations -> "
+        f"{escape(str(target))}, {duration(done.seconds)}",
+        soft_wrap=True,
+    )
+    if done.bad:
+        err.print(f"{done.bad:,} documents were bad and are not in the output.")
+        raise typer.Exit(3)
+
+
+def _report_bad(bad: BadDocument) -> None:
+    where = f"{bad.where}: " if bad.where else ""
+    err.print(f"[bold]skipped[/] {escape(where)}document '{escape(bad.id)}': {escape(bad.why)}", soft_wrap=True)
+
+
+def bundle_command(
+    target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    run: Run = None,
+    fold: Fold = None,
+    encoders: Encoders = "",
+    with_encoders: Annotated[
+        bool, typer.Option("--with-encoders/--without-encoders", help="Copy the encoders, or name their identity only.")
+    ] = True,
+    licence: Annotated[str, typer.Option(help="Of the model, for its card: an SPDX name.")] = "other",
+    as_json: AsJson = False,
+) -> None:
+    """Write one folder with a trained model, its encoders and its card, to use or to give away."""
+    from classifier.extract.bundle import write_bundle
+
+    specs = [spec for spec in encoders.split(",") if spec]
+    files = write_bundle(fold_dir(run, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence)
+    if as_json:
+        print_json(files)
+        return
+    print_table(str(target), ["file", "size"], [[name, size_of(size)] for name, size in files.items()])
+    err.print(f"use it with: cli extract --model {escape(str(target))} INPUT -o OUT", soft_wrap=True)
+
+
+COMMANDS: Commands = {"extract": extract_command, "bundle": bundle_command}

@@ -1,0 +1,118 @@
+"""``cli runs``: look at runs and compare them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classifier.commands.options import (
+    RUNS,
+    RunNames,
+    Runs,
+)
+from featstore.commands.console import (
+    duration,
+    escape,
+    out,
+    percent,
+    print_facts,
+    print_json,
+    print_table,
+    size_of,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+)
+
+
+def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """List the runs: what they are, which folds are evaluated, mean F1."""
+    from classifier.runs.overview import overview
+
+    found = overview(runs)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        f"Runs in {runs}",
+        ["run", "features", "corpus", "folds trained", "evaluated", "F1", "sd", "training"],
+        [
+            [
+                r.folder.name,
+                r.config.train.features,
+                r.config.corpus,
+                ",".join(map(str, r.trained)),
+                ",".join(map(str, r.evaluated)),
+                percent(r.summary.f1 if r.summary else None),
+                percent(r.summary.f1_deviation if r.summary else None),
+                duration(r.seconds),
+            ]
+            for r in found
+        ],
+    )
+
+
+def runs_show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or its name below --runs.")],
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: configuration, encoders, corpus, versions, and the figures of each fold."""
+    from classifier.runs.overview import find_run, overview_of
+    from classifier.runs.results import facts_of, results_of
+
+    folder = find_run(run, runs)
+    results = results_of(folder)
+    if as_json:
+        print_json({"run": overview_of(folder), "folds": results})
+        return
+    for result in results[:1]:
+        print_facts(str(folder), facts_of(result))
+    print_table(
+        "Folds",
+        ["fold", "P", "R", "F1", "dev F1", "epochs", "best", "training", "peak memory"],
+        [
+            [
+                str(r.fold),
+                *map(percent, (r.metrics.micro.precision, r.metrics.micro.recall, r.metrics.micro.f1)),
+                percent(r.epochs[r.best_epoch - 1].dev_f1),
+                str(len(r.epochs)),
+                str(r.best_epoch),
+                duration(r.seconds),
+                "-" if r.peak_memory is None else size_of(r.peak_memory),
+            ]
+            for r in results
+        ],
+    )
+
+
+def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
+    from classifier.runs.overview import compare_runs, find_run
+
+    compared = compare_runs([find_run(name, runs) for name in names])
+    if as_json:
+        print_json(compared)
+        return
+    columns = [folder.name for folder in compared.folders]
+    print_table("What differs", ["", *columns], [[name, *values] for name, values in compared.differing.items()])
+    print_table(
+        "F1",
+        ["fold", *columns],
+        [[str(fold), *map(percent, scores)] for fold, scores in compared.scores.items()],
+    )
+    for folder, test in zip(compared.folders[1:], compared.tests, strict=True):
+        p = "too few folds for a test" if test.p is None else f"p = {test.p:.3f}"
+        out.print(
+            escape(
+                f"{compared.folders[0].name} less {folder.name}: {100 * test.difference:+.2f} F1, {p} ({test.method}, "
+                f"{test.pairs} pairs)"
+            ),
+            soft_wrap=True,
+        )
+
+
+COMMANDS: Commands = {"ls": runs_ls, "show": runs_show, "compare": runs_compare}

@@ -1,0 +1,105 @@
+"""``cli train``: train the head on stored vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from classifier.commands.epochs import epoch_progress
+from classifier.commands.options import (
+    RUNS,
+    RamBudget,
+    Run,
+    given,
+    with_training_options,
+)
+from featstore.commands.console import (
+    duration,
+    err,
+    percent,
+    print_json,
+    print_table,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Context,
+    Corpus,
+    Indicators,
+    Instances,
+    Store,
+)
+from featstore.errors import UsageError
+
+
+@with_training_options
+def train_command(
+    training: dict[str, Any],
+    called: typer.Context,
+    features: Annotated[
+        str, typer.Option(help="What the head reads: names joined by +; elmo\\[top], elmo\\[avg], elmo[0]; NAME@ID.")
+    ] = "glove+cse+elmo",
+    corpus: Corpus = "sample",
+    fold: Annotated[int, typer.Option(help="The fold to train; 1 for a corpus with one released split.")] = 1,
+    run: Run = None,
+    store: Store = "features",
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    instances: Instances = None,
+    seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="Repeat a run: its config.toml, in place of all options that say what a run is."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard, below the fold's folder.")
+    ] = False,
+    ram_budget: RamBudget = 4.0,
+    as_json: AsJson = False,
+) -> None:
+    """Train the head on stored vectors."""
+    from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
+    from classifier.runs.folds import train_fold
+    from classifier.training.config import recipe
+
+    if config_file:
+        own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
+        if clashing := given(called, own):
+            raise UsageError(f"--config says what the run is; leave out {', '.join(clashing)}.")
+        config = read_config_file(config_file)
+    else:
+        config = RunConfig(
+            corpus=corpus,
+            indicators=indicators,
+            context=context,
+            instances=str(instances or ""),
+            train=recipe(features=features, seed=seed, **training),
+        )
+    folder = run or RUNS / run_name(config)
+    held = int(ram_budget * 1024**3)
+    with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
+        checkpoint = train_fold(run_corpus(config), store, config, fold, folder, progress=progress, ram_budget=held)
+    epochs = checkpoint.training["epochs"]
+    best = epochs[checkpoint.training["best_epoch"] - 1]
+    if as_json:
+        print_json({"run": folder, "fold": fold, "best": best, "training": checkpoint.training})
+        return
+    print_table(
+        str(folder),
+        ["fold", "epochs", "best epoch", "dev F1", "time"],
+        [
+            [
+                str(fold),
+                str(len(epochs)),
+                str(best["number"]),
+                percent(best["dev_f1"]),
+                duration(checkpoint.training["seconds"]),
+            ]
+        ],
+    )
+    err.print(f"evaluate it with: cli eval --fold {fold} --run {folder}", soft_wrap=True)
+
+
+COMMANDS: Commands = {"train": train_command}

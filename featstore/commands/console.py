@@ -1,0 +1,142 @@
+"""What commands print: tables, facts and JSON on stdout; messages, log and progress bars on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# Where stdout is a file or a pipe there is no width to fit; rows must not be broken.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False)
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def fail(error: BaseException, code: int) -> NoReturn:
+    """Print an error as one message and leave."""
+    err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        err.print(escape(note), soft_wrap=True)
+    sys.exit(code)
+
+
+def escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` (dataclasses allowed) as JSON on stdout."""
+
+    def plain(item: Any) -> Any:
+        if dataclasses.is_dataclass(item) and not isinstance(item, type):
+            return dataclasses.asdict(item)
+        if isinstance(item, Path):
+            return str(item)
+        if isinstance(item, bytes):
+            return item.hex()
+        raise TypeError(f"{type(item).__name__} is not JSON")
+
+    sys.stdout.write(json.dumps(value, default=plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table on stdout; the first column holds words, the others figures."""
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+def print_facts(title: str, facts: dict[str, str]) -> None:
+    """Print names and what they are on stdout."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in facts.items():
+        table.add_row(escape(name), escape(value))
+    out.print(table)
+
+
+def show_log() -> None:
+    """Print what the library logs on stderr, through the console, so that a progress bar stays whole."""
+
+    class ToConsole(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            err.print(escape(self.format(record)), soft_wrap=True)
+
+    library = logging.getLogger("featstore")
+    library.handlers = [ToConsole()]
+    library.propagate = False
+    library.setLevel(logging.INFO)
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback (done, total): a bar with rate and ETA on a terminal, a line every few seconds elsewhere."""
+    start = time.monotonic()
+    if err.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=err) as bar:
+            task = bar.add_task(what, total=None, rate="")
+
+            def on_terminal(done: int, total: int | None) -> None:
+                rate = done / max(1e-9, time.monotonic() - start)
+                bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} {unit}/s")
+
+            yield on_terminal
+        return
+    last = start
+
+    def on_log(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < SECONDS_BETWEEN_LINES and done != total:
+            return
+        last = now
+        rate = done / max(1e-9, now - start)
+        left = "" if total is None else f", {duration((total - done) / max(1e-9, rate))} left"
+        of = "" if total is None else f"/{total:,}"
+        err.print(f"{what}: {done:,}{of} {unit}, {rate:,.0f}/s{left}", soft_wrap=True)
+
+    yield on_log
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size_of(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,102 @@
+"""``cli data``: bring a corpus here and look at it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featstore.commands.console import (
+    escape,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Instances,
+)
+
+if TYPE_CHECKING:
+    from featstore.corpora.audit import CorpusReport
+
+
+def data_check(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="As for --corpus.")] = "sample",
+    instances: Instances = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count a corpus, prove its offsets, and look for test sentences in the training parts."""
+    from featstore.corpora.audit import check_corpus
+
+    report = check_corpus(corpus, instances=instances)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+
+
+def _print_report(report: CorpusReport) -> None:
+    columns = [*report.labels, "total"]
+    print_table(
+        f"{report.spec}: instances",
+        ["part", *columns],
+        [[part, *(f"{counts[c]:,}" for c in columns)] for part, counts in report.counts.items()],
+    )
+    tokens = report.tokens
+    facts = {
+        "digest": report.digest[:16],
+        "distinct sentences": f"{report.sentences:,}",
+        "tokens in them": f"{tokens.total:,}",
+        "tokens a sentence": f"mean {tokens.mean}, median {tokens.p50}, 99 % below {tokens.p99}, longest {tokens.max}",
+        "tokens over 50 characters": f"{tokens.long:,} (longest {tokens.longest})",
+        "tokeniser, splitter": f"{report.tokeniser}, {report.splitter}",
+    }
+    if report.mentions:
+        facts["mentions that equal their characters"] = f"{report.agreeing:,} of {report.mentions:,}"
+    facts |= {note: f"{count:,}" for note, count in report.notes.items() if not note.startswith("mentions")}
+    print_facts("Facts", facts)
+    if report.leakage:
+        print_table(
+            "Test instances whose sentence stands in the training part",
+            ["fold", "train", "test", "exactly", "nearly (Jaccard >= 0.8)", "with other labels only"],
+            [
+                [str(k.fold), f"{k.train:,}", f"{k.test:,}", f"{k.exact:,}", f"{k.near:,}", f"{k.other_label:,}"]
+                for k in report.leakage
+            ],
+        )
+
+
+def data_get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="chemprot, gad or euadr.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="A folder, a zip or tar archive, or an http(s) address of one (default: the official source).",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a corpus to your data directory, where --corpus NAME finds it; structure and checksums are verified.
+
+    Official sources: ChemProt from BioCreative VI (biocreative.bioinformatics.udel.edu, registration), GAD and
+    EU-ADR from the archive of the BioBERT project (github.com/dmis-lab/biobert).
+    """
+    from featstore.corpora.get import get_corpus
+
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING)
+    with progress_bar(name, "bytes") as progress:
+        folder = get_corpus(name, source, progress=progress)
+    if as_json:
+        print_json({"corpus": name, "folder": folder})
+    else:
+        out.print(escape(str(folder)), soft_wrap=True)
+
+
+COMMANDS: Commands = {"check": data_check, "get": data_get}

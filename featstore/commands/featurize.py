@@ -1,0 +1,138 @@
+"""``cli featurize``: encode what a store lacks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from featstore.commands.console import (
+    duration,
+    err,
+    escape,
+    print_json,
+    print_table,
+    progress_bar,
+    show_log,
+    size_of,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Context,
+    Corpus,
+    EncoderDevice,
+    EncoderPrecision,
+    Indicators,
+    Instances,
+    Store,
+    encoder_specs,
+)
+
+FAILED_SHOWN = 10
+
+
+def featurize(
+    encoders: Annotated[
+        str,
+        typer.Option(
+            help="Encoders, separated by commas: NAME for the bundled one, NAME:PATH for your own "
+            "(glove:FILE, cse:DIR, elmo:DIR)."
+        ),
+    ] = "glove,cse,elmo",
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    store: Store = "features",
+    backend: Annotated[str, typer.Option(help="hdf5 or zarr.")] = "hdf5",
+    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    precision: EncoderPrecision = "float32",
+    device: EncoderDevice = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes, one thread each (default: one for each core, if a probe says that it pays)."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Encode the sentences of a corpus that the store does not hold yet."""
+    from featstore.corpora import load_corpus
+    from featstore.featurize.encode import distinct_sentences
+    from featstore.featurize.encode import featurize as run
+    from featstore.featurize.forecast import forecast
+
+    show_log()
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    sentences = distinct_sentences(loaded.instances)
+    how = {"root": store, "dtype": dtype, "backend": backend, "precision": precision, "device": device}
+    results: list[Any] = []
+    for spec in encoder_specs(encoders):
+        if dry_run:
+            results.append(forecast(sentences, spec, instances=len(loaded.instances), **how))
+            continue
+        with progress_bar(spec, "sentences") as progress:
+            results.append(run(sentences, spec, workers=workers, progress=progress, **how))
+    if as_json:
+        print_json(results)
+    elif dry_run:
+        _print_forecast(results)
+    else:
+        _print_featurized(results, store)
+    if not dry_run and any(result.failed for result in results):
+        for result in results:
+            _print_failed(result.encoder, [sentences[key] for key in result.failed])
+        err.print("what failed is missing from the store; running the command again tries it again.", soft_wrap=True)
+        raise typer.Exit(3)
+
+
+def _print_failed(encoder: str, failed: list[tuple[str, ...]]) -> None:
+    """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
+    for tokens in failed[:FAILED_SHOWN]:
+        start = " ".join(tokens)[:60]
+        err.print(escape(f"{encoder}: failed: {len(tokens):,} tokens, '{start}'"), soft_wrap=True)
+    if len(failed) > FAILED_SHOWN:
+        err.print(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more", soft_wrap=True)
+
+
+def _print_forecast(results: list[Any]) -> None:
+    print_table(
+        "Forecast (nothing was written)",
+        ["encoder", "instances", "distinct sentences", "tokens", "to encode", "space", "free", "time"],
+        [
+            [
+                f.encoder,
+                f"{f.instances:,}",
+                f"{f.sentences:,} ({f.sentences / max(1, f.instances):.0%})",
+                f"{f.tokens:,}",
+                f"{f.missing_sentences:,}",
+                size_of(f.bytes),
+                size_of(f.free_bytes) if f.free_bytes is not None else "-",
+                duration(f.seconds),
+            ]
+            for f in results
+        ],
+    )
+
+
+def _print_featurized(results: list[Any], store: str) -> None:
+    print_table(
+        f"Stored in {store}",
+        ["encoder", "sentences", "were there", "encoded", "failed", "workers", "tokens/s", "time"],
+        [
+            [
+                f.encoder,
+                f"{f.sentences:,}",
+                f"{f.stored:,}",
+                f"{f.encoded:,}",
+                f"{len(f.failed):,}",
+                str(f.workers),
+                f"{f.tokens / f.seconds:,.0f}" if f.encoded else "-",
+                duration(f.seconds),
+            ]
+            for f in results
+        ],
+    )
+
+
+COMMANDS: Commands = {"featurize": featurize}

@@ -1,0 +1,209 @@
+"""``cli store``: what is in a store, and whether it fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featstore.commands.console import (
+    duration,
+    escape,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    size_of,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Context,
+    Corpus,
+    EncoderDevice,
+    EncoderPrecision,
+    Indicators,
+    Instances,
+    Store,
+    encoder_specs,
+)
+from featstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from featstore.stores.sets import SetInfo
+
+
+SetName = Annotated[
+    str, typer.Argument(metavar="NAME", help="An encoder's name; NAME@ID where there are several sets.")
+]
+
+
+def sets_named(store: str, name: str | None) -> list[SetInfo]:
+    """The feature sets of that name, or all."""
+    from featstore.errors import MissingFeatureError
+    from featstore.stores import find_sets, list_sets
+
+    found = find_sets(store, name) if name else list_sets(store)
+    if not found:
+        what = f"no feature set '{name}'" if name else "no feature set"
+        raise MissingFeatureError(f"{store} has {what}; `cli store ls --store {store}` lists what is there.")
+    return found
+
+
+def one_set(store: str, name: str) -> SetInfo:
+    found = sets_named(store, name)
+    if len(found) > 1:
+        several = ", ".join(f"{s.meta.name}@{s.meta.identity[:8]} ({s.meta.dtype}, {s.meta.backend})" for s in found)
+        raise UsageError(f"{store} has several sets '{name}': {several}; narrow the name with @ID.")
+    return found[0]
+
+
+def store_ls(store: Store = "features", as_json: AsJson = False) -> None:
+    """List the feature sets of a store."""
+    from featstore.stores import list_sets
+
+    sets = list_sets(store)
+    if as_json:
+        print_json(sets)
+        return
+    print_table(
+        store,
+        ["encoder", "identity", "dim", "layers", "dtype", "backend", "shards", "sentences"],
+        [
+            [
+                s.meta.name,
+                s.meta.identity[:16],
+                str(s.meta.dim),
+                str(s.meta.layers),
+                s.meta.dtype,
+                s.meta.backend,
+                f"{s.shards:,}",
+                f"{s.sentences:,}",
+            ]
+            for s in sets
+        ],
+    )
+
+
+def store_info(
+    name: Annotated[str, typer.Argument(help="An encoder's name; NAME@ID narrows to identities that begin so.")],
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a feature set holds and the facts that its encoder's identity is made of."""
+    found = sets_named(store, name)
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        rows = {"path": each.path, "shards": f"{each.shards:,}", "sentences": f"{each.sentences:,}"}
+        rows |= {key: str(value) for key, value in dataclasses.asdict(each.meta).items() if key != "facts"}
+        rows |= {f"fact: {key}": json.dumps(value, ensure_ascii=False) for key, value in each.meta.facts.items()}
+        print_facts(each.meta.name, rows)
+
+
+def store_du(store: Store = "features", as_json: AsJson = False) -> None:
+    """Show what each feature set takes on the disk, and when it was last written to."""
+    from featstore.stores.usage import usage
+
+    sets = usage(store)
+    if as_json:
+        print_json(sets)
+        return
+    print_table(
+        store,
+        ["set", "shards", "sentences", "tokens", "size", "leftovers", "last written"],
+        [
+            [
+                Path(s.path).name,
+                f"{s.shards:,}",
+                f"{s.sentences:,}",
+                f"{s.tokens:,}",
+                size_of(s.bytes),
+                size_of(s.leftover_bytes),
+                f"{duration(s.age)} ago",
+            ]
+            for s in sets
+        ],
+    )
+
+
+def store_inspect(
+    name: SetName,
+    instance: Annotated[str | None, typer.Option("--id", help="Of an instance (default: the first).")] = None,
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Show one sentence: tokens, offsets, where its vectors lie, and their norms."""
+    from featstore.corpora import load_corpus
+    from featstore.stores.inspect import inspect
+
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    found = next((i for i in loaded.instances if instance in (None, i.id)), None)
+    if found is None:
+        raise UsageError(f"{corpus} has no instance '{instance}'; the first is '{loaded.instances[0].id}'.")
+    view = inspect(one_set(store, name).path, found.key)
+    if as_json:
+        print_json({"id": found.id, "tokens": found.tokens, "offsets": found.offsets, "stored": view})
+        return
+    state = "sound" if view.whole else "DAMAGED"
+    print_table(
+        f"{found.id}: {view.shard}, rows {view.first} to {view.stop - 1}, {state}",
+        ["token", "characters", *(f"norm {layer}" for layer in range(len(view.norms[0])))],
+        [
+            [token, "-" if start < 0 else f"{start}-{end}", *(f"{norm:.3f}" for norm in norms)]
+            for token, (start, end), norms in zip(found.tokens, found.offsets, view.norms, strict=True)
+        ],
+    )
+
+
+def store_explain(
+    encoders: Annotated[str, typer.Option(help="As for featurize.")] = "glove,cse,elmo",
+    precision: EncoderPrecision = "float32",
+    device: EncoderDevice = "cpu",
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether featurizing would hit the store, and if not why, fact by fact."""
+    from featstore.corpora import load_corpus
+    from featstore.encoders import load_encoder
+    from featstore.featurize.encode import distinct_sentences
+    from featstore.stores.explain import explain
+
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    keys = list(distinct_sentences(loaded.instances))
+    how = {"precision": precision, "device": device}
+    loaded_encoders = [load_encoder(spec, **how) for spec in encoder_specs(encoders)]
+    results = [explain(store, encoder.name, encoder.facts, keys) for encoder in loaded_encoders]
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        out.print(f"{result.name}: {result.verdict} ({result.sentences:,} sentences wanted of {result.identity[:16]})")
+        for found in result.sets:
+            out.print(f"  {Path(found.path).name}: has {found.stored:,}, lacks {found.missing:,}", soft_wrap=True)
+            for difference in found.differences:
+                out.print(
+                    escape(f"    {difference.fact}: wanted {difference.wanted}, found {difference.found}"),
+                    soft_wrap=True,
+                )
+
+
+COMMANDS: Commands = {
+    "ls": store_ls,
+    "info": store_info,
+    "du": store_du,
+    "inspect": store_inspect,
+    "explain": store_explain,
+}

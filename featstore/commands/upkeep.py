@@ -1,0 +1,220 @@
+"""``cli store``: the commands that check, mend, convert and copy feature sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featstore.commands.console import (
+    err,
+    escape,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+)
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    Context,
+    Corpus,
+    DryRun,
+    EncoderDevice,
+    EncoderPrecision,
+    Indicators,
+    Instances,
+    Store,
+)
+from featstore.commands.store import SetName, one_set, sets_named
+
+if TYPE_CHECKING:
+    from featstore.stores.bundle import Bundled
+
+
+def store_verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One encoder's sets (default: all).")] = None,
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Hold every byte against its checksum; damage is named by shard and sentence, and ends with exit code 5."""
+    from featstore.errors import DamagedStoreError
+    from featstore.stores.verify import verify
+
+    results = []
+    for each in sets_named(store, name):
+        with progress_bar(Path(each.path).name, "shards") as progress:
+            results.append(verify(each.path, progress=progress))
+    if as_json:
+        print_json(results)
+    else:
+        print_table(
+            store,
+            ["set", "shards", "sentences", "damaged", "leftovers"],
+            [
+                [Path(r.path).name, f"{r.shards:,}", f"{r.sentences:,}", str(len(r.damages)), str(len(r.leftovers))]
+                for r in results
+            ],
+        )
+        for damage in (damage for result in results for damage in result.damages):
+            keys = ", ".join(key.hex() for key in damage.keys[:3]) + (", .." if len(damage.keys) > 3 else "")
+            out.print(escape(f"{damage.shard}: {damage.what} ({len(damage.keys)} sentences: {keys})"), soft_wrap=True)
+    if any(result.damages for result in results):
+        raise DamagedStoreError("damage was found; `cli store repair NAME --corpus C` mends it.")
+
+
+def store_repair(
+    name: SetName,
+    corpus: Corpus = "sample",
+    instances: Instances = None,
+    context: Context = "tagged",
+    indicators: Indicators = "tags",
+    encoder: Annotated[str | None, typer.Option(help="NAME:PATH if the bundled encoder did not make the set.")] = None,
+    precision: EncoderPrecision = "float32",
+    device: EncoderDevice = "cpu",
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set damaged shards aside and encode just their sentences again."""
+    from featstore.corpora import load_corpus
+    from featstore.featurize.encode import distinct_sentences
+    from featstore.featurize.mend import mend
+
+    chosen = one_set(store, name)
+    loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
+    sentences = distinct_sentences(loaded.instances)
+    with progress_bar(chosen.meta.name, "sentences") as progress:
+        how: dict[str, Any] = {"precision": precision, "device": device, "dry_run": dry_run, "progress": progress}
+        result = mend(chosen.path, sentences, encoder or chosen.meta.name, **how)
+    if as_json:
+        print_json(result)
+    else:
+        facts = {
+            "shards set aside": ", ".join(result.repair.set_aside) or "none",
+            "sentences saved from them": f"{result.repair.saved:,}",
+            "sentences lost": f"{len(result.repair.lost):,}",
+            "encoded again": f"{result.encoded:,}",
+            "failed for want of memory": f"{result.failed:,}",
+            "not in this corpus": f"{result.elsewhere:,}",
+        }
+        print_facts(f"{chosen.path}{' (nothing was done)' if dry_run else ''}", facts)
+    if result.elsewhere or result.failed or result.repair.unreadable:
+        err.print("some sentences are still missing; featurize their corpora again to have them back.", soft_wrap=True)
+        raise typer.Exit(3)
+
+
+def store_convert(
+    name: SetName,
+    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float16, for a set in float32.")] = None,
+    to: Annotated[str | None, typer.Option(help="Another store to write to (default: the same).")] = None,
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a feature set once more in another backend or dtype, one shard at a time; the old set stays."""
+    from featstore.stores.rewrite import convert
+
+    chosen = one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = convert(chosen.path, to or store, backend=backend, dtype=dtype, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            escape(f"{result.source} -> {result.target}: {result.sentences:,} sentences, {result.shards:,} shards"),
+            soft_wrap=True,
+        )
+
+
+def store_view(
+    name: SetName,
+    dims: Annotated[int, typer.Option(help="Columns of each layer.")],
+    method: Annotated[str, typer.Option(help="pca: principal components; random: random directions.")] = "pca",
+    store: Store = "features",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a feature set once more in fewer columns, as NAME-pcaK; name it in --features like any other."""
+    from featstore.stores.views import make_view
+
+    chosen = one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = make_view(chosen.path, store, dims, method=method, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            escape(
+                f"{result.name}: {result.columns[0]:,} -> {result.columns[1]:,} columns, {result.variance:.1%} of the "
+                f"variance, {result.sentences:,} sentences ({result.target})"
+            ),
+            soft_wrap=True,
+        )
+
+
+def store_compact(name: SetName, store: Store = "features", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Merge many small shards into few."""
+    from featstore.stores.rewrite import compact
+
+    chosen = one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = compact(chosen.path, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(f"{result.merged:,} shards -> {result.made:,}; {result.doubles:,} sentences were stored twice")
+
+
+def store_export(
+    name: SetName,
+    bundle: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write.")],
+    store: Store = "features",
+    as_json: AsJson = False,
+) -> None:
+    """Write a feature set to one file with a manifest and checksums: keys and vectors, no text."""
+    from featstore.stores.bundle import export_bundle
+
+    chosen = one_set(store, name)
+    with progress_bar(chosen.meta.name, "shards") as progress:
+        result = export_bundle(chosen.path, bundle, progress=progress)
+    _print_bundled(result, as_json)
+
+
+def store_import(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    store: Store = "features",
+    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr (default: as it was).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole bundle; store nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store the vectors of a bundle that are not stored yet; every checksum is verified."""
+    from featstore.stores.bundle import import_bundle
+
+    with progress_bar(bundle.name, "shards") as progress:
+        result = import_bundle(bundle, store, backend=backend, dry_run=dry_run, progress=progress)
+    _print_bundled(result, as_json)
+
+
+def _print_bundled(result: Bundled, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            escape(f"{result.bundle} <-> {result.path}: {result.sentences:,} sentences, {result.tokens:,} tokens"),
+            soft_wrap=True,
+        )
+
+
+COMMANDS: Commands = {
+    "verify": store_verify,
+    "repair": store_repair,
+    "convert": store_convert,
+    "view": store_view,
+    "compact": store_compact,
+    "export": store_export,
+    "import": store_import,
+}

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
-BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
+BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"} | {
+    "featstore.types",
+    "featstore.labels",
+}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -20,6 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
     "featstore.files": {"featstore.errors"},
     "featstore.records": {"featstore.errors"},
+    "featstore.types": {"featstore.errors"},
+    "featstore.labels": set(),
     "featstore.bundled": {"featstore.errors"},
     "featstore.ragged": {"featstore.records", "featstore.errors"},
     "featstore.fingerprint": BASE,

@@ -27,6 +27,11 @@ class Pairing:
     kinds: tuple[tuple[str, str], ...]
     words: Mapping[str, str]
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Each type of ``kinds`` once, in their order."""
+        return tuple(dict.fromkeys(kind for pair in self.kinds for kind in pair))
+
 
 def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
     """Return how the pairs of ``instances`` were made.

@@ -6,12 +6,14 @@ one sentence, in the order of the document, checked so that each can be marked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from classifier.data.pairing import Pairing
 from featstore.corpora.pairs import PairTypes, SplitDocument, tag_type
 from featstore.errors import DataError
 from featstore.records import Document, Entity
+from featstore.types import kind_of
 
 LONGEST = 8192  # tokens; what is longer is no sentence, and would take gigabytes
 
@@ -31,6 +33,21 @@ class Candidate:
     tail: Entity
     types: PairTypes
     sentence: tuple[int, int]
+
+
+def seen_by(pairing: Pairing, document: Document, renamed: Mapping[str, str]) -> Document:
+    """Return a document whose mentions are named by the model's types where they are of one of them.
+
+    Args:
+        pairing: the model's types of pairs.
+        document: the document as it was read; it is returned itself if nothing changes.
+        renamed: the user's own names for types (:mod:`featstore.types`).
+    """
+    kinds = {entity.type: kind_of(entity.type, pairing.types, renamed) for entity in document.entities}
+    if all(kind in (None, tag_type(type_)) for type_, kind in kinds.items()):
+        return document
+    entities = (replace(entity, type=kinds[entity.type] or entity.type) for entity in document.entities)
+    return replace(document, entities=tuple(entities))
 
 
 def find_candidates(split: SplitDocument, pairing: Pairing, max_distance: int | None = None) -> list[Candidate]:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from classifier.extract.bundle import is_bundle, read_bundle
-from classifier.extract.candidates import find_candidates
+from classifier.extract.candidates import find_candidates, seen_by
 from classifier.extract.encoders import check_encoder, load_encoders
 from classifier.extract.wanted import Extraction, Wanted, relation_of
 from classifier.extract.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
@@ -38,6 +38,7 @@ from featstore.featurize.plan import running_threads
 from featstore.formats import BadDocument, ModelFacts
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
+from featstore.types import kind_of, shown
 
 WINDOW_DOCUMENTS = 512
 
@@ -71,7 +72,7 @@ class Extractor:
         for spec in checkpoint.features:
             check_encoder(spec, encoders[spec.name], spec.name)
         self.checkpoint = checkpoint
-        self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive)
+        self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive, checkpoint.corpus["name"])
         self._encoders = [encoders[spec.name] for spec in checkpoint.features]
         self._store, self._threads = store, threads
 
@@ -162,7 +163,8 @@ class Extractor:
         """Yield the same, window by window.
 
         Raises:
-            UsageError: the model was trained by a version that did not record what makes a pair.
+            UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
+                the options name.
         """
         wanted, pairing = wanted or Wanted(), self.checkpoint.pairing
         if pairing is None:
@@ -170,6 +172,10 @@ class Extractor:
                 "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
                 "again, or give it pairs (--format pairs)."
             )
+        for _, meant in wanted.types:
+            if kind_of(meant, pairing.types) is None:
+                types = ", ".join(map(shown, pairing.types))
+                raise UsageError(f"the model has no type '{meant}' that a mention can be named by; it has {types}.")
         with self._stores() as stores:
             window: list[Work | BadDocument] = []
             chunk = Chunk()
@@ -181,11 +187,11 @@ class Extractor:
                     chunk.add(pair)
                 if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
                     self._score(chunk, stores, wanted)
-                    yield [finish(each, wanted) for each in window]
+                    yield [finish(each, wanted, pairing) for each in window]
                     window = []
             self._score(chunk, stores, wanted)
             if window:
-                yield [finish(each, wanted) for each in window]
+                yield [finish(each, wanted, pairing) for each in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
@@ -197,12 +203,12 @@ class Extractor:
 
     def _begin(self, document: Document, wanted: Wanted) -> Work | BadDocument:
         assert self.checkpoint.pairing is not None
-        split = SplitDocument.of(document)
+        split = SplitDocument.of(seen_by(self.checkpoint.pairing, document, dict(wanted.types)))
         try:
             candidates = find_candidates(split, self.checkpoint.pairing, wanted.max_distance)
         except DataError as error:
             return BadDocument(document.id, "", str(error))
-        return Work(split, candidates)
+        return Work(document, split, candidates)
 
     def _pairs(self, work: Work | BadDocument) -> Iterator[Pair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
@@ -29,8 +30,10 @@ from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
 from featstore.records import Document
+from featstore.types import kind_of, shown
 
 PAIRS = "pairs"
+_MOST_TYPES = 1000
 _LONGEST_LINE = 1 << 20  # looked at to tell pairs from documents
 
 Report = Callable[[BadDocument], None]
@@ -69,6 +72,9 @@ class Extracted:
         relations: written.
         resumed_at: documents that an interrupted extraction had done before.
         seconds: wall time.
+        nothing: documents without relations, by the reason (:mod:`classifier.extract.reasons`).
+        types: the types of the mentions, of those documents that were not done before: type in the documents -> the
+            model's type that it is, or an empty string if it is none.
     """
 
     documents: int
@@ -77,6 +83,8 @@ class Extracted:
     relations: int
     resumed_at: int
     seconds: float
+    nothing: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def extract_files(
@@ -104,6 +112,7 @@ def extract_files(
     documents = _Counted(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
     facts = {"model": model, "to": job.target_format, **asdict(job.wanted)}
+    types: dict[str, str] = {}
     with closing(PartFile(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents
         _skip(documents, part.figures, job.target)
@@ -111,11 +120,12 @@ def extract_files(
         for window in extractor.windows(documents, job.wanted):
             text, figures = _written(window, writer, extractor.facts, part.figures, report)
             part.add(text, replace(figures, digest=documents.digest))
+            _note_types(window, extractor, job.wanted, types)
             if progress:
                 progress(documents.count, None)
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name != "digest"}
-    return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start)
+    return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
 
 
 class _Counted:
@@ -153,6 +163,18 @@ def _skip(documents: _Counted, done: Figures, target: Path) -> None:
         )
 
 
+def _note_types(
+    window: Sequence[Extraction | BadDocument], extractor: Extractor, wanted: Wanted, types: dict[str, str]
+) -> None:
+    """Add the types of a window's mentions, up to a number that no sensible input has."""
+    assert extractor.checkpoint.pairing is not None
+    for found in window:
+        for entity in found.document.entities if isinstance(found, Extraction) else ():
+            if entity.type not in types and len(types) < _MOST_TYPES:
+                kind = kind_of(entity.type, extractor.checkpoint.pairing.types, dict(wanted.types))
+                types[entity.type] = shown(kind) if kind else ""
+
+
 def _written(
     window: Sequence[Extraction | BadDocument],
     writer: Writer,
@@ -163,6 +185,7 @@ def _written(
     """Return the documents of a window as text, and the figures after it."""
     pieces: list[str] = []
     documents, bad, pairs, relations = before.documents, before.bad, before.pairs, before.relations
+    nothing = Counter(before.nothing)
     for found in window:
         piece = found if isinstance(found, BadDocument) else _piece(found, writer, model)
         if isinstance(found, BadDocument) or isinstance(piece, BadDocument):
@@ -172,14 +195,15 @@ def _written(
         else:
             pieces.append((writer.separator if documents > bad else "") + piece)
             pairs, relations = pairs + found.pairs, relations + len(found.relations)
+            nothing.update([found.nothing.reason] if found.nothing else ())
         documents += 1
-    return "".join(pieces), Figures(documents, bad, pairs, relations)
+    return "".join(pieces), Figures(documents, bad, pairs, relations, nothing=dict(nothing))
 
 
 def _piece(found: Extraction, writer: Writer, model: ModelFacts) -> str | BadDocument:
     """Return a document as text, or why its format cannot hold it."""
     try:
-        return writer.document(found.document, found.relations, model)
+        return writer.document(found.document, found.relations, model, found.nothing)
     except DataError as error:
         return BadDocument(found.document.id, "", str(error))
 

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +31,7 @@ class Figures:
         pairs: candidates that were scored.
         relations: written.
         digest: of the documents read.
+        nothing: documents without relations, by the reason.
     """
 
     documents: int = 0
@@ -38,6 +39,7 @@ class Figures:
     pairs: int = 0
     relations: int = 0
     digest: str = ""
+    nothing: Mapping[str, int] = field(default_factory=dict)
 
 
 class PartFile:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from classifier.extract.candidates import Candidate
 from classifier.runs.checkpoint import Checkpoint
 from featstore.errors import UsageError
+from featstore.formats.contract import Nothing
 from featstore.records import Document, Instance, Relation
 
 
@@ -27,6 +28,7 @@ class Wanted:
         top: so many relations of a document, the likeliest; None: all.
         max_distance: candidates have at most so many tokens between their mentions; None: any number.
         explain: whether relations carry the head's attention.
+        types: the user's own names for types of mentions: (name in the documents, type that is meant).
 
     Raises:
         UsageError: a number out of range.
@@ -36,6 +38,7 @@ class Wanted:
     top: int | None = None
     max_distance: int | None = None
     explain: bool = False
+    types: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         limits = {
@@ -55,11 +58,13 @@ class Extraction:
         document: the document.
         relations: those that are wanted, in the order of their candidates.
         pairs: how many candidates it has.
+        nothing: why there are no relations, if there are none.
     """
 
     document: Document
     relations: tuple[Relation, ...]
     pairs: int
+    nothing: Nothing | None = None
 
 
 def relation_of(

@@ -6,13 +6,15 @@ been scored, what the model says of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
+from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted, likeliest
 from featstore.corpora.pairs import SplitDocument
 from featstore.formats import BadDocument
-from featstore.records import Instance, Relation
+from featstore.records import Document, Instance, Relation
 
 WINDOW_TOKENS = 16384  # of distinct sentences: two of the encoders' batches
 MOST_PAIRS = 4096  # scored at once
@@ -23,12 +25,14 @@ class Work:
     """A document whose pairs are being scored.
 
     Attributes:
-        split: the document, split into sentences.
+        document: the document.
+        split: the document as the model sees it, its mentions named by the model's types, split into sentences.
         candidates: its pairs.
         relations: those of the pairs that were scored so far.
         lost: whether memory had no room for one of its sentences.
     """
 
+    document: Document
     split: SplitDocument
     candidates: list[Candidate]
     relations: list[Relation] = field(default_factory=list)
@@ -74,10 +78,17 @@ class Chunk:
         return self.tokens >= WINDOW_TOKENS and instance.key not in self._sentences
 
 
-def finish(work: Work | BadDocument, wanted: Wanted) -> Extraction | BadDocument:
+def finish(work: Work | BadDocument, wanted: Wanted, pairing: Pairing) -> Extraction | BadDocument:
     """Return what the model says of a document whose pairs have all been scored."""
     if isinstance(work, BadDocument):
         return work
+    document, pairs = work.document, len(work.candidates)
     if work.lost:
-        return BadDocument(work.split.document.id, "", "memory has no room to encode one of its sentences.")
-    return Extraction(work.split.document, likeliest(work.relations, wanted.top), len(work.candidates))
+        return BadDocument(document.id, "", "memory has no room to encode one of its sentences.")
+    relations = likeliest(work.relations, wanted.top)
+    if not relations:
+        return Extraction(document, (), pairs, why_nothing(document, pairing, wanted, pairs))
+    if document is not work.split.document:
+        own = {entity.id: entity for entity in document.entities}
+        relations = tuple(replace(r, head=own[r.head.id], tail=own[r.tail.id]) for r in relations)
+    return Extraction(document, relations, pairs)

@@ -15,6 +15,7 @@ elsewhere is written as one passage. The type of an entity is its infon ``type``
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -158,12 +159,14 @@ def _annotation(entity: Entity) -> dict[str, Any]:
 
 
 def _relation(id_: str, relation: Relation, model: ModelFacts) -> dict[str, Any]:
+    attention = [[start, end, round(weight, 4)] for start, end, weight in relation.attention]
     return {
         "id": id_,
         "infons": {
             "label": relation.label,
             "probability": f"{relation.probability:.6f}",
             "model": model.fingerprint,
+            **({"attention": json.dumps(attention)} if attention else {}),
         },
         "nodes": [
             {"refid": relation.head.id, "role": "head"},

@@ -17,7 +17,7 @@ from typing import Any
 from featstore.errors import DataError
 from featstore.formats.bioc import document_of, model_infons, with_relations
 from featstore.formats.content import Flaw, check_text
-from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.json_pieces import JsonPieces
 from featstore.formats.source import pieces
 from featstore.records import Document, Relation
@@ -47,7 +47,12 @@ def header(model: ModelFacts) -> str:
     return json.dumps(about, ensure_ascii=False).removesuffix("}") + ', "documents": [\n'
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,
+    nothing: Nothing | None = None,  # noqa: ARG001
+) -> str:
     """Return the document with the relations added to those that it has."""
     return json.dumps(with_relations(document, relations, model), ensure_ascii=False)
 

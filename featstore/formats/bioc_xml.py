@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape, quoteattr
 from featstore.errors import DataError
 from featstore.formats.bioc import Json, document_of, members, model_infons, with_relations
 from featstore.formats.content import Flaw, number
-from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import pieces
 from featstore.records import Document, Relation
 
@@ -59,7 +59,12 @@ def header(model: ModelFacts) -> str:
     )
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,
+    nothing: Nothing | None = None,  # noqa: ARG001
+) -> str:
     """Return the document with the relations added to those that it has.
 
     Raises:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from featstore.errors import DataError, MissingFileError
 from featstore.formats.content import Flaw, make_document, make_entity, number
-from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import BOM, Bytes, Line, lines, opened
 from featstore.records import Document, Entity, Relation
 
@@ -40,7 +40,12 @@ def header(model: ModelFacts) -> str:  # noqa: ARG001
     return ""
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,
+    nothing: Nothing | None = None,  # noqa: ARG001
+) -> str:
     """Return a line for each relation with a positive label."""
     return "".join(
         f"{document.id}\t{relation.label}\tArg1:{relation.head.id}\tArg2:{relation.tail.id}\n"

@@ -36,11 +36,26 @@ class ModelFacts:
         name: what a reader of the output calls it.
         fingerprint: hex digest of what it is.
         positive: its labels that say that there is a relation.
+        corpus: the name of the corpus that it was trained on, which says what its labels mean; empty if unknown.
     """
 
     name: str
     fingerprint: str
     positive: tuple[str, ...]
+    corpus: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Why a document has no relations.
+
+    Attributes:
+        reason: which of the known reasons, in a word or two, to count by.
+        why: the same of this document, as a sentence.
+    """
+
+    reason: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +107,10 @@ class Writer(Protocol):
         """Return what stands before the first document."""
         ...
 
-    def document(self, document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
-        """Return one document with its relations.
+    def document(
+        self, document: Document, relations: Sequence[Relation], model: ModelFacts, nothing: Nothing | None = None
+    ) -> str:
+        """Return one document with its relations, or with the reason why it has none.
 
         Raises:
             DataError: the format cannot hold this document; the text says why.

@@ -15,6 +15,7 @@ Any other member is refused, but for those that writing adds, which reading does
 relations  a list of ``{"head": "T1", "tail": "T2", "label": .., "probability": .., "probabilities": {..},
            "sentence": [start, end]}``; with attention ``[[start, end, weight], ..]`` where it was asked for
 model      ``{"name": .., "fingerprint": ..}``
+nothing    ``{"reason": .., "why": ..}`` where there are no relations: why not
 =========  =================================================================================================
 """
 
@@ -22,19 +23,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from featstore.errors import DataError
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
-from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation
 
 separator = ""
 
 _DOCUMENT = {"id": str, "text": str, "entities": list}
-_ADDED = {"relations": list, "model": dict}
+_ADDED = {"relations": list, "model": dict, "nothing": dict}
 _ENTITY = {"id": str, "type": str, "start": int, "end": int}
 _ENTITY_OPTIONAL = {"text": str, "concept": str}
 
@@ -56,15 +58,22 @@ def header(model: ModelFacts) -> str:  # noqa: ARG001
     return ""
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,
+    nothing: Nothing | None = None,
+) -> str:
     """Return the document with its relations, as one line."""
-    written = {
+    written: dict[str, Any] = {
         "id": document.id,
         "text": document.text,
         "entities": [_entity_members(entity) for entity in document.entities],
         "relations": [_relation_members(relation) for relation in relations],
         "model": {"name": model.name, "fingerprint": model.fingerprint},
     }
+    if nothing:
+        written["nothing"] = asdict(nothing)
     return json.dumps(written, ensure_ascii=False) + "\n"
 
 

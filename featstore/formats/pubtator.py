@@ -24,7 +24,7 @@ from pathlib import Path
 
 from featstore.errors import DataError
 from featstore.formats.content import Flaw, make_document, make_entity, number, on_one_line
-from featstore.formats.contract import BadDocument, ModelFacts
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation
 
@@ -51,7 +51,12 @@ def header(model: ModelFacts) -> str:  # noqa: ARG001
     return ""
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:  # noqa: ARG001
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,  # noqa: ARG001
+    nothing: Nothing | None = None,  # noqa: ARG001
+) -> str:
     """Return the document with its relations.
 
     Raises:

@@ -1,8 +1,9 @@
 """TSV: one relation a line, for a spreadsheet or a script. Written only.
 
 In: documents with their relations. Out: a header and, for each relation, both mentions with their offsets in the
-document, the label with its probability, the sentence and the model. Offsets are half-open, in characters. A mention
-that holds a tab or a line break has blanks in their place, one for one.
+document, their concepts, the label with its meaning and probability, the sentence and the model. Offsets are half-open,
+in characters of the document. A mention or sentence that holds a tab or a line break has blanks in their place, one for
+one. ``attention``, where it was asked for, is ``START-END:WEIGHT`` of each token, with blanks between.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featstore.formats.content import on_one_line
-from featstore.formats.contract import ModelFacts
+from featstore.formats.contract import ModelFacts, Nothing
+from featstore.labels import meaning_of
 from featstore.records import Document, Entity, Relation
 
 separator = ""
 
-_ENTITY = ("id", "type", "start", "end", "text")
+_ENTITY = ("id", "type", "start", "end", "text", "concept")
 COLUMNS = (
     "document",
     *(f"head_{name}" for name in _ENTITY),
     *(f"tail_{name}" for name in _ENTITY),
     "label",
+    "meaning",
     "probability",
     "sentence_start",
     "sentence_end",
+    "sentence",
+    "attention",
     "model",
 )
 
@@ -33,7 +38,12 @@ def header(model: ModelFacts) -> str:  # noqa: ARG001
     return "\t".join(COLUMNS) + "\n"
 
 
-def document(document: Document, relations: Sequence[Relation], model: ModelFacts) -> str:
+def document(
+    document: Document,
+    relations: Sequence[Relation],
+    model: ModelFacts,
+    nothing: Nothing | None = None,  # noqa: ARG001
+) -> str:
     """Return a line for each relation."""
     return "".join(
         "\t".join(
@@ -42,8 +52,11 @@ def document(document: Document, relations: Sequence[Relation], model: ModelFact
                 *_fields(relation.head),
                 *_fields(relation.tail),
                 relation.label,
+                str(meaning_of(relation.label, model.corpus) or ""),
                 f"{relation.probability:.6f}",
                 *map(str, relation.sentence),
+                on_one_line(document.text[slice(*relation.sentence)]),
+                " ".join(f"{start}-{end}:{weight:.4f}" for start, end, weight in relation.attention),
                 model.fingerprint,
             )
         )
@@ -58,4 +71,4 @@ def footer() -> str:
 
 
 def _fields(entity: Entity) -> list[str]:
-    return [entity.id, entity.type, str(entity.start), str(entity.end), on_one_line(entity.text)]
+    return [entity.id, entity.type, str(entity.start), str(entity.end), on_one_line(entity.text), entity.concept or ""]

@@ -200,3 +200,18 @@ def test_a_document_that_the_output_cannot_hold(source: Path, tmp_path: Path, mo
     told: list[BadDocument] = []
     done = extract_files(make_extractor(), Job([source], tmp_path / "out"), report=told.append)
     assert (done.documents, done.bad, [bad.id for bad in told]) == (DOCUMENTS, 1, ["3"])
+
+
+def test_documents_without_relations_are_counted_by_the_reason(tmp_path: Path) -> None:
+    source, out = tmp_path / "documents.jsonl", tmp_path / "out.jsonl"
+    chemical = {"id": "T1", "type": "SimpleChemical", "start": 0, "end": 7}
+    species = {"id": "T2", "type": "SPECIES", "start": 17, "end": 21}
+    entities = ([], [chemical], [chemical, species])
+    rows = [{"id": str(n), "text": "Aspirin heals in rats.", "entities": given} for n, given in enumerate(entities)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = extract_files(make_extractor(), Job([source], out))
+    assert done.nothing == {"no mentions": 1, "no pair of the model's types": 2}
+    assert done.types == {"SimpleChemical": "CHEMICAL", "SPECIES": ""}
+    whys = [json.loads(text)["nothing"]["why"] for text in out.read_text().splitlines()]
+    assert whys[2] == "the model relates CHEMICAL and GENE; the document has SimpleChemical, SPECIES."
+    assert [d.id for d in read_documents(out) if not isinstance(d, BadDocument)] == ["0", "1", "2"]

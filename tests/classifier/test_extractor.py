@@ -252,3 +252,52 @@ def test_what_cannot_be_an_extractor() -> None:
     old = Extractor(replace(make_checkpoint(), pairing=None), {"words": WordEncoder()})
     with pytest.raises(UsageError, match="an earlier version trained it"):
         old.extract(TEXT, ENTITIES)
+
+
+def why(document: Document, wanted: Wanted = ALL, **options: object) -> tuple[str, str]:
+    (result,) = make_extractor(**options).extract_documents([document], wanted)  # type: ignore[arg-type]
+    assert isinstance(result, Extraction)
+    assert result.relations == ()
+    assert result.nothing is not None
+    return result.nothing.reason, result.nothing.why
+
+
+def typed(*types: str, text: str = "Aspirin blocks COX-2. Akt is not seen.") -> Document:
+    spans = ((0, 7), (15, 20), (22, 25))
+    entities = [Entity(f"T{n}", t, a, b, text[a:b]) for n, (t, (a, b)) in enumerate(zip(types, spans, strict=False))]
+    return Document("1", text, tuple(entities))
+
+
+def test_types_are_matched_by_their_synonyms_and_stay_what_they_are() -> None:
+    extractor = make_extractor()
+    own, theirs = typed("CHEMICAL", "GENE-Y"), typed("ChemicalEntity", "GeneOrGeneProduct")
+    first, second = extractor.extract_documents([own, theirs], ALL)
+    assert isinstance(first, Extraction)
+    assert isinstance(second, Extraction)
+    assert second.document is theirs
+    assert [(r.head, r.tail) for r in second.relations] == [theirs.entities]
+    assert [r.probabilities for r in second.relations] == [r.probabilities for r in first.relations]
+    (named,) = extractor.extract_documents(
+        [typed("WORT", "GENE-Y")], Wanted(threshold=0.0, types=(("wort", "CHEMICAL"),))
+    )
+    assert isinstance(named, Extraction)
+    assert [(r.head.type, r.probabilities) for r in named.relations] == [("WORT", first.relations[0].probabilities)]
+    with pytest.raises(UsageError, match=r"no type 'SPECIES'.* CHEMICAL, GENE"):
+        list(extractor.extract_documents([own], Wanted(types=(("x", "SPECIES"),))))
+
+
+def test_a_document_without_relations_says_why() -> None:
+    assert why(typed()) == ("no mentions", "the document has no mentions.")
+    assert why(typed("CHEMICAL", "SPECIES")) == (
+        "no pair of the model's types",
+        "the model relates CHEMICAL and GENE; the document has CHEMICAL, SPECIES.",
+    )
+    apart = typed("CHEMICAL", "SPECIES", "GENE")
+    assert why(apart) == ("no pair in one sentence", "no CHEMICAL and GENE stand in one sentence.")
+    near = why(typed("CHEMICAL", "GENE"), Wanted(max_distance=0))
+    assert near[1] == "no CHEMICAL and GENE stand in one sentence with at most 0 tokens between them."
+    below = why(typed("CHEMICAL", "GENE"), Wanted(threshold=1.0))
+    assert below == ("all pairs below the threshold", "all its pairs (1) are below the threshold of 1.0.")
+    kinds = (("chem", "gene"), ("gene", "dise"))
+    either = why(typed("GENE", "SPECIES"), kinds=kinds)[1]
+    assert either == "the model relates CHEMICAL and GENE or GENE and DISEASE; the document has GENE, SPECIES."

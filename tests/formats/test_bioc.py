@@ -267,3 +267,15 @@ def test_the_dtd_of_bioc_is_named_and_not_loaded(write: Write) -> None:
     assert good == last == READ
     assert isinstance(bad, BadDocument)
     assert (bad.id, bad.why) == ("1", "the entity &alpha; is not known; write its characters instead.")
+
+
+@pytest.mark.parametrize("format_", ["bioc-xml", "bioc-json"])
+def test_attention_that_was_asked_for_is_an_infon_of_its_relation(write: Write, format_: str) -> None:
+    writer = writer_of(format_)
+    explained = Relation(*READ.entities, "CPR:4", 0.9, {}, (20, 36), ((20, 27, 0.75), (30, 36, 0.25)))
+    text = writer.header(MODEL) + writer.document(READ, [explained], MODEL) + writer.footer()
+    (again,) = read_documents(write("b", text), format_)
+    assert isinstance(again, Document)
+    assert again.bioc is not None
+    (relation,) = again.bioc["relations"]
+    assert json.loads(relation["infons"]["attention"]) == [[20, 27, 0.75], [30, 36, 0.25]]

@@ -15,13 +15,21 @@ def test_a_line_for_each_relation(document: Document, relations: list[Relation],
     assert found[1] == {
         "document": "7",
         **{f"head_{name}": str(getattr(head, name)) for name in ("id", "type", "start", "end", "text")},
+        "head_concept": "",
         **{f"tail_{name}": str(getattr(relations[1].tail, name)) for name in ("id", "type", "start", "end", "text")},
+        "tail_concept": "",
         "label": "NONE",
+        "meaning": "",
         "probability": "0.800000",
         "sentence_start": "19",
         "sentence_end": "72",
+        "sentence": document.text[19:72],
+        "attention": "",
         "model": "ab" * 16,
     }
+    assert found[0]["head_concept"] == "MESH:D001241"
+    assert found[0]["meaning"].startswith("down-regulation (downregulator, inhibitor")
+    assert found[0]["attention"] == "19-26:0.7500 40-45:0.2500"
     assert document.text[int(found[1]["head_start"]) : int(found[1]["head_end"])] == "𝛼-tocopherol"
 
 

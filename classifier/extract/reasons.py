@@ -1,0 +1,49 @@
+"""Why a document has no relations: what a user should know before blaming the model.
+
+In: a document, what the model pairs, and how many pairs there were. Out: the first of four reasons that holds, in
+words that name both sides.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from classifier.data.pairing import Pairing
+from classifier.extract.wanted import Wanted
+from featstore.formats.contract import Nothing
+from featstore.records import Document
+from featstore.types import kind_of, shown
+
+
+class Reason(StrEnum):
+    """The reasons, in the order in which they are looked for."""
+
+    NO_MENTIONS = "no mentions"
+    OTHER_TYPES = "no pair of the model's types"
+    APART = "no pair in one sentence"
+    BELOW = "all pairs below the threshold"
+
+
+def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int) -> Nothing:
+    """Return why a document has no relations.
+
+    Args:
+        document: the document, with the types that it came with.
+        pairing: the model's types of pairs.
+        wanted: the options of extraction.
+        pairs: how many candidates were scored.
+    """
+    if not document.entities:
+        return Nothing(Reason.NO_MENTIONS, "the document has no mentions.")
+    if pairs:
+        unlikely = "have no relation as their likeliest label"
+        low = unlikely if wanted.threshold is None else f"are below the threshold of {wanted.threshold}"
+        return Nothing(Reason.BELOW, f"all its pairs ({pairs:,}) {low}.")
+    types = dict.fromkeys(entity.type for entity in document.entities)
+    present = {kind_of(type_, pairing.types, dict(wanted.types)) for type_ in types}
+    related = " or ".join(f"{shown(head)} and {shown(tail)}" for head, tail in pairing.kinds)
+    if not any({head, tail} <= present for head, tail in pairing.kinds):
+        why = f"the model relates {related}; the document has {', '.join(types)}."
+        return Nothing(Reason.OTHER_TYPES, why)
+    apart = "" if wanted.max_distance is None else f" with at most {wanted.max_distance} tokens between them"
+    return Nothing(Reason.APART, f"no {related} stand in one sentence{apart}.")

@@ -54,6 +54,21 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedRelation:
+    """A relation that an input states, as it states it: nothing of it has been checked.
+
+    Attributes:
+        label: its type.
+        arguments: ids of entities or, where the input relates what they mean, concepts; two if all is well.
+        line: the line it stands in, where the format has lines.
+    """
+
+    label: str
+    arguments: tuple[str, ...]
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text with its entities.
 
@@ -64,6 +79,7 @@ class Document:
         split: ``train``, ``dev``, ``test``, or None.
         bioc: the document as BioC JSON has it, if it was read from BioC: its passages, infons and relations are
             written again as they were. No part of what makes two documents equal.
+        relations: the relations that the input states. No part of what makes two documents equal either.
     """
 
     id: str
@@ -71,6 +87,7 @@ class Document:
     entities: tuple[Entity, ...]
     split: str | None = None
     bioc: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    relations: tuple[StatedRelation, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ no sentence goes from one passage into the next. They count characters, which ar
 by a tool that counts UTF-16 units or bytes shows by its mentions and is refused.
 
 *What is kept.* The document as it was read stays with the :class:`Document`, so that writing adds relations and
-changes nothing else. Relations that are there already are kept, and not looked at. A document that comes from
+changes nothing else. Relations that are there already are kept. What they say is in the document's ``relations``: the
+label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the values
+of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes from
 elsewhere is written as one passage. The type of an entity is its infon ``type``, its concept the infon ``identifier``.
 """
 
@@ -23,10 +25,12 @@ from typing import Any
 
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
 from featstore.formats.contract import ModelFacts
-from featstore.records import Document, Entity, Relation
+from featstore.records import Document, Entity, Relation, StatedRelation
 
 Json = Mapping[str, Any]
 
+_LABELS = ("type", "label", "relation")  # infons that name a relation
+_ARGUMENTS = ("entity1", "entity2")
 _MAX_GAP = 1_000_000  # characters; offsets that leave more between two passages are a mistake
 # part -> its members that must be there, and those that may
 _SHAPES: dict[str, tuple[dict[str, type], dict[str, type]]] = {
@@ -52,7 +56,7 @@ def document_of(given: object) -> Document:
     found = _checked("document", given)
     text = check_text(_text(found))
     entities = [_entity(text, annotation) for part in _parts(found) for annotation in members(part, "annotations")]
-    return replace(make_document(found["id"], text, entities), bioc=found)
+    return replace(make_document(found["id"], text, entities), bioc=found, relations=tuple(_stated(found)))
 
 
 def with_relations(document: Document, relations: Sequence[Relation], model: ModelFacts) -> dict[str, Any]:
@@ -80,6 +84,19 @@ def _parts(document: Json) -> Iterator[Json]:
     for passage in members(document, "passages"):
         yield passage
         yield from members(passage, "sentences")
+
+
+def _stated(document: Json) -> Iterator[StatedRelation]:
+    """Yield what the relations of a document say."""
+    for part in _parts(document):
+        for relation in members(part, "relations"):
+            infons = {name: value for name, value in (relation.get("infons") or {}).items() if isinstance(value, str)}
+            label = next((name for name in _LABELS if name in infons), None)
+            arguments = [str(node["refid"]) for node in relation.get("nodes") or ()]
+            if not arguments:
+                named = [name for name in infons if name in _ARGUMENTS]
+                arguments = [infons[name] for name in named or infons if name != label]
+            yield StatedRelation(infons.get(label or "", ""), tuple(arguments))
 
 
 def _checked(what: str, given: object) -> dict[str, Any]:

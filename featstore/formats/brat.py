@@ -2,8 +2,8 @@
 
 In: a folder. Out: one document a pair, with NAME for an id, in the order of the names. The offsets run over the
 characters of the text file as it is: as in brat itself, a CRLF counts for two and a byte order mark for one. Of the
-annotations the text-bound ones (``T``) are entities; an annotation that brat knows of and we do not need is passed
-over, but the arguments of a relation (``R``) must be there.
+annotations the text-bound ones (``T``) are entities and ``R`` lines are relations, whose arguments must be there; an
+annotation that brat knows of and we do not need is passed over.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from featstore.errors import DataError, MissingFileError
 from featstore.formats.content import Flaw, make_document, make_entity, number
 from featstore.formats.contract import BadDocument
 from featstore.formats.source import lines, opened
-from featstore.records import Document, Entity
+from featstore.records import Document, Entity, StatedRelation
 
 _KINDS = "TREAMN#*"
-_RELATION = re.compile(r"\S+ Arg1:(\S+) Arg2:(\S+)\s*")
+_RELATION = re.compile(r"(\S+) Arg1:(\S+) Arg2:(\S+)\s*")
 
 
 def read(path: Path) -> Iterator[Document | BadDocument]:
@@ -52,7 +53,7 @@ def _document(text_file: Path, annotations: Path) -> Document:
         raise Flaw(f"{text_file.name} is not UTF-8 ({error.reason}); save it as UTF-8.") from error
     entities: list[Entity] = []
     ids: set[str] = set()
-    arguments: list[tuple[int, str]] = []
+    relations: list[StatedRelation] = []
     for line in lines(annotations):
         if not line.raw.strip():
             continue
@@ -66,13 +67,14 @@ def _document(text_file: Path, annotations: Path) -> Document:
             if id_[0] == "T":
                 entities.append(_entity(text, id_, rest))
             elif id_[0] == "R":
-                arguments += [(line.number, argument) for argument in _arguments(id_, rest)]
+                relations.append(_relation(id_, rest, line.number))
         except Flaw as flaw:
             raise Flaw(flaw.why, line.number) from flaw
-    for line_number, argument in arguments:
-        if argument not in ids:
-            raise Flaw(f"a relation has the argument {argument}, which is not there.", line_number)
-    return make_document(text_file.stem, text, entities)
+    for relation in relations:
+        for argument in relation.arguments:
+            if argument not in ids:
+                raise Flaw(f"a relation has the argument {argument}, which is not there.", relation.line)
+    return replace(make_document(text_file.stem, text, entities), relations=tuple(relations))
 
 
 def _entity(text: str, id_: str, rest: str) -> Entity:
@@ -86,9 +88,9 @@ def _entity(text: str, id_: str, rest: str) -> Entity:
     return make_entity(text, id_, fields[0], number(fields[1], "start"), number(fields[2], "end"), mention=mention)
 
 
-def _arguments(id_: str, rest: str) -> tuple[str, str]:
-    """Return the two ids of ``Type Arg1:T1 Arg2:T2``; the arguments' names are the annotator's choice."""
+def _relation(id_: str, rest: str, line: int) -> StatedRelation:
+    """Return the relation of ``Type Arg1:T1 Arg2:T2``."""
     found = _RELATION.fullmatch(rest)
     if found is None:
         raise Flaw(f"the relation {id_} is '{rest[:60]}'; TYPE Arg1:ID Arg2:ID is wanted.")
-    return found[1], found[2]
+    return StatedRelation(found[1], (found[2], found[3]), line)

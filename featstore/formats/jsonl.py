@@ -9,7 +9,8 @@ entities   required  a list of ``{"id": "T1", "type": "CHEMICAL", "start": 0, "e
                      ``text``, which must then be the characters, and a ``concept``, an id of some vocabulary
 =========  ========  =======================================================================================
 
-Any other member is refused, but for those that writing adds, which reading does not look at:
+Any other member is refused, but for those that writing adds. Of these reading takes the head, tail and label of each
+relation, and nothing else:
 
 =========  =================================================================================================
 relations  a list of ``{"head": "T1", "tail": "T2", "label": .., "probability": .., "probabilities": {..},
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from featstore.errors import DataError
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import Line, lines
-from featstore.records import Document, Entity, Relation
+from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 
@@ -94,7 +95,8 @@ def _document(path: Path, line: Line) -> Document | BadDocument:
             id_ = given["id"]
         _check_members("the document", given, _DOCUMENT, _ADDED)
         text = check_text(given["text"])
-        return make_document(id_, text, [_entity(text, entity) for entity in given["entities"]])
+        found = make_document(id_, text, [_entity(text, entity) for entity in given["entities"]])
+        return replace(found, relations=tuple(_stated(each, line) for each in given.get("relations", ())))
     except Flaw as flaw:
         return BadDocument(id_, f"{path}, line {line.number}", flaw.why)
 
@@ -125,6 +127,13 @@ def _entity(text: str, given: Any) -> Entity:
         mention=given.get("text"),
         concept=given.get("concept"),
     )
+
+
+def _stated(given: Any, line: Line) -> StatedRelation:
+    """Return a relation as the line states it; what is not there is empty."""
+    members = given if isinstance(given, dict) else {}
+    arguments = tuple(str(members[name]) for name in ("head", "tail") if name in members)
+    return StatedRelation(str(members.get("label", "")), arguments, line.number)
 
 
 def _entity_members(entity: Entity) -> dict[str, Any]:

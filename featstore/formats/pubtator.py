@@ -9,7 +9,7 @@ In: such a file. Out: its documents; and the other way round. The text is title 
 abstract, which is what the offsets run over, in characters. The last column of an annotation is its concept, which may
 be missing; annotations have no ids of their own and are ``T1``, ``T2``, .. by their order.
 
-Relations are between concepts, not mentions. Those of the input are passed over. Written are the label, the two
+Relations are between concepts, not mentions: a line has the label and the two concepts. Written are the label, the two
 concepts (an entity that has none is named by its own id, in its annotation too) and, as the fifth column, the
 probability; of several pairs with the same concepts and label the highest. The format has no place for the model. A
 line cannot hold a line break: the first one in the text ends the title, and each further one, and each tab, is written
@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from featstore.errors import DataError
 from featstore.formats.content import Flaw, make_document, make_entity, number, on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.source import Line, lines
-from featstore.records import Document, Entity, Relation
+from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 
@@ -109,12 +110,16 @@ def _document(block: list[Line]) -> Document:
     if rest and rest[0].text.startswith(f"{id_}|a|"):
         text += "\n" + rest.pop(0).text.removeprefix(f"{id_}|a|")
     entities: list[Entity] = []
+    relations: list[StatedRelation] = []
     for line in rest:
+        fields = line.text.split("\t")
         try:
-            entities += _annotation(id_, text, f"T{len(entities) + 1}", line.text.split("\t"))
+            entities += _annotation(id_, text, f"T{len(entities) + 1}", fields)
         except Flaw as flaw:
             raise Flaw(flaw.why, line.number) from flaw
-    return make_document(id_, text, entities)
+        if _is_relation(fields):
+            relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))
+    return replace(make_document(id_, text, entities), relations=tuple(relations))
 
 
 def _annotation(id_: str, text: str, entity_id: str, fields: list[str]) -> list[Entity]:
@@ -123,11 +128,16 @@ def _annotation(id_: str, text: str, entity_id: str, fields: list[str]) -> list[
         raise Flaw(f"the line is of document '{fields[0][:60]}', but stands in {id_}.")
     if not 4 <= len(fields) <= 7:
         raise Flaw(f"{len(fields)} columns; 5 to 7 are wanted for an annotation, 4 or 5 for a relation.")
-    if len(fields) == 4 or (len(fields) == 5 and not (fields[1].isdecimal() and fields[2].isdecimal())):
+    if _is_relation(fields):
         return []
     concept = fields[5] if len(fields) > 5 else None
     start, end = number(fields[1], "start"), number(fields[2], "end")
     return [make_entity(text, entity_id, fields[4], start, end, mention=fields[3], concept=concept)]
+
+
+def _is_relation(fields: list[str]) -> bool:
+    """Tell whether a line is a relation: four columns, or five (the last says more of it) without offsets."""
+    return len(fields) == 4 or (len(fields) == 5 and not (fields[1].isdecimal() and fields[2].isdecimal()))
 
 
 def _concept(entity: Entity) -> str:

@@ -30,6 +30,7 @@ from featstore.commands.options import (
 from featstore.errors import UsageError
 
 if TYPE_CHECKING:
+    from classifier.extract import Extracted
     from featstore.formats import BadDocument
 
 
@@ -53,6 +54,10 @@ def extract_command(
         int | None, typer.Option(help="Pairs with at most so many tokens between the mentions.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add the attention on each token.")] = False,
+    types: Annotated[
+        str,
+        typer.Option(help="Names of types that are not known, as NAME=TYPE,..: DRUG=CHEMICAL. Synonyms are known."),
+    ] = "",
     encoders: Encoders = "",
     store: Annotated[
         str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
@@ -66,10 +71,13 @@ def extract_command(
     from classifier.extract import Job, extract_files
     from classifier.extract.extractor import Extractor
     from classifier.extract.wanted import Wanted
+    from featstore.types import read_types
 
     if model and (run or fold is not None):
         raise UsageError("--model is a whole model; leave --run and --fold out.")
-    job = Job(sources, target, source_format, target_format, Wanted(threshold, top, max_distance, explain), fresh)
+    renamed = tuple(read_types(types).items())
+    wanted = Wanted(threshold, top, max_distance, explain, renamed)
+    job = Job(sources, target, source_format, target_format, wanted, fresh)
     specs = [spec for spec in encoders.split(",") if spec]
     extractor = Extractor.load(
         model or fold_dir(run, fold), encoders=specs, store=store, threads=threads, device=device
@@ -84,9 +92,25 @@ def extract_command(
         f"{escape(str(target))}, {duration(done.seconds)}",
         soft_wrap=True,
     )
+    _print_why(done)
     if done.bad:
         err.print(f"{done.bad:,} documents were bad and are not in the output.")
         raise typer.Exit(3)
+
+
+def _print_why(done: Extracted) -> None:
+    """Say why documents have no relations, and how the types of their mentions were understood."""
+    for reason, count in done.nothing.items():
+        err.print(f"without a relation: {count:,} documents, {reason}")
+    read = [f"{escape(name)} as {known}" for name, known in done.types.items() if known and name.upper() != known]
+    if read:
+        err.print(f"types: {', '.join(read)}", soft_wrap=True)
+    other = [escape(name) for name, known in done.types.items() if not known]
+    if other and done.nothing:
+        err.print(
+            f"types that the model does not pair: {', '.join(other)}; name one that it does with --types NAME=TYPE",
+            soft_wrap=True,
+        )
 
 
 def _report_bad(bad: BadDocument) -> None:

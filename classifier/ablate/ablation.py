@@ -22,8 +22,9 @@ from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
 from classifier.runs.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.runs.config import RunConfig, run_corpus
 from classifier.runs.results import FoldResult, SavedPredictions, read_predictions, read_result
+from classifier.scores.bootstrap import Interval, ScoredFold, f1_interval
 from classifier.scores.metrics import score
-from classifier.scores.significance import Comparison, holm
+from classifier.scores.significance import Comparison, Scored, holm, number_sentences
 from classifier.scores.summary import Summary, summarise
 from featstore.corpora.audit import Leaked, leaked_instances
 from featstore.errors import DataError
@@ -51,6 +52,7 @@ class RowResult:
         cells: complete cells, and ``of`` how many.
         of: cells in the grid.
         summary: means over the cells; ``f1_deviation`` is over all of them.
+        interval: the 95 % interval of the mean F1, by a bootstrap over the test sentences; None if F1 is not defined.
         fold_deviation: sample standard deviation over the folds, seeds averaged; None for one fold.
         seed_deviation: over the seeds, folds averaged; None for one seed.
         without_exact: without test sentences that stand in the training part.
@@ -63,6 +65,7 @@ class RowResult:
     cells: int
     of: int
     summary: Summary
+    interval: Interval | None
     fold_deviation: float | None
     seed_deviation: float | None
     without_exact: Clean
@@ -157,12 +160,13 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
     plain = run_corpus(replace(grid.cells()[0].config, context="sentence"))
     leaked = leaked_instances(plain)
     expected = len(grid.folds) * len(grid.seeds)
+    sentence_of = {instance.id: instance.group for instance in plain.instances}
     extents = {mark: extent(run_corpus(config)) for mark, config in _markings(grid).items()}
     rows = tuple(
-        _row_result(row, by_row[row], expected, leaked, row_cost(by_row[row], str(store_root), extents[_marking(row)]))
-        for row in by_row
+        _row_result(row, own, expected, leaked, sentence_of, row_cost(own, str(store_root), extents[_marking(row)]))
+        for row, own in by_row.items()
     )
-    tests = _tests(by_row, {instance.id: instance.group for instance in plain.instances})
+    tests = _tests(by_row, sentence_of)
     return Ablation(
         grid=grid,
         corpus={name: results[0].corpus[name] for name in ("spec", "name", "digest")},
@@ -180,6 +184,7 @@ def _row_result(
     results: Sequence[FoldResult],
     expected: int,
     leaked: Mapping[int, Leaked],
+    sentence_of: Mapping[str, str],
     cost: Cost,
 ) -> RowResult:
     predictions = [read_predictions(result) for result in results]
@@ -192,6 +197,7 @@ def _row_result(
         cells=len(results),
         of=expected,
         summary=summarise([result.metrics for result in results]),
+        interval=_interval(results, predictions, sentence_of),
         fold_deviation=_deviation([(result.fold, f1(result)) for result in results]),
         seed_deviation=_deviation([(result.config.train.seed, f1(result)) for result in results]),
         without_exact=exact,
@@ -199,6 +205,22 @@ def _row_result(
         cost=cost,
         paper=light_f1(results[0].config.corpus, row.features) if row.indicators != "replace" else None,
     )
+
+
+def _interval(
+    results: Sequence[FoldResult], predictions: Sequence[SavedPredictions], sentence_of: Mapping[str, str]
+) -> Interval | None:
+    """Return the 95 % interval of a row's mean F1; the seeds of a fold share its test sentences."""
+    metrics = results[0].metrics
+    positive = [metrics.labels.index(label) for label in metrics.positive]
+    by_fold: dict[int, list[SavedPredictions]] = {}
+    for result, saved in zip(results, predictions, strict=True):
+        by_fold.setdefault(result.fold, []).append(saved)
+    folds = [
+        ScoredFold([Scored(each.gold, each.predicted) for each in seeds], number_sentences(seeds[0].ids, sentence_of))
+        for seeds in by_fold.values()
+    ]
+    return f1_interval(folds, positive)
 
 
 def _marking(row: Row) -> tuple[str, str]:

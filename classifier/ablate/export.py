@@ -11,15 +11,29 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from classifier.ablate.ablation import Ablation, RowResult
-from classifier.ablate.tables import tables, title, verdict
+from classifier.ablate.tables import tables, verdict
+from classifier.ablate.words import facts, title
 
 
-def markdown(ablation: Ablation, command: str) -> str:
-    """Return the report as Markdown; ``command`` is the line that made it."""
-    parts = [f"# {_cell(title(ablation))}", _cell(" ".join(verdict(ablation))), f"    {command}"]
+def markdown(ablation: Ablation, command: str, made: date) -> str:
+    """Return the report as Markdown.
+
+    Args:
+        ablation: what it shows.
+        command: the line that made it.
+        made: the day on which it is made.
+    """
+    known = [*facts(ablation), ("report made", made.isoformat())]
+    parts = [
+        f"# {_cell(title(ablation))}",
+        "\n".join(f"- {name}: {_cell(value)}" for name, value in known),
+        _cell(" ".join(verdict(ablation))),
+        f"    {command}",
+    ]
     for table in tables(ablation):
         lines = [table.header, ("---",) * len(table.header), *table.rows]
         text = "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
@@ -42,6 +56,8 @@ def _flat(r: RowResult) -> dict[str, Any]:
         **asdict(r.row),
         "cells": r.cells,
         **summary,
+        "f1_low": r.interval.low if r.interval else None,
+        "f1_high": r.interval.high if r.interval else None,
         "fold_deviation": r.fold_deviation,
         "seed_deviation": r.seed_deviation,
         "f1_without_exact_leaks": r.without_exact.f1,
@@ -93,11 +109,12 @@ def _csv(lines: Sequence[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def as_json(ablation: Ablation, command: str) -> dict[str, Any]:
+def as_json(ablation: Ablation, command: str, made: date) -> dict[str, Any]:
     """Return everything as plain data that ``json.dumps`` takes."""
-    facts = {
+    everything = {
         "version": 1,
         "command": command,
+        "made": made.isoformat(),
         "corpus": dict(ablation.corpus),
         "positive": ablation.positive,
         "rows": [_flat(r) for r in ablation.rows],
@@ -105,5 +122,5 @@ def as_json(ablation: Ablation, command: str) -> dict[str, Any]:
         "tags_against_replacement": [asdict(gain) for gain in ablation.gains],
         "cells": cells(ablation),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(facts, allow_nan=False))
+    plain: dict[str, Any] = json.loads(json.dumps(everything, allow_nan=False))
     return plain

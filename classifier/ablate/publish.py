@@ -7,13 +7,14 @@ for a repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from classifier.ablate.ablation import Ablation
 from classifier.ablate.examples import Example, attention_examples
 from classifier.ablate.export import as_json, cells_csv, markdown, rows_csv
 from classifier.ablate.html import html_report
-from classifier.ablate.tables import best_row
+from classifier.ablate.words import best_row
 from classifier.runs.checkpoint import to_json
 from classifier.runs.config import run_corpus
 from featstore.errors import MismatchError, MissingFeatureError
@@ -38,13 +39,14 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
         examples = attention_examples(shown, run_corpus(shown.config), store_root)
     except (MissingFeatureError, MismatchError) as error:
         reason = str(error)
+    made = datetime.now(UTC).date()
     out.mkdir(parents=True, exist_ok=True)
     files = {
-        HTML: html_report(ablation, examples, command, no_examples=reason).encode("utf-8"),
-        MARKDOWN: markdown(ablation, command).encode("utf-8"),
+        HTML: html_report(ablation, examples, command, made, no_examples=reason).encode("utf-8"),
+        MARKDOWN: markdown(ablation, command, made).encode("utf-8"),
         ROWS: rows_csv(ablation).encode("utf-8"),
         CELLS: cells_csv(ablation).encode("utf-8"),
-        JSON: to_json(as_json(ablation, command)),
+        JSON: to_json(as_json(ablation, command, made)),
     }
     for name, content in files.items():
         write_file(out / name, content)

@@ -17,21 +17,30 @@ LINE, LETTER = 15, 6.6  # height of a line of text, and the width of a letter at
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A mark of a scatter plot.
+    """A row as plots show it.
 
     Attributes:
-        name: its label.
-        x: its cost, above 0.
-        y: its score, a share of 1.
-        deviation: of the score; None: not known.
-        reference: a score to set beside it (the paper's); None if there is none.
+        label: what is written beside its mark.
+        name: what it is called in full.
+        score: F1, a share of 1.
+        low, high: the ends of the interval of the score, shares of 1; both equal the score if there is none.
+        cost: what it costs, above 0; plots without costs do not read it.
+        reference: a score to set beside it (the paper's), a share of 1; None if there is none.
     """
 
+    label: str
     name: str
-    x: float
-    y: float
-    deviation: float | None = None
+    score: float
+    low: float
+    high: float
+    cost: float = 1.0
     reference: float | None = None
+
+    @property
+    def tip(self) -> str:
+        """What a browser shows when the pointer rests on the mark."""
+        interval = f" (95 % interval {100 * self.low:.2f} to {100 * self.high:.2f})" if self.low < self.high else ""
+        return f"{self.name}: F1 {100 * self.score:.2f}{interval}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +79,73 @@ class Axis:
         return [value for value in found if self.low <= value <= self.high * (1 + 1e-9)]
 
 
-def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
-    """Draw scores against costs, the cost on a logarithmic scale; a line joins what no other point beats in both."""
-    height, left, bottom, top = 340, 52, 44, 14
-    right = 26 + LETTER * max(len(p.name) for p in points)
-    width = max(540.0, left + 240 + right)
-    spread = [p.deviation or 0.0 for p in points]
-    values = [p.y + s for p, s in zip(points, spread, strict=True)] + [
-        p.y - s for p, s in zip(points, spread, strict=True)
-    ]
+def _bounds(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the ends of an axis that holds all scores, their intervals and references."""
+    values = [value for p in points for value in (p.low, p.high)]
     values += [p.reference for p in points if p.reference is not None]
     margin = max(0.005, 0.08 * (max(values) - min(values)))
-    costs = [p.x for p in points]
-    x = Axis(min(costs) / 1.3, max(costs) * 1.3, left, width - right, log=True)
-    y = Axis(min(values) - margin, max(values) + margin, height - bottom, top)
-    out = [_axes(x, y, x_label, y_label, percent=True)]
-    front = [p for p in sorted(points, key=lambda p: p.x) if all(q.y < p.y for q in points if q.x <= p.x and q != p)]
-    out.append(_path([(x(p.x), y(p.y)) for p in front], "front"))
-    for p, s in zip(points, spread, strict=True):
-        tip = f"{p.name}: F1 {100 * p.y:.2f}" + (f" (sd {100 * s:.2f})" if s else "") + f", {p.x:.4g} {x_label}"
-        if s:
-            out.append(_path([(x(p.x), y(p.y - s)), (x(p.x), y(p.y + s))], "bar"))
-        if p.reference is not None:
-            a, b = x(p.x), y(p.reference)
-            tip_paper = escape(f"{p.name}: {100 * p.reference:.2f} in the paper")
-            out.append(f'<path class="paper" d="M{a:.1f} {b - 5:.1f}l5 5l-5 5l-5-5z"><title>{tip_paper}</title></path>')
+    return min(values) - margin, max(values) + margin
+
+
+def intervals(points: Sequence[Point], x_label: str) -> str:
+    """Draw a line for each row: a dot at its score, a bar over its interval, a diamond at its reference."""
+    width, left, right, step, top = 340, 10, 14, 38, 8
+    bottom = top + step * len(points)
+    x = Axis(*_bounds(points), left, width - right)
+    out = []
+    for value in x.ticks():
+        out.append(_path([(x(value), top), (x(value), bottom + 4)], "grid"))
         out.append(
-            f'<circle class="dot" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="5"><title>{escape(tip)}</title></circle>'
+            f'<text class="tick" x="{x(value):.1f}" y="{bottom + 18}" text-anchor="middle">{100 * value:g}</text>'
         )
-    out.append(_labels([(x(p.x), y(p.y), p.name) for p in points], x.stop + 14, top, height - bottom))
+    for n, p in enumerate(points):
+        at = top + step * n + 26
+        out.append(f'<text class="name" x="{left}" y="{at - 12}">{escape(f"{p.label} {p.name}")}</text>')
+        out.append(_path([(x(p.low), at), (x(p.high), at)], "bar"))
+        out.append(_reference(p, x(p.reference), at) if p.reference is not None else "")
+        out.append(_dot(p, x(p.score), at))
+    middle = (x.start + x.stop) / 2
+    out.append(f'<text class="axis" x="{middle}" y="{bottom + 34}" text-anchor="middle">{escape(x_label)}</text>')
+    return _svg(width, bottom + 40, f"{x_label} of each row", out)
+
+
+def has_front(points: Sequence[Point]) -> bool:
+    """Say whether the line that a scatter plot draws through the best points joins at least two."""
+    return len(_front(points)) > 1
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    """Return the points that no other one beats in both, the cheap ones first."""
+    ordered = sorted(points, key=lambda p: p.cost)
+    return [p for p in ordered if all(q.score < p.score for q in points if q.cost <= p.cost and q != p)]
+
+
+def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
+    """Draw scores against costs, the cost on a logarithmic scale; a line joins what no other point beats in both."""
+    width, height, left, bottom, top = 340, 290, 46, 44, 14
+    right = 26 + LETTER * max(len(p.label) for p in points)
+    x = Axis(min(p.cost for p in points) / 1.3, max(p.cost for p in points) * 1.3, left, width - right, log=True)
+    y = Axis(*_bounds(points), height - bottom, top)
+    out = [_axes(x, y, x_label, y_label, percent=True)]
+    out.append(_path([(x(p.cost), y(p.score)) for p in _front(points)], "front"))
+    for p in points:
+        at = x(p.cost)
+        if p.low < p.high:
+            out.append(_path([(at, y(p.low)), (at, y(p.high))], "bar"))
+        out.append(_reference(p, at, y(p.reference)) if p.reference is not None else "")
+        out.append(_dot(p, at, y(p.score), f", {p.cost:.4g} {x_label}"))
+    out.append(_labels([(x(p.cost), y(p.score), p.label) for p in points], x.stop + 14, top, height - bottom))
     return _svg(width, height, f"{y_label} against {x_label}", out)
+
+
+def _dot(point: Point, x: float, y: float, more: str = "") -> str:
+    tip = escape(point.tip + more)
+    return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{tip}</title></circle>'
+
+
+def _reference(point: Point, x: float, y: float) -> str:
+    tip = escape(f"{point.name}: {100 * (point.reference or 0):.2f} in the paper")
+    return f'<path class="paper" d="M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5-5z"><title>{tip}</title></path>'
 
 
 def _labels(marks: Sequence[tuple[float, float, str]], column: float, top: float, bottom: float) -> str:
@@ -155,22 +201,32 @@ def curves(
     return _svg(width, height, f"Learning curves of {title}", out)
 
 
-def heat_map(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix: rows gold, columns predicted, shade by the share of the row."""
-    cell, left, top = 62, 78, 44
+def heat_map(counts: Sequence[Sequence[int]], labels: Sequence[str], meanings: Sequence[str]) -> str:
+    """Draw a confusion matrix: rows gold, columns predicted, shade by the share of the row.
+
+    Args:
+        counts: instances; row gold, column predicted.
+        labels: what stands beside rows and above columns.
+        meanings: each label in full, for the tips.
+    """
     size = len(labels)
-    out = [f'<text class="axis" x="{left + cell * size / 2}" y="14" text-anchor="middle">predicted</text>']
+    longest = LETTER * max(map(len, labels))
+    cell, left, top = max(46.0, longest + 10), longest + 34, 44
+    out = [
+        f'<text class="axis" x="{left + cell * size / 2}" y="14" text-anchor="middle">predicted</text>',
+        f'<text class="axis" transform="translate(11 {top + 18 * size}) rotate(-90)" text-anchor="middle">gold</text>',
+    ]
     for n, label in enumerate(labels):
         middle = left + cell * (n + 0.5)
         out.append(f'<text class="name" x="{middle}" y="{top - 10}" text-anchor="middle">{escape(label)}</text>')
         y = top + 36 * (n + 0.5) + 4
-        out.append(f'<text class="name" x="{left - 8}" y="{y}" text-anchor="end">{escape(label)}</text>')
-    for row, (gold, line) in enumerate(zip(labels, counts, strict=True)):
-        for column, (predicted, count) in enumerate(zip(labels, line, strict=True)):
+        out.append(f'<text class="name" x="{left - 6}" y="{y}" text-anchor="end">{escape(label)}</text>')
+    for row, (gold, line) in enumerate(zip(meanings, counts, strict=True)):
+        for column, (predicted, count) in enumerate(zip(meanings, line, strict=True)):
             share = count / max(1, sum(line))
             kind = "right" if row == column else "wrong"
             x, y = left + cell * column, top + 36 * row
-            tip = escape(f"{count:,} of {sum(line):,} {gold} were called {predicted} ({share:.1%})")
+            tip = escape(f"{count:,} of {sum(line):,} {gold} were predicted as {predicted} ({share:.1%})")
             out.append(
                 f'<g><title>{tip}</title><rect class="{kind}" x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="34" '
                 f'style="fill-opacity:{0.06 + 0.8 * share:.2f}"/><text class="{"on" if share > 0.55 else "count"}" '
@@ -194,7 +250,7 @@ def _axes(x: Axis, y: Axis, x_label: str, y_label: str, percent: bool = False) -
             out.append(_path([(at, y.start), (at, y.start + 4)], "grid"))
             out.append(f'<text class="tick" x="{at:.1f}" y="{y.start + 16}" text-anchor="middle">{value:g}</text>')
     for label, where in (
-        (y_label, f"translate(11 {(y.start + y.stop) / 2:.1f}) rotate(-90)"),
+        (y_label, f"translate(10 {(y.start + y.stop) / 2:.1f}) rotate(-90)"),
         (x_label, f"translate({(x.start + x.stop) / 2:.1f} {y.start + 32})"),
     ):
         out.append(f'<text class="axis" transform="{where}" text-anchor="middle">{escape(label)}</text>')

@@ -1,16 +1,28 @@
 """An ablation in words and tables.
 
 In: an :class:`~classifier.ablate.ablation.Ablation`. Out: sentences, and tables of finished text, which Markdown,
-HTML and a terminal show alike. F1 and its kin are shown in per cent, as the paper does.
+HTML and a terminal show alike. A note names only the columns that its table has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from classifier.ablate.ablation import Ablation, RowResult, TagsGain
-from classifier.ablate.grid import Row, row_name
+from classifier.ablate.ablation import Ablation, Clean, RowResult, TagsGain
+from classifier.ablate.grid import row_name
 from classifier.ablate.paper import OTHERS, corpus_name
+from classifier.ablate.words import (
+    about_tests,
+    best_row,
+    count,
+    every_result,
+    interval,
+    names,
+    no_power,
+    percent,
+    probability,
+)
 
 SIGNIFICANT = 0.05
 
@@ -32,116 +44,163 @@ class Table:
     note: str = ""
 
 
-def percent(share: float | None, signed: bool = False) -> str:
-    """Return a share of 1 in per cent with two digits, ``-`` for None."""
-    return "-" if share is None else f"{100 * share:{'+' if signed else ''}.2f}"
-
-
-def probability(p: float | None) -> str:
-    """Return a p-value with three digits."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def names(ablation: Ablation) -> dict[Row, str]:
-    """Return the name of each row."""
-    rows = [result.row for result in ablation.rows]
-    return {row: row_name(row, rows) for row in rows}
-
-
-def best_row(ablation: Ablation) -> RowResult:
-    """Return the row with the highest mean F1 on the test parts: a description, not a choice of a model."""
-    return max(ablation.rows, key=lambda r: r.summary.f1 or 0.0)
-
-
-def title(ablation: Ablation) -> str:
-    """Return the report's title."""
-    return f"Ablation on {corpus_name(ablation.grid.corpus)}"
-
-
 def verdict(ablation: Ablation) -> list[str]:
     """Return what the figures say, in sentences."""
     called, best = names(ablation), best_row(ablation)
-    folds = sorted({result.fold for results in ablation.results.values() for result in results})
-    seeds = sorted({r.config.train.seed for results in ablation.results.values() for r in results})
+    results = every_result(ablation)
+    folds, seeds = len({r.fold for r in results}), len({r.config.train.seed for r in results})
+    within = f" (95 % interval {interval(best)})" if best.interval else ""
     said = [
-        f"{called[best.row]} has the highest mean F1, {percent(best.summary.f1)}, over {_count(len(folds), 'fold')} "
-        f"and {_count(len(seeds), 'seed')}."
+        f"{called[best.row]} has the highest mean F1, {percent(best.summary.f1)}{within}, over "
+        f"{count(folds, 'fold')} and {count(seeds, 'seed')}."
     ]
-    rivals = [t for t in ablation.tests if best.row in (t.first, t.second)]
-    beaten = [t for t in rivals if t.p_holm is not None and t.p_holm < SIGNIFICANT]
-    if rivals and any(t.p_holm is not None for t in rivals):
-        whom = f"{len(beaten) or 'none'} of the {len(rivals)} other rows" if len(rivals) > 1 else "the other row"
-        verb = "differs" if beaten or len(rivals) > 1 else "does not differ"
-        said.append(f"It {verb} significantly from {whom} (p < {SIGNIFICANT} after Holm's adjustment).")
-    elif rivals:
-        said.append("With so few folds no test can tell the rows apart; add folds.")
+    said += _significance(ablation, best)
     near = best.without_near
     if near.left_out and near.f1 is not None and best.summary.f1 is not None:
         said.append(
-            f"Without the {100 * near.left_out:.1f} % of its test instances that nearly stand in training, it is "
-            f"{percent(near.f1)} ({percent(near.f1 - best.summary.f1, signed=True)})."
+            f"{100 * near.left_out:.1f} % of its test instances have a near twin in the training part; without them "
+            f"F1 is {percent(near.f1)} ({percent(near.f1 - best.summary.f1, signed=True)})."
         )
     if ablation.failed:
-        said.append(f"{_count(len(ablation.failed), 'cell')} failed and count nowhere.")
+        verb = "is" if len(ablation.failed) == 1 else "are"
+        said.append(f"{count(len(ablation.failed), 'cell')} failed and {verb} left out of every figure.")
     return said
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+def _significance(ablation: Ablation, best: RowResult) -> list[str]:
+    """Say whether the best row's lead is more than chance, if the data allow any test of it."""
+    rivals = [t for t in ablation.tests if best.row in (t.first, t.second)]
+    if not rivals:
+        return []
+    if said := no_power(ablation):
+        return [said]
+    beaten = [t for t in rivals if t.p_holm is not None and t.p_holm < SIGNIFICANT]
+    whom = f"{len(beaten) or 'none'} of the {len(rivals)} other rows" if len(rivals) > 1 else "the other row"
+    verb = "differs" if beaten or len(rivals) > 1 else "does not differ"
+    return [f"It {verb} significantly from {whom} (p < {SIGNIFICANT} after Holm's adjustment)."]
 
 
 def tables(ablation: Ablation) -> list[Table]:
     """Return all tables that the ablation has something for."""
     found = [
-        _scores(ablation),
-        _costs(ablation),
-        _paper(ablation),
-        _gains(ablation),
-        _tests(ablation),
-        _failed(ablation),
+        scores(ablation),
+        spread(ablation),
+        costs(ablation),
+        beside_paper(ablation),
+        tags_gains(ablation),
+        paired_tests(ablation),
+        failures(ablation),
     ]
-    return [_without_empty_columns(table) for table in found if table and table.rows]
+    return [table for table in found if table]
 
 
-def _without_empty_columns(table: Table) -> Table:
-    kept = [n for n in range(len(table.header)) if any(row[n] not in ("-", "") for row in table.rows)]
-    rows = tuple(tuple(row[n] for n in kept) for row in table.rows)
-    return replace(table, header=tuple(table.header[n] for n in kept), rows=rows)
+def _table(
+    heading: str, columns: Sequence[tuple[str, str]], rows: Iterable[tuple[str, ...]], note: str = ""
+) -> Table | None:
+    """Return a table without its empty columns; None if nothing but the names of the rows is left.
 
-
-def _scores(ablation: Ablation) -> Table:
-    called = names(ablation)
-    counted = " + ".join(ablation.positive)
+    Args:
+        heading: the title.
+        columns: the name of each column and what to say of it below the table; may be empty.
+        rows: the cells; ``-`` and nothing at all count as empty.
+        note: what to say below the table in any case.
+    """
+    cells = list(rows)
+    kept = [n for n in range(len(columns)) if any(row[n] not in ("-", "") for row in cells)]
+    if len(kept) < 2:
+        return None
+    remarks = [note, *(columns[n][1] for n in kept)]
     return Table(
-        f"F1 on the test parts, micro over {counted}",
-        ("row", "cells", "P", "R", "F1", "sd", "sd of folds", "sd of seeds", "no exact leaks", "no near leaks"),
-        tuple(
-            (
-                called[r.row],
-                f"{r.cells}/{r.of}",
-                percent(r.summary.precision),
-                percent(r.summary.recall),
-                percent(r.summary.f1),
-                percent(r.summary.f1_deviation),
-                percent(r.fold_deviation),
-                percent(r.seed_deviation),
-                percent(r.without_exact.f1),
-                percent(r.without_near.f1),
-            )
-            for r in ablation.rows
-        ),
-        "Means over all cells of a row; sd: over all of them, over the folds (seeds averaged) and over the seeds "
-        "(folds averaged). Leaks: test instances whose sentence stands in the training part, exactly or with a Jaccard "
-        "similarity of the words of at least 0.8.",
+        heading,
+        tuple(columns[n][0] for n in kept),
+        tuple(tuple(row[n] for n in kept) for row in cells),
+        " ".join(remark for remark in remarks if remark),
     )
 
 
-def _costs(ablation: Ablation) -> Table:
+def scores(ablation: Ablation) -> Table | None:
+    """Return F1 of each row with its interval, precision and recall."""
     called = names(ablation)
-    return Table(
+    several = "Micro-F1" if len(ablation.positive) > 1 else "F1"
+    return _table(
+        f"{several} on the test parts",
+        (
+            ("row", ""),
+            ("F1", ""),
+            ("95 % interval", "The interval comes from a bootstrap over the test sentences."),
+            ("P", "P is precision and R is recall."),
+            ("R", ""),
+            ("cells", "A cell is one fold with one seed."),
+        ),
+        (
+            (
+                called[r.row],
+                percent(r.summary.f1),
+                interval(r),
+                percent(r.summary.precision),
+                percent(r.summary.recall),
+                f"{r.cells} of {r.of}",
+            )
+            for r in ablation.rows
+        ),
+        "All figures are in per cent, each the mean over the cells of its row. F1 counts "
+        f"{' + '.join(ablation.positive)}.",
+    )
+
+
+def spread(ablation: Ablation) -> Table | None:
+    """Return how F1 varies between cells, and what it is without test sentences that the training part shows."""
+    called = names(ablation)
+    both = any(r.fold_deviation is not None and r.seed_deviation is not None for r in ablation.rows)
+    varies = any(r.summary.f1_deviation is not None for r in ablation.rows)
+    leaks = any(r.without_exact.left_out or r.without_near.left_out for r in ablation.rows)
+    return _table(
+        "Spread and leakage" if varies and leaks else "Leakage" if leaks else "Spread",
+        (
+            ("row", ""),
+            ("sd", "The sd is the sample standard deviation of F1 over all cells of a row."),
+            ("sd of folds", "The sd of folds is over the folds, with seeds averaged."),
+            ("sd of seeds", "The sd of seeds is over the seeds, with folds averaged."),
+            ("F1, no exact leaks", "Exact leaks are test instances whose sentence also stands in the training part."),
+            (
+                "F1, no near leaks",
+                "Near leaks have a training sentence with a Jaccard similarity of the words of at least 0.8.",
+            ),
+        ),
+        (
+            (
+                called[r.row],
+                percent(r.summary.f1_deviation),
+                percent(r.fold_deviation if both else None),
+                percent(r.seed_deviation if both else None),
+                _clean(r.without_exact),
+                _clean(r.without_near),
+            )
+            for r in ablation.rows
+        ),
+    )
+
+
+def _clean(clean: Clean) -> str:
+    return percent(clean.f1) if clean.left_out else "-"
+
+
+def costs(ablation: Ablation) -> Table | None:
+    """Return what each row costs."""
+    called = names(ablation)
+    return _table(
         "Cost",
-        ("row", "training s", "epochs", "extraction ms", "encoding ms", "head ms", "peak MB", "store MB"),
-        tuple(
+        (
+            ("row", ""),
+            ("training s", "Training seconds are the mean of one cell."),
+            ("epochs", ""),
+            ("extraction ms", "Extraction is the time for one test instance, encoding and head together."),
+            ("encoding ms", ""),
+            ("head ms", ""),
+            ("peak MB", "Peak is the largest resident memory of a process that trained a cell."),
+            ("store MB", "Store is the room that the vectors of this corpus take."),
+        ),
+        (
             (
                 called[r.row],
                 f"{r.cost.train_seconds:.1f}",
@@ -154,8 +213,7 @@ def _costs(ablation: Ablation) -> Table:
             )
             for r in ablation.rows
         ),
-        "Training: of one cell, mean. Extraction: of one test instance, encoding plus head. Peak: the process's "
-        "resident memory while it trained. Store: the vectors of this corpus. All as recorded when the work was done.",
+        "Each figure was recorded when the work was done, on the machine that did it.",
     )
 
 
@@ -167,7 +225,8 @@ def _megabytes(count: int | None) -> str:
     return "-" if count is None else f"{count / 1e6:,.0f}"
 
 
-def _paper(ablation: Ablation) -> Table | None:
+def beside_paper(ablation: Ablation) -> Table | None:
+    """Return F1 here and in the paper; None for a corpus that the paper does not have."""
     corpus = corpus_name(ablation.grid.corpus)
     if corpus not in OTHERS:
         return None
@@ -180,38 +239,38 @@ def _paper(ablation: Ablation) -> Table | None:
     others = [(name, "", percent(f1), "") for name, f1 in OTHERS[corpus].items()]
     ours = f"{len(ablation.grid.folds)} folds" if corpus == "gad" else "test part"
     theirs = "ten folds" if corpus == "gad" else "test part"
-    return Table(
+    return _table(
         "Beside the paper's Table 2, F1",
-        ("row", f"here ({ours})", f"paper ({theirs})", "difference"),
+        (("row", ""), (f"here ({ours})", ""), (f"paper ({theirs})", ""), ("difference", "")),
         (*rows, *others),
-        "The paper's figures are those of its own encoders and training.",
+        "The paper's figures come from its own encoders and its own training.",
     )
 
 
-def _gains(ablation: Ablation) -> Table | None:
-    if not ablation.gains:
-        return None
+def tags_gains(ablation: Ablation) -> Table | None:
+    """Return by how much tags beat replacement; None if the grid does not have both."""
 
     def name(gain: TagsGain) -> str:
         return row_name(gain.tags, [each.tags for each in ablation.gains])
 
-    return Table(
-        "Tags against replacement (the paper's Table 5), F1 of tags less that of replacement",
-        ("row", "here", "p", "paper"),
-        tuple(
+    return _table(
+        "Tags against replacement",
+        (("row", ""), ("gain", ""), ("p", ""), ("paper", "The paper's gain is in its Table 5.")),
+        (
             (name(g), percent(g.gain, signed=True), probability(g.p), percent(g.paper, signed=True))
             for g in ablation.gains
         ),
+        "The gain is F1 with tags less F1 with replacement.",
     )
 
 
-def _tests(ablation: Ablation) -> Table:
+def paired_tests(ablation: Ablation) -> Table | None:
+    """Return the paired tests between all rows."""
     called = names(ablation)
-    methods = sorted({test.comparison.method for test in ablation.tests})
-    return Table(
+    return _table(
         "Paired tests",
-        ("rows", "difference in F1", "p", "p (Holm)", "pairs"),
-        tuple(
+        (("rows", ""), ("difference in F1", ""), ("p", ""), ("p (Holm)", ""), ("pairs", "")),
+        (
             (
                 f"{called[t.first]} - {called[t.second]}",
                 percent(t.comparison.difference, signed=True),
@@ -221,16 +280,17 @@ def _tests(ablation: Ablation) -> Table:
             )
             for t in ablation.tests
         ),
-        f"{', '.join(methods)}; two-sided; adjusted for {len(ablation.tests)} tests.",
+        about_tests(ablation),
     )
 
 
-def _failed(ablation: Ablation) -> Table:
+def failures(ablation: Ablation) -> Table | None:
+    """Return the cells that failed."""
     rows = [result.row for result in ablation.rows] + [event.cell.row for event in ablation.failed]
-    return Table(
+    return _table(
         "Failed cells",
-        ("row", "fold", "seed", "error"),
-        tuple(
+        (("row", ""), ("fold", ""), ("seed", ""), ("error", "")),
+        (
             (row_name(e.cell.row, rows), str(e.cell.fold), str(e.cell.config.train.seed), e.error)
             for e in ablation.failed
         ),

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-import numpy as np
-
 from classifier.data.features import parse_features
 from classifier.runs.results import FoldResult, read_predictions
-from classifier.scores.significance import Comparison, Scored, randomisation_test, resampled_t_test
+from classifier.scores.significance import (
+    Comparison,
+    Scored,
+    number_sentences,
+    randomisation_test,
+    resampled_t_test,
+)
 from featstore.errors import DataError, MismatchError, UsageError
 
 
@@ -102,8 +106,7 @@ def _randomised(
     ids = saved[0][0].ids
     if any(each.ids != ids for system in saved for each in system):
         raise MismatchError(f"{first[0].folder} and {second[0].folder} were evaluated on different instances.")
-    numbers: dict[str, int] = {}
-    sentences = np.array([numbers.setdefault(sentence_of.get(i, i), len(numbers)) for i in ids])
+    sentences = number_sentences(ids, sentence_of)
     labels = first[0].metrics.labels
     positive = [labels.index(label) for label in first[0].metrics.positive]
     scored = [[Scored(each.gold, each.predicted) for each in system] for system in saved]

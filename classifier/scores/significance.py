@@ -18,7 +18,7 @@ pairs of one sentence are not independent.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +125,9 @@ def randomisation_test(
         raise UsageError("the two systems were evaluated on different instances, or on different gold labels.")
     gold = int(np.isin(first[0].gold, positive).sum())
     # Shape: (2 systems, seeds, 2 counts, sentences); the counts are true positives and predicted positives.
-    counts = np.array([[_counts(each, positive, sentences) for each in system] for system in (first, second)])
+    counts = np.array(
+        [[counts_by_sentence(each, positive, sentences)[:2] for each in system] for system in (first, second)]
+    )
     observed = _difference(counts.sum(-1), gold)
     rng = np.random.default_rng(0)
     moved = counts[1] - counts[0]
@@ -139,12 +141,33 @@ def randomisation_test(
     return Comparison(RANDOMISED, float(observed), (larger + 1) / (shuffles + 1), counts.shape[-1])
 
 
-def _counts(scored: Scored, positive: Sequence[int], sentences: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return true positives and predicted positives sentence by sentence; Shape: (2, sentences)."""
+def counts_by_sentence(scored: Scored, positive: Sequence[int], sentences: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Count true positives, predicted positives and gold positives sentence by sentence.
+
+    Args:
+        scored: predictions.
+        positive: numbers of the labels that F1 counts.
+        sentences: number of each instance's sentence, from 0. Shape: (n,).
+
+    Returns:
+        The three counts. Shape: (3, sentences).
+    """
     predicted = np.isin(scored.predicted, positive)
     hits = predicted & (scored.predicted == scored.gold)
+    gold = np.isin(scored.gold, positive)
     size = int(sentences.max()) + 1
-    return np.stack([np.bincount(sentences, weights=marks, minlength=size) for marks in (hits, predicted)])
+    return np.stack([np.bincount(sentences, weights=marks, minlength=size) for marks in (hits, predicted, gold)])
+
+
+def number_sentences(ids: Sequence[str], sentence_of: Mapping[str, str]) -> NDArray[np.int64]:
+    """Return the number of each instance's sentence, from 0 in the order in which the sentences first occur.
+
+    Args:
+        ids: the instances.
+        sentence_of: the sentence of each instance, by its id. An instance that is missing is a sentence of its own.
+    """
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(sentence_of.get(i, i), len(numbers)) for i in ids], dtype=np.int64)
 
 
 def _difference(counts: NDArray[np.float64], gold: int) -> NDArray[np.float64]:

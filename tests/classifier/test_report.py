@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import fmean, stdev
@@ -23,9 +24,11 @@ from classifier.ablate.export import markdown
 from classifier.ablate.grid import Grid
 from classifier.ablate.html import html_report
 from classifier.ablate.paper import light_f1
+from classifier.ablate.plots import costs_figure, scores_figure
 from classifier.ablate.publish import write_report
-from classifier.ablate.svg import Axis, Point, scatter
-from classifier.ablate.tables import tables, verdict
+from classifier.ablate.svg import Axis, Point, intervals, scatter
+from classifier.ablate.tables import Table, paired_tests, scores, spread, tables, verdict
+from classifier.ablate.words import class_name, facts
 from classifier.runs.results import read_predictions
 from classifier.scores.metrics import score
 from featstore.corpora import load_corpus
@@ -34,6 +37,7 @@ from featstore.stores.pace import Pace, add_pace, read_pace
 
 FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": 4, "batch_size": 16}
 HOSTILE = "<script>alert(1)</script>"
+MADE = date(2031, 5, 17)
 
 
 @pytest.fixture(scope="module")
@@ -180,21 +184,24 @@ def test_the_page_needs_nothing_and_escapes_everything(report: Ablation, store: 
 
 def test_words_ids_and_labels_are_escaped(report: Ablation) -> None:
     example = Example(HOSTILE, "found", HOSTILE, HOSTILE, 0.5, (HOSTILE, "b"), (0.25, 0.75), (True, False))
-    html = html_report(report, [example], "cli ablate", no_examples=HOSTILE)
+    html = html_report(report, [example], "cli ablate", MADE, no_examples=HOSTILE)
     page = Page()
     page.feed(html)
     assert "script" not in page.tags
+    assert "0.75" in page.text, "the largest weight ends the sentence's scale"
     assert "".join(page.text).count(HOSTILE) == 4  # two labels, the id, a word
     assert "--a:65%" in html, "the largest weight has the fullest shade"
 
 
 def test_files_for_programs(report: Ablation, store: Path, tmp_path: Path) -> None:
     write_report(report, store, tmp_path, "cli ablate")
-    facts = json.loads((tmp_path / "report.json").read_text())
-    assert (facts["version"], len(facts["rows"]), len(facts["cells"]), len(facts["tests"])) == (1, 4, 24, 6)
+    plain = json.loads((tmp_path / "report.json").read_text())
+    assert (plain["version"], len(plain["rows"]), len(plain["cells"]), len(plain["tests"])) == (1, 4, 24, 6)
+    assert date.fromisoformat(plain["made"]) <= date.today()
     with open(tmp_path / "rows.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["f1"]) for row in rows] == [r.summary.f1 for r in report.rows]
+    assert [float(row["f1_low"]) for row in rows] == [r.interval and r.interval.low for r in report.rows]
     text = (tmp_path / "report.md").read_text()
     assert "&lt;b>CPR" in text
     assert text.count("## ") == len(tables(report))
@@ -207,7 +214,7 @@ def test_an_incomplete_grid(grid: Grid, store: Path, tmp_path: Path) -> None:
     partial = summarise_grid(wide, events, store, runs)
     assert [r.row.features for r in partial.rows] == ["glove"]
     assert any("1 cell failed" in sentence for sentence in verdict(partial))
-    assert "cli featurize --encoders cse" in markdown(partial, "cli ablate")
+    assert "cli featurize --encoders cse" in markdown(partial, "cli ablate", MADE)
     alone = replace(wide, features=("cse",))
     with pytest.raises(DataError, match=r"no cell of the grid is complete; the first failed with: .*cse"):
         summarise_grid(alone, ablate(alone, store, runs), store, runs)
@@ -243,6 +250,65 @@ def test_beside_the_paper(report: Ablation) -> None:
     assert "(3 folds)" in table.header[1]
 
 
+def test_intervals_stand_on_a_scale() -> None:
+    points = [Point("1", "<a>", 0.8, 0.75, 0.85), Point("2", "b", 0.9, 0.9, 0.9, reference=0.85)]
+    drawing = intervals(points, "F1")
+    ElementTree.fromstring(drawing)
+    dots = [float(x) for x in re.findall(r'class="dot" cx="([\d.]+)"', drawing)]
+    (diamond,) = (float(x) for x in re.findall(r'class="paper" d="M([\d.]+)', drawing))
+    assert dots[0] < diamond < dots[1]
+    assert diamond == pytest.approx(fmean(dots), abs=0.1), "0.85 lies between 0.8 and 0.9"
+    ends = [float(x) for x in re.findall(r'class="bar" d="M([\d.]+) [\d.]+L([\d.]+)', drawing)[0]]
+    assert fmean(ends) == pytest.approx(dots[0], abs=0.1)
+
+
+def shown(table: Table | None) -> Table:
+    assert table is not None
+    return table
+
+
+def test_captions_name_only_what_is_there(report: Ablation) -> None:
+    assert "diamond" not in costs_figure(report).caption
+    papers = replace(report, rows=tuple(replace(r, paper=0.8) for r in report.rows))
+    assert "diamond" in costs_figure(papers).caption
+    assert "95 % interval" in scores_figure(report).caption
+    bare = replace(report, rows=tuple(replace(r, interval=None) for r in report.rows))
+    assert "interval" not in scores_figure(bare).caption
+    without, with_interval = shown(scores(bare)), shown(scores(report))
+    assert ("95 % interval" in without.header, "interval" in without.note) == (False, False)
+    assert ("95 % interval" in with_interval.header, "bootstrap" in with_interval.note) == (True, True)
+    both = shown(spread(report))
+    assert both.title == "Spread and leakage"
+    assert "sd of seeds" in both.header
+    one_seed = replace(report, rows=tuple(replace(r, seed_deviation=None) for r in report.rows))
+    assert "sd of folds" not in shown(spread(one_seed)).header, "it is the sd of all cells then"
+
+
+def test_too_few_pairs_are_called_by_their_name(report: Ablation) -> None:
+    assert "it compares 3 pairs" in shown(paired_tests(report)).note
+    assert any("no power" in sentence for sentence in verdict(report))
+    many = replace(report, tests=tuple(replace(t, comparison=replace(t.comparison, pairs=5)) for t in report.tests))
+    assert "no power" not in shown(paired_tests(many)).note
+    assert any("differ" in sentence for sentence in verdict(many))
+
+
+def test_the_page_says_what_was_trained_and_when(report: Ablation) -> None:
+    known = dict(facts(report))
+    assert known["head"] == "paper"
+    assert known["epochs"].startswith("4 at most")
+    assert (known["folds"], known["seeds"]) == ("1, 2, 3", "1, 2")
+    page = Page()
+    page.feed(html_report(report, [], "cli ablate", MADE))
+    assert "2031-05-17" in page.text
+    assert "2031-05-17" in markdown(report, "cli ablate", MADE)
+
+
+def test_classes_have_names() -> None:
+    assert class_name("CPR:4", "chemprot") == "CPR:4 (inhibitor, downregulator)"
+    assert class_name("1", "gad:somewhere") == "1 (associated)"
+    assert class_name("1", "jsonl:mine.jsonl") == "1"
+
+
 def test_the_papers_rows() -> None:
     assert light_f1("gad:/data/gad", "elmo[top]+glove") == 0.8416
     assert light_f1("chemprot", "glove+cse+elmo") == 0.7077
@@ -256,8 +322,9 @@ def test_axes_and_labels() -> None:
     assert Axis(0.7, 0.9, 0, 100).ticks() == pytest.approx([0.7, 0.75, 0.8, 0.85, 0.9])
     assert Axis(0.9, 120, 0, 100, log=True).ticks() == [1, 2, 5, 10, 20, 50, 100]
     assert Axis(1, 100, 0, 50, log=True)(10) == pytest.approx(25)
-    drawing = scatter([Point(f"row {n}", 5.0, 0.8, 0.01, 0.81) for n in range(15)], "ms", "F1")
+    points = [Point(str(n), f"row {n}", 0.8, 0.79, 0.81, 5.0, 0.81) for n in range(15)]
+    drawing = scatter(points, "ms", "F1")
     heights = [float(y) for y in re.findall(r'class="name" x="[\d.]+" y="([\d.]+)"', drawing)]
     assert len(heights) == 15
     assert min(np.diff(heights)) > 14, "no name upon another"
-    assert max(heights) < 340
+    assert max(heights) < 290

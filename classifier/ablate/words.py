@@ -1,0 +1,121 @@
+"""How a report names things: rows, classes, figures, and the facts at its head.
+
+In: an :class:`~classifier.ablate.ablation.Ablation` or a figure of it. Out: text. F1 and its kin are shown in per
+cent, as the paper does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from classifier.ablate.ablation import Ablation, RowResult
+from classifier.ablate.grid import Row, row_name
+from classifier.ablate.paper import corpus_name
+from classifier.runs.results import FoldResult
+
+FEWEST_PAIRS = 5  # a paired test over fewer folds or sentences cannot find any but huge differences
+BINARY = ("gad", "euadr", "sample")  # corpora whose labels are 0 and 1
+MEANINGS = {
+    "CPR:3": "activator, upregulator",
+    "CPR:4": "inhibitor, downregulator",
+    "CPR:5": "agonist",
+    "CPR:6": "antagonist",
+    "CPR:9": "substrate, product",
+    "NONE": "no relation",
+}
+MEANINGS_OF_BINARY = {"1": "associated", "0": "not associated"}
+
+
+def percent(share: float | None, signed: bool = False) -> str:
+    """Return a share of 1 in per cent with two digits, ``-`` for None."""
+    return "-" if share is None else f"{100 * share:{'+' if signed else ''}.2f}"
+
+
+def interval(result: RowResult) -> str:
+    """Return the 95 % interval of a row's F1 in per cent, ``-`` if there is none."""
+    return f"{percent(result.interval.low)} to {percent(result.interval.high)}" if result.interval else "-"
+
+
+def probability(p: float | None) -> str:
+    """Return a p-value with three digits."""
+    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def class_name(label: str, corpus: str) -> str:
+    """Return a label with its meaning, ``CPR:4 (inhibitor, downregulator)``; the label alone if it has none.
+
+    Args:
+        label: the label.
+        corpus: the corpus's spec.
+    """
+    known = MEANINGS | (MEANINGS_OF_BINARY if corpus_name(corpus) in BINARY else {})
+    return f"{label} ({known[label]})" if label in known else label
+
+
+def names(ablation: Ablation) -> dict[Row, str]:
+    """Return the name of each row."""
+    rows = [result.row for result in ablation.rows]
+    return {row: row_name(row, rows) for row in rows}
+
+
+def best_row(ablation: Ablation) -> RowResult:
+    """Return the row with the highest mean F1 on the test parts: a description, not a choice of a model."""
+    return max(ablation.rows, key=lambda r: r.summary.f1 or 0.0)
+
+
+def title(ablation: Ablation) -> str:
+    """Return the report's title."""
+    return f"Ablation on {corpus_name(ablation.grid.corpus)}"
+
+
+def facts(ablation: Ablation) -> list[tuple[str, str]]:
+    """Return what the reader must know first, as pairs of a word and its value."""
+    results = every_result(ablation)
+    limits = _numbers({r.config.train.max_epochs for r in results})
+    kept = [r.best_epoch for r in results]
+    ran = [len(r.epochs) for r in results]
+    return [
+        ("corpus", ablation.grid.corpus),
+        ("F1 counts", ", ".join(class_name(label, ablation.grid.corpus) for label in ablation.positive)),
+        ("head", ", ".join(dict.fromkeys(r.row.head for r in ablation.rows))),
+        ("epochs", f"{limits} at most, {_range(ran)} run, weights of epoch {_range(kept)} kept"),
+        ("folds", _numbers({r.fold for r in results})),
+        ("seeds", _numbers({r.config.train.seed for r in results})),
+    ]
+
+
+def every_result(ablation: Ablation) -> list[FoldResult]:
+    """Return the complete cells of all rows."""
+    return [result for results in ablation.results.values() for result in results]
+
+
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(values)))
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{min(values)} to {max(values)}" if min(values) < max(values) else str(min(values))
+
+
+def about_tests(ablation: Ablation) -> str:
+    """Say which tests they are, and whether they have any power."""
+    methods = " and ".join(sorted({test.comparison.method for test in ablation.tests}))
+    number = len(ablation.tests)
+    adjusted = f"; p (Holm) is adjusted for {number} tests" if number > 1 else ""
+    return f"Two-sided {methods}{adjusted}. {no_power(ablation)}".strip()
+
+
+def no_power(ablation: Ablation) -> str:
+    """Return a warning if a test rests on so few pairs that it cannot tell rows apart; empty if none does."""
+    fewest = min((t.comparison.pairs for t in ablation.tests), default=FEWEST_PAIRS)
+    if fewest >= FEWEST_PAIRS:
+        return ""
+    return (
+        f"The paired test has no power: it compares {count(fewest, 'pair')} and needs at least {FEWEST_PAIRS} to tell "
+        "rows apart. Evaluate more folds."
+    )
+
+
+def count(n: int, what: str) -> str:
+    """Return a number and what it counts, ``1 fold`` or ``2 folds``."""
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -5,9 +5,10 @@ serves all encoders, so that their vectors can be stacked row by row. Two promis
 sentence boundary never cuts an entity, and every edge of an entity is an edge of a token, so that all pairs of a
 sentence share one tokenisation and it can be encoded once.
 
-Both were chosen by measurement on ChemProt (``benchmarks/splitters.py``): segtok splits best, and fastest, of
-four libraries; for tokens one pattern (words, decimal numbers, single signs) meets entity edges and the
-vocabulary of GloVe more often than any library, and leaves no token that is too long for ELMo.
+Both were chosen by measurement on ChemProt and on a list of abbreviations (``benchmarks/splitters.py``). segtok splits
+best, and fastest, of four libraries; :mod:`featstore.corpora.abbreviations` joins what it cuts at an abbreviation. For
+tokens one pattern (words, decimal numbers, single signs) meets entity edges and the vocabulary of GloVe more often than
+any library, and leaves no token that is too long for ELMo.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from operator import itemgetter
 
 import segtok.segmenter  # type: ignore[import-untyped]
 
+from featstore.corpora.abbreviations import ABBREVIATIONS, ends_no_sentence
+
 Span = tuple[int, int]
 
 # Recorded with every corpus and run; raise the number when the pattern below changes what comes out.
 TOKENISER = "words-1"
-SPLITTER = f"segtok-{version('segtok')}"
+SPLITTER = f"segtok-{version('segtok')}+{ABBREVIATIONS}"
+_LINE_BREAK = re.compile(r"[\n\r\u2028\u2029]")
 
 # Python's \s holds the no-break, thin and other Unicode spaces, but not these, which are blanks all the same:
 # zero-width space, word joiner, zero-width no-break space, soft hyphen.
@@ -85,13 +89,14 @@ def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
         entities: the character spans that no boundary may cut.
     """
     starts, offset = [], 0
-    for line in text.split("\n"):
+    for line in _LINE_BREAK.split(text):
         position = 0
         for part in segtok.segmenter.split_single(line):
             if sentence := part.strip():
-                position = line.index(sentence, position)
-                starts.append(offset + position)
-                position += len(sentence)
+                start = line.index(sentence, position)
+                if not position or not ends_no_sentence(line, position, start):
+                    starts.append(offset + start)
+                position = start + len(sentence)
         offset += len(line) + 1
     # Blanks before a boundary are no part of a mention, even where its offsets take them in.
     inside = {

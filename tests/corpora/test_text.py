@@ -1,11 +1,14 @@
 """The tokeniser and the splitter: offsets are exact, entities are never cut, their edges are token edges."""
 
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featstore.corpora.text import Sentence, split_sentences, tokenise
+from featstore.corpora.abbreviations import ABBREVIATIONS
+from featstore.corpora.text import SPLITTER, Sentence, split_sentences, tokenise
 
 # Text that is rich in what splitters and tokenisers act on.
 WORDS = ["Aspirin", "IL-6", "3.5", "1,25", "E. coli", "e.g. ", "p<0.05", "μM", "α", "𝛼", "e\u0301", "'s", "_"]
@@ -95,8 +98,29 @@ def test_around_joins_the_sentences_between() -> None:
     assert sentences.around(14, 39) == ((13, 40), 2)
 
 
-def test_a_line_break_ends_a_sentence() -> None:
-    assert split_sentences("A title without stop\nthe abstract", []).spans == ((0, 20), (21, 33))
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028", "\u2029"])
+def test_a_line_break_ends_a_sentence(line_break: str) -> None:
+    assert split_sentences(f"A title without stop{line_break}the abstract", []).spans == ((0, 20), (21, 33))
+    assert split_sentences("A title without stop\r\nthe abstract", []).spans == ((0, 20), (22, 34))
+
+
+LISTED = [
+    line.split("\t")
+    for line in Path(__file__).with_name("abbreviations.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize(("kind", "marked"), LISTED, ids=[kind for kind, _ in LISTED])
+def test_an_abbreviation_ends_no_sentence_and_a_sentence_ends_after_one(kind: str, marked: str) -> None:
+    wanted = marked.split(" || ")
+    text = " ".join(wanted)
+    assert [text[a:b] for a, b in split_sentences(text, []).spans] == wanted, kind
+
+
+def test_the_list_of_abbreviations_has_sixty_kinds_and_the_splitters_name_says_that_it_knows_them() -> None:
+    assert len({kind for kind, _ in LISTED}) >= 60
+    assert ABBREVIATIONS in SPLITTER
 
 
 def test_an_empty_span_is_not_found() -> None:

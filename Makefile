@@ -22,7 +22,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/cli featurize --encoders glove,cse,elmo --store demo/features
-	$(BIN)/cli train --features glove+cse --store demo/features --run demo/runs/glove+cse --max-epochs 40
+	$(BIN)/cli train --features glove+cse --store demo/features --run demo/runs/glove+cse
 	$(BIN)/cli eval --folds 1,3 --store demo/features --run demo/runs/glove+cse
 
 test: $(VENV)/.installed-dev

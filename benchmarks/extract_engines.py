@@ -22,7 +22,8 @@ from classifier.data.features import Feature, FeatureSpec
 from classifier.data.vectors import Sentences, Vectors
 from classifier.extract.extractor import Extractor
 from classifier.extract.work import WINDOW_TOKENS
-from classifier.head.model import Head, HeadConfig, InputConfig, make_head
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import Head, make_head
 from classifier.runs.checkpoint import Checkpoint
 from classifier.training.config import TrainConfig, recipe
 from classifier.training.loop import train

@@ -8,7 +8,7 @@ loss, and the seconds of an epoch. What is kept below ``--out`` is not trained a
 that is large enough to tell settings apart.
 
     python benchmarks/head.py --corpus gad:$DATA/gad --out runs/head --folds 1,2 --base "features=glove ..." \
-        "" "spans=true" "spans=true project=100"
+        "" "project=100" "project=100 members=3"
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from classifier.data.batch import Batcher, tag_names
 from classifier.data.features import open_features, parse_features
 from classifier.data.split import training_parts
 from classifier.data.vectors import Sentences, Vectors
-from classifier.head.model import InputConfig, make_head
+from classifier.head.config import InputConfig
+from classifier.head.model import make_head
 from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig, recipe
 from classifier.training.favour import best_shift

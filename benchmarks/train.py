@@ -43,7 +43,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 from classifier.data.batch import Batcher
 from classifier.data.features import Feature
 from classifier.data.vectors import Sentences, Vectors
-from classifier.head.model import Head, HeadConfig, InputConfig, LayerMix
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import Head, LayerMix
 from classifier.training.config import recipe
 from classifier.training.loop import loss_of
 from featstore.corpora import load_corpus

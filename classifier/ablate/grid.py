@@ -16,7 +16,7 @@ from typing import Any
 from classifier.data.features import parse_features
 from classifier.runs.config import RunConfig, run_name
 from classifier.runs.results import FoldResult, is_complete
-from classifier.training.config import recipe
+from classifier.training.config import DEFAULT_HEAD, recipe
 from featstore.corpora import load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
@@ -90,7 +90,7 @@ class Grid:
     seeds: tuple[int, ...] = (1,)
     indicators: tuple[str, ...] = ("tags",)
     contexts: tuple[str, ...] = ("tagged",)
-    heads: tuple[str, ...] = ("paper",)
+    heads: tuple[str, ...] = (DEFAULT_HEAD,)
     corpus: str = "sample"
     instances: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)

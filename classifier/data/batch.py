@@ -29,14 +29,12 @@ class Batch:
     """What a head scores at once; longest sequence first.
 
     Shape: ``rows`` (R, layers * D) for each feature; ``index`` (B, T) int64, see ``Head.forward``; ``lengths`` (B,)
-    int64; ``spans`` (2, 2, B) int64, begin and end of the head and of the tail entity in steps; ``labels`` (B,) int64,
-    -1 where there is none; ``positions`` (B,), the instances' positions.
+    int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions.
     """
 
     rows: tuple[Tensor, ...]
     index: Tensor
     lengths: Tensor
-    spans: Tensor
     labels: Tensor
     positions: NDArray[np.int64]
 
@@ -65,8 +63,6 @@ class Batcher:
         self.lengths = np.array([len(layout) for layout in layouts], dtype=np.int64)
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._layouts = np.concatenate(layouts) if layouts else np.zeros(0, dtype=np.int64)
-        spans = [(instance.head, instance.tail) for instance in instances]
-        self._spans = np.array(spans, dtype=np.int64).reshape(-1, 2, 2)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -117,7 +113,6 @@ class Batcher:
             rows=self._vectors.rows(sentences),
             index=torch.from_numpy(index),
             lengths=torch.from_numpy(lengths),
-            spans=torch.from_numpy(np.ascontiguousarray(self._spans[positions].transpose(1, 2, 0))),
             labels=torch.from_numpy(self._labels[positions]),
             positions=positions,
         )

@@ -16,57 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from classifier.head.bilstm import GATES, bilstm, project
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True)
-class InputConfig:
-    """One feature as the head receives it.
-
-    Attributes:
-        dim: width of one layer.
-        layers: 1, or how many layers lie side by side (layer-major) to be mixed by learned weights.
-    """
-
-    dim: int
-    layers: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class HeadConfig:
-    """What determines the shape of a head and how it computes.
-
-    Attributes:
-        inputs: the features, in the order of the rows that :meth:`Head.forward` takes.
-        labels: number of labels.
-        tags: number of learned tag vectors (0 in the tagged context).
-        hidden: hidden units of each direction.
-        dropout: share of the input vectors' elements and of h* that training sets to zero (Zhou et al. 2016, 4.2).
-        standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
-        project: width that each wider feature is mapped to by learned weights before the Bi-LSTM; 0: none is mapped.
-        spans: classify [h*; tanh of the mean state of the head entity; of the tail entity] instead of h* alone.
-        members: heads that differ in their initial weights and their dropout, and whose probabilities are averaged.
-        precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
-    """
-
-    inputs: tuple[InputConfig, ...]
-    labels: int
-    tags: int = 0
-    hidden: int = 256
-    dropout: float = 0.0
-    standardise: bool = False
-    project: int = 0
-    spans: bool = False
-    members: int = 1
-    precision: str = "float32"
+from classifier.head.config import HeadConfig, InputConfig
 
 
 class HeadOutput(NamedTuple):
@@ -99,7 +55,7 @@ class FeatureInput(nn.Module):
     def __init__(self, feature: InputConfig, config: HeadConfig) -> None:
         super().__init__()
         self.feature = feature
-        self.dtype = PRECISIONS[config.precision]
+        self.dtype: torch.dtype = getattr(torch, config.precision)
         self.dropout = config.dropout
         bound = config.hidden**-0.5
         width = min(config.project or feature.dim, feature.dim)
@@ -157,16 +113,14 @@ class Head(nn.Module):
         self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
         self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1) * (2 * config.hidden) ** -0.5)
         self.drop = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear((6 if config.spans else 2) * config.hidden, config.labels)
+        self.classifier = nn.Linear(2 * config.hidden, config.labels)
 
     @property
     def members(self) -> tuple[Head, ...]:
         """The head itself."""
         return (self,)
 
-    def forward(
-        self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor, copies: int = 1
-    ) -> HeadOutput:
+    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, copies: int = 1) -> HeadOutput:
         """Score a batch.
 
         Args:
@@ -174,7 +128,6 @@ class Head(nn.Module):
             index: the sequences; ``i >= 0`` is row i, ``-1 - j`` tag vector j; anything at padding.
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
-            spans: steps of the two entities, half-open. Shape: (2, 2, B) int64; entity, begin and end, sequence.
             copies: how many times the rows are there: row i of copy c is ``c * R + i`` and has a dropout of its own.
         """
         features = cast(Sequence[FeatureInput], self.features)
@@ -188,11 +141,7 @@ class Head(nn.Module):
         scores = (torch.tanh(hidden) * by_direction).sum((0, 3))
         time = torch.arange(hidden.shape[1]).unsqueeze(1)
         attention = scores.masked_fill(time >= lengths, -torch.inf).softmax(0)
-        weights = attention.unsqueeze(0)
-        if self.config.spans:
-            inside = (spans[:, :1] <= time) & (time < spans[:, 1:])
-            weights = torch.cat([weights, inside / (spans[:, 1:] - spans[:, :1])])
-        pooled = torch.einsum("ktb,dtbh->bkdh", weights, hidden).flatten(1)
+        pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
         return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
 
     @torch.no_grad()
@@ -226,9 +175,9 @@ class Ensemble(nn.Module):
         """The heads."""
         return tuple(cast(Sequence[Head], self.heads))
 
-    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor) -> HeadOutput:
+    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
         """Score a batch; see :meth:`Head.forward`."""
-        outputs = [head(rows, index, lengths, spans) for head in self.heads]
+        outputs = [head(rows, index, lengths) for head in self.heads]
         logits = torch.stack([output.logits.log_softmax(1) for output in outputs])
         attention = torch.stack([output.attention for output in outputs])
         return HeadOutput(logits.logsumexp(0) - math.log(len(outputs)), attention.mean(0))

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from classifier.data.features import Feature, FeatureSpec
 from classifier.data.pairing import Pairing
-from classifier.head.model import AnyHead, HeadConfig, InputConfig, make_head
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import AnyHead, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
 from featstore.fingerprint import fingerprint
@@ -149,7 +150,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             )
         if facts["weights_sha256"] != sha256(weights).hexdigest():
             raise MismatchError(f"{folder / WEIGHTS} is not the file that {RUN} describes; train again.")
-        shape, pairing = facts["head"], facts.get("pairing")
+        # Heads of earlier versions said that they do not classify the mentions' states; none does now.
+        shape = {name: value for name, value in facts["head"].items() if (name, value) != ("spans", False)}
+        pairing = facts.get("pairing")
         checkpoint = Checkpoint(
             head=_head(HeadConfig(**{**shape, "inputs": tuple(InputConfig(**i) for i in shape["inputs"])}), weights),
             features=tuple(FeatureSpec(**spec) for spec in facts["features"]),

@@ -21,6 +21,7 @@ from featstore.errors import DataError, MismatchError, MissingFileError, UsageEr
 from featstore.records import Corpus
 
 CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions.tsv", "README.md"
+REMOVED = (("spans", False),)  # training options that are no more, with the value that did nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class RunConfig:
     indicators: str = "tags"
     context: str = "tagged"
     instances: str = ""
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: TrainConfig = field(default_factory=recipe)
 
 
 def run_corpus(config: RunConfig) -> Corpus:
@@ -106,7 +107,8 @@ def read_config_file(path: Path) -> RunConfig:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return RunConfig(**{**raw, "train": TrainConfig(**raw["train"])})
+        train = {name: value for name, value in raw["train"].items() if (name, value) not in REMOVED}
+        return RunConfig(**{**raw, "train": TrainConfig(**train)})
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist: {path.parent} is not a run; `cli train` makes one.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:

@@ -25,7 +25,8 @@ from classifier.data.features import FeatureSpec, open_features, parse_features
 from classifier.data.pairing import pairing_of
 from classifier.data.split import check_labelled, training_parts
 from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
-from classifier.head.model import AnyHead, InputConfig, make_head
+from classifier.head.config import InputConfig
+from classifier.head.model import AnyHead, make_head
 from classifier.runs.card import card
 from classifier.runs.checkpoint import (
     FORMAT_VERSION,

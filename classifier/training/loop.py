@@ -262,13 +262,13 @@ def loss_of(head: Head, batch: Batch, consistency: float) -> Tensor:
     cross-entropy of both, and besides ``consistency`` times the mean of the two Kullback-Leibler divergences.
     """
     if not consistency:
-        logits: Tensor = head(batch.rows, batch.index, batch.lengths, batch.spans).logits
+        logits: Tensor = head(batch.rows, batch.index, batch.lengths).logits
         return torch.nn.functional.cross_entropy(logits, batch.labels)
     # Each instance twice in a row, the second on the second copy of the rows: faster than two batches.
     index, labels = batch.index.repeat_interleave(2, 0), batch.labels.repeat_interleave(2)
     second = index[1::2]
     second += len(batch.rows[0]) * (second >= 0)
-    twice = index, batch.lengths.repeat_interleave(2), batch.spans.repeat_interleave(2, 2)
+    twice = index, batch.lengths.repeat_interleave(2)
     logits = head(batch.rows, *twice, copies=2).logits
     p, q = logits[0::2].log_softmax(1), logits[1::2].log_softmax(1)
     divergence = ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2

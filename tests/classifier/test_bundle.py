@@ -14,7 +14,8 @@ from toy_model import make_checkpoint
 from classifier.data.features import FeatureSpec
 from classifier.extract.bundle import MANIFEST, is_bundle, read_bundle, write_bundle
 from classifier.extract.extractor import Extractor
-from classifier.head.model import Head, HeadConfig, InputConfig
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import Head
 from classifier.runs.checkpoint import RUN, Checkpoint, save_checkpoint
 from featstore.encoders import load_encoder
 from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFileError, UsageError

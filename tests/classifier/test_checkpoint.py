@@ -10,7 +10,8 @@ import torch
 
 from classifier.data.features import FeatureSpec
 from classifier.data.pairing import Pairing
-from classifier.head.model import HeadConfig, InputConfig, make_head
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import make_head
 from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
@@ -31,7 +32,7 @@ def make_checkpoint(**more: int) -> Checkpoint:
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"members": 2, "project": 2, "spans": True}])
+@pytest.mark.parametrize("options", [{}, {"members": 2, "project": 2}])
 def test_comes_back(options: dict[str, int], tmp_path: Path) -> None:
     saved = make_checkpoint(**options)
     save_checkpoint(tmp_path / "fold-3", saved)

@@ -11,7 +11,8 @@ import torch
 from classifier.data.batch import Batcher
 from classifier.data.features import Feature
 from classifier.data.vectors import Sentences, Vectors
-from classifier.head.model import HeadConfig, InputConfig, make_head
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import make_head
 from classifier.scores.metrics import score
 from classifier.training.favour import best_shift, favour_positive
 from classifier.training.predict import predict

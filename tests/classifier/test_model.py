@@ -13,7 +13,8 @@ from jaxtyping import Float, Int, jaxtyped
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from classifier.head.model import Ensemble, FeatureInput, Head, HeadConfig, InputConfig
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import Ensemble, FeatureInput, Head
 
 LENGTHS = (9, 7, 7, 3, 1)
 SENTENCES = (8, 5, 3)  # rows of the three distinct sentences that the five sequences share
@@ -30,7 +31,7 @@ def make_head(**more: object) -> Head:
     return head
 
 
-def make_batch() -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+def make_batch() -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
     torch.manual_seed(4)
     rows = sum(SENTENCES)
     starts = [sum(SENTENCES[:i]) for i in range(len(SENTENCES))]
@@ -39,8 +40,7 @@ def make_batch() -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         for t in range(length):
             index[b, t] = -1 - t % 2 if t % 4 == 2 else starts[sentence] + t % SENTENCES[sentence]
     lengths = torch.tensor(LENGTHS)
-    spans = torch.stack([torch.stack([lengths // 3, lengths // 3 + 1]), torch.stack([lengths // 2, lengths])])
-    return (torch.randn(rows, 5).half(), torch.randn(rows, 12)), index, lengths, spans
+    return (torch.randn(rows, 5).half(), torch.randn(rows, 12)), index, lengths
 
 
 def torch_lstm(head: Head) -> nn.LSTM:
@@ -61,9 +61,7 @@ def torch_lstm(head: Head) -> nn.LSTM:
     return lstm
 
 
-def reference(
-    head: Head, lstm: nn.LSTM, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, spans: Tensor
-) -> Tensor:
+def reference(head: Head, lstm: nn.LSTM, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> Tensor:
     """Hiai et al. 2021, eq. 1-10, and Peters et al. 2018, eq. 1, sequence by sequence."""
     first, second = head.features
     layers = rows[1].float()
@@ -85,10 +83,7 @@ def reference(
     for b, length in enumerate(lengths.tolist()):
         h = hidden[b, :length]
         a = (torch.tanh(h) @ head.attention).softmax(0)
-        pooled = [a @ h]
-        if head.config.spans:
-            pooled += [h[begin:end].mean(0) for begin, end in spans[:, :, b].tolist()]
-        logits.append(head.classifier(torch.tanh(torch.cat(pooled))))
+        logits.append(head.classifier(torch.tanh(a @ h)))
     return torch.stack(logits)
 
 
@@ -103,20 +98,20 @@ def test_without_a_gradient_it_gives_the_same(precision: str, largest: float) ->
     torch.testing.assert_close(found.attention, expected.attention.detach(), atol=largest, rtol=0)
 
 
-@pytest.mark.parametrize(("standardise", "with_spans"), [(False, False), (True, False), (False, True)])
-def test_is_the_papers_head(standardise: bool, with_spans: bool) -> None:
-    head = make_head(standardise=standardise, spans=with_spans)
-    rows, index, lengths, spans = make_batch()
+@pytest.mark.parametrize("standardise", [False, True])
+def test_is_the_papers_head(standardise: bool) -> None:
+    head = make_head(standardise=standardise)
+    rows, index, lengths = make_batch()
     if standardise:
         head.standardise([(x.float().mean(0), x.float().std(0)) for x in rows])
     lstm = torch_lstm(head)
     labels = torch.tensor([0, 2, 1, 1, 0])
 
-    expected = reference(head, lstm, rows, index, lengths, spans)
+    expected = reference(head, lstm, rows, index, lengths)
     nn.functional.cross_entropy(expected, labels).backward()
     shared = {name: p.grad.clone() for name, p in head.named_parameters() if p.grad is not None}
     head.zero_grad()
-    logits, _ = head(rows, index, lengths, spans)
+    logits, _ = head(rows, index, lengths)
     nn.functional.cross_entropy(logits, labels).backward()
 
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
@@ -133,9 +128,9 @@ def test_is_the_papers_head(standardise: bool, with_spans: bool) -> None:
 
 
 def test_bfloat16_is_the_same_head_less_precisely() -> None:
-    rows, index, lengths, spans = make_batch()
+    rows, index, lengths = make_batch()
     exact, low = make_head(), make_head(precision="bfloat16")
-    expected, actual = exact(rows, index, lengths, spans).logits, low(rows, index, lengths, spans).logits
+    expected, actual = exact(rows, index, lengths).logits, low(rows, index, lengths).logits
     assert not torch.equal(actual, expected)
     torch.testing.assert_close(actual, expected, atol=0.05, rtol=0)
     for head, logits in ((exact, expected), (low, actual)):
@@ -152,9 +147,8 @@ def test_shapes_and_attention() -> None:
         rows: tuple[Float[Tensor, "R D1"], Float[Tensor, "R D2"]],
         index: Int[Tensor, "B T"],
         lengths: Int[Tensor, " B"],
-        spans: Int[Tensor, "2 2 B"],
     ) -> tuple[Float[Tensor, "B 3"], Float[Tensor, "B T"]]:
-        return tuple(head(rows, index, lengths, spans))
+        return tuple(head(rows, index, lengths))
 
     _, attention = score(make_head(), *make_batch())
     torch.testing.assert_close(attention.sum(1), torch.ones(len(LENGTHS)))
@@ -164,21 +158,21 @@ def test_shapes_and_attention() -> None:
 
 
 def test_a_sequence_is_scored_the_same_in_any_company() -> None:
-    head = make_head(spans=True).eval()
-    rows, index, lengths, spans = make_batch()
-    together = head(rows, index, lengths, spans).logits
+    head = make_head().eval()
+    rows, index, lengths = make_batch()
+    together = head(rows, index, lengths).logits
     for b, length in enumerate(LENGTHS):
-        alone = head(rows, index[b : b + 1, :length], lengths[b : b + 1], spans[:, :, b : b + 1]).logits
+        alone = head(rows, index[b : b + 1, :length], lengths[b : b + 1]).logits
         torch.testing.assert_close(alone[0], together[b], atol=1e-6, rtol=0)
 
 
 def test_what_stands_at_padding_does_not_matter() -> None:
     head = make_head()
-    rows, index, lengths, spans = make_batch()
-    expected = head(rows, index, lengths, spans).logits
+    rows, index, lengths = make_batch()
+    expected = head(rows, index, lengths).logits
     other = torch.where(torch.arange(LENGTHS[0]) < lengths[:, None], index, 4)
     assert not torch.equal(other, index)
-    torch.testing.assert_close(head(rows, other, lengths, spans).logits, expected, atol=0, rtol=0)
+    torch.testing.assert_close(head(rows, other, lengths).logits, expected, atol=0, rtol=0)
 
 
 def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
@@ -192,11 +186,11 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
 
 def test_a_constant_column_is_only_centred() -> None:
     head = make_head(standardise=True)
-    rows, index, lengths, spans = make_batch()
+    rows, index, lengths = make_batch()
     moments = [(x.float().mean(0), x.float().std(0)) for x in rows]
     moments[0][1][2] = 0.0
     head.standardise(moments)
-    assert torch.isfinite(head(rows, index, lengths, spans).logits).all()
+    assert torch.isfinite(head(rows, index, lengths).logits).all()
     with pytest.raises(ValueError, match="without `standardise`"):
         make_head().standardise(moments)
 

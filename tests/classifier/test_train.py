@@ -13,7 +13,8 @@ import torch
 from classifier.data.batch import Batch, Batcher
 from classifier.data.features import Feature
 from classifier.data.vectors import Sentences, Vectors
-from classifier.head.model import AnyHead, Head, HeadConfig, InputConfig, make_head
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import AnyHead, Head, make_head
 from classifier.training.config import RECIPES, TrainConfig, recipe
 from classifier.training.loop import Epoch, TrainState, loss_of, reproducible, train
 from classifier.training.plateau import Plateau
@@ -47,12 +48,15 @@ def test_the_rate_is_halved_when_neither_score_nor_loss_improves() -> None:
         ({"head": "papr"}, "Did you mean 'paper'"),
         ({"optimizer": "adam"}, "choose from sgd, adamw"),
         ({"precision": "float16"}, "choose from float32, bfloat16"),
-        ({"lr": 0.0}, "lr > 0"),
-        ({"dropout": 1.0, "patience": 0}, "0 <= dropout < 1; patience >= 1"),
-        ({"lr": float("nan")}, "lr > 0"),
+        ({"lr": 0.0}, "lr is 0, but must be above 0"),
+        (
+            {"dropout": 1.0, "patience": 0},
+            "dropout is 1, but must be at least 0 and below 1; patience is 0, but must be at least 1",
+        ),
+        ({"lr": float("nan")}, "lr is nan"),
         ({"schedule": "linear"}, "choose from plateau, cosine"),
-        ({"consistency": 1.0}, "consistency >= 0, with dropout > 0"),
-        ({"average": 1.0, "members": 0}, "members >= 1; .*average < 1"),
+        ({"consistency": 1.0}, "consistency is 1, which needs a dropout above 0"),
+        ({"average": 1.0, "members": 0}, "members is 0, .*; average is 1, but must be at least 0 and below 1"),
     ],
 )
 def test_options_out_of_range(options: dict[str, object], says: str) -> None:
@@ -141,9 +145,7 @@ def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:
         fit(TrainConfig(lr=1e38))
 
 
-CURVED = replace(
-    CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, spans=True, consistency=0.5
-)
+CURVED = replace(CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, consistency=0.5)
 
 
 def test_cosine_rises_and_falls_to_nothing() -> None:
@@ -183,12 +185,11 @@ def test_consistency_is_r_drop(fit: Callable[..., tuple]) -> None:
 
 def test_r_drop_scores_each_instance_as_a_single_pass_does() -> None:
     torch.manual_seed(1)
-    head = Head(HeadConfig((InputConfig(3), InputConfig(4)), labels=3, tags=2, hidden=4, spans=True))
+    head = Head(HeadConfig((InputConfig(3), InputConfig(4)), labels=3, tags=2, hidden=4))
     batch = Batch(
         rows=(torch.randn(5, 3), torch.randn(5, 4)),
         index=torch.tensor([[0, -1, 1, 2], [4, 3, -2, 0]]),
         lengths=torch.tensor([4, 3]),
-        spans=torch.tensor([[[0, 1], [1, 2]], [[2, 0], [4, 1]]]),
         labels=torch.tensor([0, 2]),
         positions=np.arange(2),
     )
@@ -217,7 +218,8 @@ def test_a_resumed_training_ends_with_the_same_weights(
 
 
 def test_a_recipe_and_what_is_given_in_its_place() -> None:
-    assert recipe() == TrainConfig()
+    assert recipe("paper") == TrainConfig()
+    assert recipe() == recipe("best")
     best = recipe("best", lr=None, seed=3, max_epochs=2)
     assert best == replace(TrainConfig(head="best", **RECIPES["best"]), seed=3, max_epochs=2)
     with pytest.raises(UsageError, match="Did you mean 'best'"):

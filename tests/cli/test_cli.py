@@ -95,7 +95,7 @@ def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
         (["featurize", "--no-such-option"], 2, "No such option"),
         (["train", "--features", "glove"], 5, "cli featurize --encoders glove"),
         (["train", "--features", "glove+"], 2, "glove+cse"),
-        (["train", "--features", "glove", "--lr", "-1"], 2, "lr > 0"),
+        (["train", "--features", "glove", "--lr", "-1"], 2, "lr is -1, but must be above 0"),
         (["eval"], 4, "cli train"),
         (["eval", "--fold", "1", "--folds", "all"], 2, "one of them"),
         (["eval", "--run", "nowhere"], 4, "nowhere"),

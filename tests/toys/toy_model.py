@@ -13,7 +13,8 @@ import torch
 from classifier.data.features import FeatureSpec
 from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
-from classifier.head.model import Head, HeadConfig, InputConfig
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from featstore.encoders import load_encoder
-from featstore.encoders.bilm import DIRECTIONS, ElmoConfig, ElmoLM, load_elmo, save_elmo
+from featstore.encoders.bilm import DIRECTIONS, BiLM, BiLMConfig, load_elmo, save_elmo
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
 from featstore.encoders.elmo import character_ids
@@ -56,7 +56,7 @@ def make_models(folder: Path, size: str) -> None:
         lm = CharLM(config, random_weights(config.shapes() | config.decoder_shapes()))
         save_charlm(folder / "cse" / f"{direction}.pt", lm)
     dim, projected, filters = SIZES[size]["elmo"]
-    options = ElmoConfig(
+    options = BiLMConfig(
         char_dim=16,
         filters=filters,
         n_highway=2,
@@ -69,7 +69,7 @@ def make_models(folder: Path, size: str) -> None:
         proj_clip=3.0,
         use_skip_connections=True,
     )
-    save_elmo(folder / "elmo", ElmoLM(options, random_weights(options.shapes())))
+    save_elmo(folder / "elmo", BiLM(options, random_weights(options.shapes())))
 
 
 def ours(name: str, folder: Path, precision: str) -> Engine:

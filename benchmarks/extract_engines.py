@@ -19,7 +19,7 @@ import torch
 
 from classifier.data.batch import Batcher, tag_names
 from classifier.data.features import Feature, FeatureSpec
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.extract.extractor import Extractor
 from classifier.extract.work import WINDOW_TOKENS
 from classifier.head.config import HeadConfig, InputConfig
@@ -178,7 +178,7 @@ def train_head(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
     """Train the head for an epoch, AdamW, float32, on vectors that are read from the store batch by batch."""
     names = case["features"].split("+")
     stores = [create_store(folder / case["context"], _meta(name)) for name in names]
-    vectors = Vectors([Feature(name) for name in names], stores, Sentences.of(instances), ram_budget=0)
+    vectors = Vectors([Feature(name) for name in names], stores, DistinctSentences.of(instances), ram_budget=0)
     tags, labels = tag_names(instances), tuple(map(str, range(LABELS)))
     head = Head(HeadConfig(tuple(InputConfig(s.dim, s.layers) for s in vectors.specs), LABELS, len(tags)))
     labelled = [replace(instance, label=labels[n % LABELS]) for n, instance in enumerate(instances)]

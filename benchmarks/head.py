@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from classifier.data.batch import Batcher, tag_names
 from classifier.data.features import open_features, parse_features
 from classifier.data.split import training_parts
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import InputConfig
 from classifier.head.model import make_head
 from classifier.scores.metrics import score
@@ -80,7 +80,7 @@ def fit(corpus: Corpus, store: Path, config: TrainConfig, fold: int) -> Result:
     parts = training_parts(corpus, fold, config.dev_share)
     instances = [corpus.instances[position] for part in parts for position in part]
     train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
-    sentences, tags = Sentences.of(instances), tag_names(instances)
+    sentences, tags = DistinctSentences.of(instances), tag_names(instances)
     features = parse_features(config.features)
     with (
         reproducible(config.seed, config.threads),

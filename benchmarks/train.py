@@ -42,7 +42,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 from classifier.data.batch import Batcher
 from classifier.data.features import Feature
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head, LayerMix
 from classifier.training.config import recipe
@@ -90,7 +90,7 @@ def make_instances(count: int, pairs: int) -> list[Instance]:
 
 
 def make_vectors(instances: list[Instance], inputs: list[InputConfig]) -> Vectors:
-    sentences = Sentences.of(instances)
+    sentences = DistinctSentences.of(instances)
     rng = np.random.default_rng(1)
     stores = []
     for n, feature in enumerate(inputs):

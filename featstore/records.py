@@ -16,6 +16,7 @@ from typing import Any
 from featstore.errors import UsageError, did_you_mean
 
 KEY_BYTES = 16
+KeyedSentences = Mapping[bytes, Sequence[str]]  # the tokens of distinct sentences, by their sentence_key
 
 
 def sentence_key(tokens: Sequence[str]) -> bytes:

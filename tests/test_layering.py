@@ -10,10 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
-BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"} | {
-    "featstore.types",
-    "featstore.labels",
-}
+BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
+BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -26,6 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.types": {"featstore.errors"},
     "featstore.labels": set(),
     "featstore.bundled": {"featstore.errors"},
+    "featstore.progress": set(),
+    "featstore.markdown": set(),
     "featstore.ragged": {"featstore.records", "featstore.errors"},
     "featstore.fingerprint": BASE,
     "featstore.corpora": LIBRARY | {"featstore.formats"},

@@ -17,7 +17,7 @@ import numpy as np
 
 from classifier.ablate.cells import FAILED, CellEvent
 from classifier.ablate.costs import Cost, extent, row_cost
-from classifier.ablate.grid import Grid, Row, rows_of
+from classifier.ablate.grid import Grid, GridRow, rows_of
 from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
 from classifier.runs.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.runs.config import RunConfig, run_corpus
@@ -61,7 +61,7 @@ class RowResult:
         paper: F1 of the paper's row, which has tags, for a row with tags or blinded; None if it has none.
     """
 
-    row: Row
+    row: GridRow
     cells: int
     of: int
     summary: Summary
@@ -84,8 +84,8 @@ class RowTest:
         p_holm: p, adjusted for all tests of the ablation (Holm 1979).
     """
 
-    first: Row
-    second: Row
+    first: GridRow
+    second: GridRow
     comparison: Comparison
     p_holm: float | None
 
@@ -101,8 +101,8 @@ class TagsGain:
         paper: the paper's difference; None for another corpus.
     """
 
-    tags: Row
-    replace: Row
+    tags: GridRow
+    replace: GridRow
     gain: float
     p: float | None
     paper: float | None
@@ -129,7 +129,7 @@ class Ablation:
     rows: tuple[RowResult, ...]
     tests: tuple[RowTest, ...]
     gains: tuple[TagsGain, ...]
-    results: Mapping[Row, Sequence[FoldResult]]
+    results: Mapping[GridRow, Sequence[FoldResult]]
     failed: tuple[CellEvent, ...]
 
 
@@ -180,7 +180,7 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
 
 
 def _row_result(
-    row: Row,
+    row: GridRow,
     results: Sequence[FoldResult],
     expected: int,
     leaked: Mapping[int, Leaked],
@@ -223,7 +223,7 @@ def _interval(
     return f1_interval(folds, positive)
 
 
-def _marking(row: Row) -> tuple[str, str]:
+def _marking(row: GridRow) -> tuple[str, str]:
     return row.indicators, row.context
 
 
@@ -255,7 +255,7 @@ def _without(
     return Clean(fmean(known) if len(known) == len(scores) else None, dropped / total)
 
 
-def _tests(by_row: Mapping[Row, Sequence[FoldResult]], sentence_of: Mapping[str, str]) -> tuple[RowTest, ...]:
+def _tests(by_row: Mapping[GridRow, Sequence[FoldResult]], sentence_of: Mapping[str, str]) -> tuple[RowTest, ...]:
     pairs = [
         (one, other)
         for one, other in combinations(by_row, 2)

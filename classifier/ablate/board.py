@@ -9,7 +9,8 @@ from __future__ import annotations
 from statistics import fmean
 
 from classifier.ablate.cells import DONE, FAILED, KEPT, RUNNING, CellEvent
-from classifier.ablate.grid import Cell, Grid, Row, row_name
+from classifier.ablate.grid import Cell, Grid, GridRow, row_name
+from classifier.scores.percent import percent
 
 HEADER = ("row", "cells", "failed", "mean F1", "now")
 
@@ -20,7 +21,7 @@ class Board:
     def __init__(self, grid: Grid) -> None:
         rows = grid.rows()
         self._names = {row: row_name(row, rows) for row in rows}
-        self._cells: dict[Row, list[Cell]] = {row: [] for row in rows}
+        self._cells: dict[GridRow, list[Cell]] = {row: [] for row in rows}
         for cell in grid.cells():
             self._cells[cell.row].append(cell)
         self._last: dict[Cell, CellEvent] = {}
@@ -32,7 +33,7 @@ class Board:
         if event.status == RUNNING:
             return ""
         over = sum(e.status != RUNNING for e in self._last.values())
-        said = {DONE: f"F1 {_percent(event.f1)}", KEPT: f"was there, F1 {_percent(event.f1)}"}
+        said = {DONE: f"F1 {percent(event.f1)}", KEPT: f"was there, F1 {percent(event.f1)}"}
         what = said.get(event.status, f"failed: {event.error.splitlines()[0] if event.error else 'no reason given'}")
         return f"{over}/{self._total} {self._names[event.cell.row]}, {_place(event.cell)}: {what}"
 
@@ -42,7 +43,7 @@ class Board:
             self._line(row, [self._last[c] for c in cells if c in self._last]) for row, cells in self._cells.items()
         ]
 
-    def _line(self, row: Row, events: list[CellEvent]) -> tuple[str, ...]:
+    def _line(self, row: GridRow, events: list[CellEvent]) -> tuple[str, ...]:
         scores = [e.f1 for e in events if e.f1 is not None]
         failed = sum(e.status == FAILED for e in events)
         over = sum(e.status in (DONE, KEPT) for e in events)
@@ -51,7 +52,7 @@ class Board:
             self._names[row],
             f"{over}/{len(self._cells[row])}",
             str(failed or ""),
-            _percent(fmean(scores)) if scores else "",
+            percent(fmean(scores)) if scores else "",
             "; ".join(now),
         )
 
@@ -63,8 +64,4 @@ def _place(cell: Cell) -> str:
 def _epoch(event: CellEvent) -> str:
     if event.epoch is None:
         return ""
-    return f": epoch {event.epoch.number}/{event.epoch.of}, dev F1 {_percent(event.epoch.dev_f1)}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
+    return f": epoch {event.epoch.number}/{event.epoch.of}, dev F1 {percent(event.epoch.dev_f1)}"

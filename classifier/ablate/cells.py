@@ -53,7 +53,7 @@ class CellEvent:
     f1: float | None = None
 
 
-Progress = Callable[[CellEvent], None]
+CellProgress = Callable[[CellEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def ablate(
     *,
     jobs: int = 1,
     ram_budget: int = RAM_BUDGET,
-    progress: Progress | None = None,
+    progress: CellProgress | None = None,
 ) -> list[CellEvent]:
     """Run all cells that are not complete.
 
@@ -155,7 +155,7 @@ class _Loader:
         return config.corpus, config.indicators, config.context, config.instances
 
 
-def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: Progress) -> None:
+def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> None:
     """Train and evaluate a cell; an error becomes an event."""
 
     def report(event: Epoch | Notice) -> None:
@@ -191,7 +191,7 @@ class _Worker:
     cell: Cell | None = None
 
 
-def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: Progress) -> None:
+def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: CellProgress) -> None:
     """Hand cells to ``jobs`` processes, one at a time each, until all are through."""
     waiting = deque(cells)
     workers: list[_Worker] = []
@@ -218,7 +218,7 @@ def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: Progress) -> Non
             worker.connection.close()
 
 
-def _listen(worker: _Worker, tell: Progress) -> bool:
+def _listen(worker: _Worker, tell: CellProgress) -> bool:
     """Take in what a process says; return whether it lives."""
     try:
         event: CellEvent = worker.connection.recv()

@@ -48,7 +48,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class Workload:
     """How much there is to encode in a corpus, marked in one way.
 
     Attributes:
@@ -60,10 +60,10 @@ class Extent:
     per_instance: Mapping[int, float]
 
 
-def extent(corpus: Corpus) -> Extent:
+def extent(corpus: Corpus) -> Workload:
     """Measure a corpus."""
     tests = {fold: [corpus.instances[p] for p in corpus.partition(fold).test] for fold in corpus.folds}
-    return Extent(
+    return Workload(
         tokens=_tokens(corpus.instances),
         per_instance={fold: _tokens(instances) / len(instances) for fold, instances in tests.items() if instances},
     )
@@ -73,7 +73,7 @@ def _tokens(instances: Iterable[Instance]) -> int:
     return sum(map(len, {instance.key: instance.tokens for instance in instances}.values()))
 
 
-def row_cost(results: Sequence[FoldResult], store_root: str, corpus: Extent) -> Cost:
+def row_cost(results: Sequence[FoldResult], store_root: str, corpus: Workload) -> Cost:
     """Return what a row costs.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from classifier.data.features import open_features
-from classifier.data.vectors import Sentences
+from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.results import FoldResult, read_predictions
@@ -63,7 +63,7 @@ def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Pat
     if not instances:
         return []
     checkpoint = load_checkpoint(result.folder)
-    keys = Sentences.of(instances).keys
+    keys = DistinctSentences.of(instances).keys
     features = checkpoint.parsed_features
     with open_features(features, store_root, keys, "cli featurize", checkpoint.features) as stores:
         predictions = classify(checkpoint, instances, stores)

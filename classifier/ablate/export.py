@@ -17,6 +17,7 @@ from typing import Any
 from classifier.ablate.ablation import Ablation, RowResult
 from classifier.ablate.tables import tables, verdict
 from classifier.ablate.words import facts, title
+from featstore.markdown import markdown_table, markdown_text
 
 
 def markdown(ablation: Ablation, command: str, made: date) -> str:
@@ -29,20 +30,15 @@ def markdown(ablation: Ablation, command: str, made: date) -> str:
     """
     known = [*facts(ablation), ("report made", made.isoformat())]
     parts = [
-        f"# {_cell(title(ablation))}",
-        "\n".join(f"- {name}: {_cell(value)}" for name, value in known),
-        _cell(" ".join(verdict(ablation))),
+        f"# {markdown_text(title(ablation))}",
+        "\n".join(f"- {name}: {markdown_text(value)}" for name, value in known),
+        markdown_text(" ".join(verdict(ablation))),
         f"    {command}",
     ]
     for table in tables(ablation):
-        lines = [table.header, ("---",) * len(table.header), *table.rows]
-        text = "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-        parts += [f"## {_cell(table.title)}", text, *([_cell(table.note)] if table.note else [])]
+        note = [markdown_text(table.note)] if table.note else []
+        parts += [f"## {markdown_text(table.title)}", markdown_table(table.header, table.rows), *note]
     return "\n\n".join(parts) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def rows_csv(ablation: Ablation) -> str:

@@ -2,7 +2,7 @@
 
 In: feature combinations, folds, seeds, indicators, contexts and heads, and how heads are trained. Out: a
 :class:`Cell` for each point: one configuration and one fold, a folder that ``cli train`` would have made as well. A
-:class:`Row` is what a report compares: cells that differ in fold and seed alone.
+:class:`GridRow` is what a report compares: cells that differ in fold and seed alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from featstore.stores.views import VIEW
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Row:
+class GridRow:
     """What a report compares.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row:
     head: str
 
     @classmethod
-    def of(cls, config: RunConfig) -> Row:
+    def of(cls, config: RunConfig) -> GridRow:
         return cls(config.train.features, config.indicators, config.context, config.train.head)
 
 
@@ -57,8 +57,8 @@ class Cell:
     fold: int
 
     @property
-    def row(self) -> Row:
-        return Row.of(self.config)
+    def row(self) -> GridRow:
+        return GridRow.of(self.config)
 
     def run_dir(self, runs: Path) -> Path:
         """The run's folder below ``runs``, where ``cli train`` would put it."""
@@ -128,12 +128,12 @@ class Grid:
             )
         )
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[GridRow, ...]:
         """Return the rows in the order of the choices given."""
         return tuple(dict.fromkeys(cell.row for cell in self.cells()))
 
 
-def row_name(row: Row, among: Sequence[Row]) -> str:
+def row_name(row: GridRow, among: Sequence[GridRow]) -> str:
     """Return a row's name: its features, and the choices in which the rows differ."""
     differing = [
         getattr(row, name)
@@ -229,9 +229,9 @@ def seeds(text: str) -> tuple[int, ...]:
     return given if len(given) > 1 else tuple(range(1, given[0] + 1))
 
 
-def rows_of(results: Sequence[FoldResult]) -> dict[Row, list[FoldResult]]:
+def rows_of(results: Sequence[FoldResult]) -> dict[GridRow, list[FoldResult]]:
     """Return results by row, each row's in the order of seed and fold."""
-    table: dict[Row, list[FoldResult]] = {}
+    table: dict[GridRow, list[FoldResult]] = {}
     for result in sorted(results, key=lambda r: (r.config.train.seed, r.fold)):
-        table.setdefault(Row.of(result.config), []).append(result)
+        table.setdefault(GridRow.of(result.config), []).append(result)
     return table

@@ -35,10 +35,10 @@ from classifier.ablate.words import (
     facts,
     interval,
     names,
-    percent,
     probability,
     title,
 )
+from classifier.scores.percent import percent
 
 KINDS = {
     FOUND: "positive, found",

@@ -20,9 +20,9 @@ from classifier.ablate.words import (
     interval,
     names,
     no_power,
-    percent,
     probability,
 )
+from classifier.scores.percent import percent
 
 SIGNIFICANT = 0.05
 

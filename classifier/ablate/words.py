@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from classifier.ablate.ablation import Ablation, RowResult
-from classifier.ablate.grid import Row, row_name
+from classifier.ablate.grid import GridRow, row_name
 from classifier.ablate.paper import corpus_name
 from classifier.runs.results import FoldResult
+from classifier.scores.percent import percent
 
 FEWEST_PAIRS = 5  # a paired test over fewer folds or sentences cannot find any but huge differences
 BINARY = ("gad", "euadr", "sample")  # corpora whose labels are 0 and 1
@@ -24,11 +25,6 @@ MEANINGS = {
     "NONE": "no relation",
 }
 MEANINGS_OF_BINARY = {"1": "associated", "0": "not associated"}
-
-
-def percent(share: float | None, signed: bool = False) -> str:
-    """Return a share of 1 in per cent with two digits, ``-`` for None."""
-    return "-" if share is None else f"{100 * share:{'+' if signed else ''}.2f}"
 
 
 def interval(result: RowResult) -> str:
@@ -52,7 +48,7 @@ def class_name(label: str, corpus: str) -> str:
     return f"{label} ({known[label]})" if label in known else label
 
 
-def names(ablation: Ablation) -> dict[Row, str]:
+def names(ablation: Ablation) -> dict[GridRow, str]:
     """Return the name of each row."""
     rows = [result.row for result in ablation.rows]
     return {row: row_name(row, rows) for row in rows}

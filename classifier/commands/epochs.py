@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classifier.scores.percent import percent
 from featstore.commands.console import (
     err,
     escape,
-    percent,
 )
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from classifier.commands.options import (
     RamBudget,
     Run,
 )
+from classifier.scores.percent import percent
 from featstore.commands.console import (
     out,
-    percent,
     print_json,
     print_table,
 )

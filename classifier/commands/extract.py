@@ -68,7 +68,7 @@ def extract_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:
     """Extract relations from documents, encoding on the way; an interrupted extraction goes on where it stopped."""
-    from classifier.extract import Job, extract_files
+    from classifier.extract import ExtractionJob, extract_files
     from classifier.extract.extractor import Extractor
     from classifier.extract.wanted import Wanted
     from featstore.types import read_types
@@ -77,7 +77,7 @@ def extract_command(
         raise UsageError("--model is a whole model; leave --run and --fold out.")
     renamed = tuple(read_types(types).items())
     wanted = Wanted(threshold, top, max_distance, explain, renamed)
-    job = Job(sources, target, source_format, target_format, wanted, fresh)
+    job = ExtractionJob(sources, target, source_format, target_format, wanted, fresh)
     specs = [spec for spec in encoders.split(",") if spec]
     extractor = Extractor.load(
         model or fold_dir(run, fold), encoders=specs, store=store, threads=threads, device=device

@@ -12,11 +12,11 @@ from classifier.commands.options import (
     RunNames,
     Runs,
 )
+from classifier.scores.percent import percent
 from featstore.commands.console import (
     duration,
     escape,
     out,
-    percent,
     print_facts,
     print_json,
     print_table,

@@ -15,10 +15,10 @@ from classifier.commands.options import (
     given,
     with_training_options,
 )
+from classifier.scores.percent import percent
 from featstore.commands.console import (
     duration,
     err,
-    percent,
     print_json,
     print_table,
 )

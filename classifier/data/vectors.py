@@ -27,7 +27,7 @@ _CHUNK = 1024  # sentences read at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sentences:
+class DistinctSentences:
     """The distinct sentences of some instances.
 
     Attributes:
@@ -43,7 +43,7 @@ class Sentences:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, instances: Sequence[Instance]) -> Sentences:
+    def of(cls, instances: Sequence[Instance]) -> DistinctSentences:
         numbers: dict[bytes, int] = {}
         first: list[Instance] = []
         of_instance = np.zeros(len(instances), dtype=np.int64)
@@ -79,7 +79,7 @@ class Vectors:
         self,
         features: Sequence[Feature],
         stores: Sequence[FeatureStore],
-        sentences: Sentences,
+        sentences: DistinctSentences,
         ram_budget: int = RAM_BUDGET,
     ) -> None:
         self.sentences = sentences
@@ -147,7 +147,7 @@ class _Reader:
 
     spec: FeatureSpec
     store: FeatureStore
-    sentences: Sentences
+    sentences: DistinctSentences
 
     def __call__(self, numbers: NDArray[np.int64]) -> Tensor:
         vectors = self.store.read([self.sentences.keys[n] for n in numbers])

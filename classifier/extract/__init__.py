@@ -1,6 +1,6 @@
 """Extraction: new documents to relations. The one place that joins both halves of the project."""
 
 from classifier.extract.extractor import Extractor
-from classifier.extract.files import Extracted, Job, extract_files
+from classifier.extract.files import Extracted, ExtractionJob, extract_files
 
-__all__ = ["Extracted", "Extractor", "Job", "extract_files"]
+__all__ = ["Extracted", "ExtractionJob", "Extractor", "extract_files"]

@@ -24,7 +24,7 @@ from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import find_candidates, seen_by
 from classifier.extract.encoders import check_encoder, load_encoders
 from classifier.extract.wanted import Extraction, Wanted, relation_of
-from classifier.extract.work import WINDOW_TOKENS, Chunk, Pair, Work, finish
+from classifier.extract.work import WINDOW_TOKENS, Chunk, MarkedPair, Work, finish
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint
 from classifier.runs.classify import classify
 from classifier.training.predict import Predictions
@@ -210,12 +210,12 @@ class Extractor:
             return BadDocument(document.id, "", str(error))
         return Work(document, split, candidates)
 
-    def _pairs(self, work: Work | BadDocument) -> Iterator[Pair]:
+    def _pairs(self, work: Work | BadDocument) -> Iterator[MarkedPair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
         if isinstance(work, Work):
             for c in work.candidates:
                 id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
-                yield Pair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
+                yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
 
     def _score(self, chunk: Chunk, stores: Sequence[FeatureStore | None], wanted: Wanted) -> None:
         """Give the pairs of a chunk their relations, and empty it."""

@@ -29,6 +29,7 @@ from featstore.corpora import jsonl
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
+from featstore.progress import Progress
 from featstore.records import Document
 from featstore.types import kind_of, shown
 
@@ -37,11 +38,10 @@ _MOST_TYPES = 1000
 _LONGEST_LINE = 1 << 20  # looked at to tell pairs from documents
 
 Report = Callable[[BadDocument], None]
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ExtractionJob:
     """What shall be extracted.
 
     Attributes:
@@ -88,7 +88,7 @@ class Extracted:
 
 
 def extract_files(
-    extractor: Extractor, job: Job, *, report: Report | None = None, progress: Progress | None = None
+    extractor: Extractor, job: ExtractionJob, *, report: Report | None = None, progress: Progress | None = None
 ) -> Extracted:
     """Extract relations from files.
 
@@ -221,7 +221,7 @@ def _holds_pairs(path: Path) -> bool:
     return isinstance(first, dict) and {"text", "head", "tail"} <= first.keys()
 
 
-def _classify_pairs(extractor: Extractor, job: Job, start: float) -> Extracted:
+def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float) -> Extracted:
     """Classify sentences with marked pairs: one object a line, in the order given."""
     if job.target_format != "jsonl" or job.wanted != Wanted() or len(job.sources) != 1:
         raise UsageError("pairs are classified as they stand: one file of them, to jsonl, without further options.")

@@ -40,7 +40,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MarkedPair:
     """A marked candidate.
 
     Attributes:
@@ -61,11 +61,11 @@ class Chunk:
         self.clear()
 
     def clear(self) -> None:
-        self.pairs: list[Pair] = []
+        self.pairs: list[MarkedPair] = []
         self.tokens = 0
         self._sentences: set[bytes] = set()
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: MarkedPair) -> None:
         self.pairs.append(pair)
         if pair.instance.key not in self._sentences:
             self._sentences.add(pair.instance.key)

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from classifier.scores.percent import percent
+from featstore.markdown import markdown_table
+
 # Types as curators write them; any other is its own example.
 _EXAMPLES = {"chem": "CHEMICAL", "dise": "DISEASE"}
 
@@ -50,7 +53,7 @@ def bundle_card(
         f'    Extractor.load("MODEL/").extract(text, [(0, 7, "{head}"), (17, 22, "{tail}")])'
     )
     absent = "not in the bundle: it comes with featstore, or is named with --encoders"
-    where = "## Where the encoders are\n\n" + _table(
+    where = "## Where the encoders are\n\n" + markdown_table(
         ["encoder", "place"], [[name, place or absent] for name, place in places.items()]
     )
     stated = "Not stated by" if licence == "other" else f"{licence}, as stated by"
@@ -81,7 +84,7 @@ def _body(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str
         "made for clinical decisions.",
         "## Test part\n\n" + (_scores(metrics) if metrics else "Not evaluated yet: `cli eval`."),
         "## What it was trained on\n\n"
-        + _table(
+        + markdown_table(
             ["", ""],
             [
                 ["corpus", f"{corpus['spec']} (digest `{corpus['digest']}`)"],
@@ -92,14 +95,14 @@ def _body(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str
             ],
         ),
         "## Encoders\n\n"
-        + _table(
+        + markdown_table(
             ["encoder", "identity", "layer", "columns", "stored as"],
             [
                 [f["name"], f"`{f['identity']}`", f["layer"], f"{f['layers']} x {f['dim']}", f["dtype"]]
                 for f in run["features"]
             ],
         ),
-        "## Versions\n\n" + _table(["", ""], [[name, value] for name, value in run["versions"].items()]),
+        "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in run["versions"].items()]),
     ]
 
 
@@ -107,14 +110,5 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     rows = [[f"micro over {', '.join(metrics['positive'])}", metrics["micro"]]]
     rows += [[label, metrics["per_class"][label]] for label in metrics["labels"]]
     columns = ("precision", "recall", "f1")
-    cells = [[name, *(_percent(s[column]) for column in columns), f"{s['gold']:,}"] for name, s in rows]
-    return _table(["", "P", "R", "F1", "gold"], cells)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    cells = [[name, *(percent(s[column]) for column in columns), f"{s['gold']:,}"] for name, s in rows]
+    return markdown_table(["", "P", "R", "F1", "gold"], cells)

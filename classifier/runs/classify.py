@@ -11,7 +11,7 @@ import numpy as np
 
 from classifier.data.batch import Batcher
 from classifier.data.features import FeatureSpec
-from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
+from classifier.data.vectors import RAM_BUDGET, DistinctSentences, Vectors
 from classifier.runs.checkpoint import Checkpoint
 from classifier.training.predict import Predictions, predict
 from featstore.errors import MismatchError
@@ -31,7 +31,7 @@ def classify(
         MismatchError: the vectors are not of the encoders it was trained on; the text names both.
         MissingFeatureError: the vectors of a sentence are not stored.
     """
-    vectors = Vectors(checkpoint.parsed_features, stores, Sentences.of(instances), ram_budget)
+    vectors = Vectors(checkpoint.parsed_features, stores, DistinctSentences.of(instances), ram_budget)
     check_features(checkpoint.features, vectors.specs)
     batcher = Batcher(instances, vectors, checkpoint.labels, checkpoint.tags)
     return predict(checkpoint.head, batcher, np.arange(len(instances)))

@@ -24,7 +24,7 @@ from classifier.data.batch import Batcher, tag_names
 from classifier.data.features import FeatureSpec, open_features, parse_features
 from classifier.data.pairing import pairing_of
 from classifier.data.split import check_labelled, training_parts
-from classifier.data.vectors import RAM_BUDGET, Sentences, Vectors
+from classifier.data.vectors import RAM_BUDGET, DistinctSentences, Vectors
 from classifier.head.config import InputConfig
 from classifier.head.model import AnyHead, make_head
 from classifier.runs.card import card
@@ -63,7 +63,7 @@ class Notice:
     text: str
 
 
-Progress = Callable[[Epoch | Notice], None]
+RunProgress = Callable[[Epoch | Notice], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ def train_fold(
     fold: int,
     run_dir: Path,
     *,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Checkpoint:
     """Train one fold and write its checkpoint.
@@ -114,7 +114,7 @@ def train_fold(
     parts = training_parts(corpus, fold, config.train.dev_share)
     instances = [corpus.instances[position] for part in parts for position in part]
     train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
-    sentences, tags = Sentences.of(instances), tag_names(instances)
+    sentences, tags = DistinctSentences.of(instances), tag_names(instances)
     features = parse_features(config.train.features)
     with (
         reproducible(config.train.seed, config.train.threads),
@@ -169,7 +169,7 @@ def evaluate_fold(
     fold: int,
     run_dir: Path,
     *,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Evaluation:
     """Evaluate one fold on its test part and write ``metrics.json`` and ``predictions.tsv``.
@@ -196,7 +196,7 @@ def evaluate_fold(
             f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus['digest'][:12]}, now "
             f"{corpus.digest[:12]}); train it again, or in another folder (--run)."
         )
-    start, keys = time.perf_counter(), Sentences.of(instances).keys
+    start, keys = time.perf_counter(), DistinctSentences.of(instances).keys
     command = _featurize_command(config, store_root)
     with (
         reproducible(config.train.seed, config.train.threads),

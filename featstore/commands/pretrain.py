@@ -26,7 +26,7 @@ from featstore.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featstore.pretrain.schedule import Progress as PretrainProgress
+    from featstore.pretrain.schedule import PretrainProgress
 
 
 Text = Annotated[

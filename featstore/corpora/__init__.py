@@ -4,6 +4,6 @@ In: a spec ``NAME`` or ``NAME:PATH``. Out: a :class:`~featstore.records.Corpus`.
 own that is imported when it is asked for; adding one is that file and a line in ``READERS``.
 """
 
-from featstore.corpora.table import READERS, Reader, load_corpus
+from featstore.corpora.table import READERS, CorpusReader, load_corpus
 
-__all__ = ["READERS", "Reader", "load_corpus"]
+__all__ = ["READERS", "CorpusReader", "load_corpus"]

@@ -17,9 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from featstore.errors import DataError, ResourceError, UsageError
-
-# Called with the bytes that have arrived and all bytes (None: the server does not say).
-Progress = Callable[[int, int | None], None]
+from featstore.progress import Progress
 
 _CHUNK = 1 << 18
 _TIMEOUT_S = 30

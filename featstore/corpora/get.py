@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featstore.corpora import chemprot, chemprot_files
-from featstore.corpora.download import Progress, download
+from featstore.corpora.download import download
 from featstore.corpora.home import CHECKSUMS, corpus_home, write_checksums
 from featstore.corpora.table import load_corpus
 from featstore.corpora.unpack import Allowance, unpack
 from featstore.errors import DataError, MissingFileError, ResourceError
 from featstore.fingerprint import file_sha256
+from featstore.progress import Progress
 from featstore.records import check_choice
 
 # Where each corpus is published. BioBERT's archive holds GAD and EU-ADR among others.

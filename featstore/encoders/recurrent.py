@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.encoders.kernels import Linear, linear
-from featstore.encoders.lanes import Ints, Schedule
+from featstore.encoders.lanes import Ints, LaneSchedule
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
 BLOCK_ROWS = 512
@@ -103,10 +103,10 @@ def _gates(rows: Tensor, room: int) -> Tensor:
     return torch.cat([i, f, o, -2 * g])
 
 
-class Wanted:
+class WantedStates:
     """The rows of a plan whose outputs are kept, found on the host so that a device never has to wait."""
 
-    def __init__(self, plan: Schedule, target: Ints, device: torch.device) -> None:
+    def __init__(self, plan: LaneSchedule, target: Ints, device: torch.device) -> None:
         """Take for each item where its output goes, or -1; Shape: target (items,)."""
         goes = target[plan.rows]
         self._at = np.flatnonzero(goes >= 0)
@@ -120,7 +120,7 @@ class Wanted:
 
 
 def run(
-    layers: Sequence[LSTMLayer], plan: Schedule, source: Linear, device: torch.device
+    layers: Sequence[LSTMLayer], plan: LaneSchedule, source: Linear, device: torch.device
 ) -> Iterator[tuple[slice, list[Tensor]]]:
     """Run ``layers`` over ``plan``.
 

@@ -18,8 +18,9 @@ from featstore.encoders import Encoder, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
 from featstore.featurize.plan import Plan, plan_work, running_threads
-from featstore.featurize.producer import Job, Progress, Sentences, batches, encode_here, encode_in_workers
-from featstore.records import Instance
+from featstore.featurize.producer import EncodingJob, batches, encode_here, encode_in_workers
+from featstore.progress import Progress
+from featstore.records import Instance, KeyedSentences
 from featstore.stores import FeatureStore, create_store
 from featstore.stores.pace import Pace, add_pace
 from featstore.stores.places import join
@@ -61,7 +62,7 @@ def distinct_sentences(instances: Iterable[Instance]) -> dict[bytes, tuple[str, 
 
 
 def featurize(
-    sentences: Sentences,
+    sentences: KeyedSentences,
     spec: str,
     *,
     root: str | Path,
@@ -92,7 +93,7 @@ def featurize(
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers were asked for; at least 1 is needed.")
     encoder = load_encoder(spec, **options)
-    job = Job(spec, options, root, feature_meta(encoder, dtype=dtype, backend=backend))
+    job = EncodingJob(spec, options, root, feature_meta(encoder, dtype=dtype, backend=backend))
     store = create_store(job.root, job.meta)
     try:
         missing = {key: sentences[key] for key in store.missing(list(sentences))}
@@ -129,7 +130,7 @@ def featurize(
 
 
 def encode_missing(
-    sentences: Sentences, encoder: Encoder, store: FeatureStore, *, progress: Progress | None = None
+    sentences: KeyedSentences, encoder: Encoder, store: FeatureStore, *, progress: Progress | None = None
 ) -> list[bytes]:
     """Encode in this process what an open feature set lacks; what extraction does with a set in memory.
 

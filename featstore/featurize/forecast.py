@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ import numpy as np
 
 from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.ladder import encode_what_fits
+from featstore.records import KeyedSentences
 from featstore.stores import FeatureMeta, find_sets, open_store
 
 PROBE_SENTENCES = 24
-
-Sentences = Mapping[bytes, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def feature_meta(encoder: Encoder, *, dtype: str, backend: str) -> FeatureMeta:
 
 
 def forecast(
-    sentences: Sentences, spec: str, *, root: str | Path, dtype: str, backend: str, instances: int, **options: Any
+    sentences: KeyedSentences, spec: str, *, root: str | Path, dtype: str, backend: str, instances: int, **options: Any
 ) -> Forecast:
     """Say what :func:`featurize` would do, writing nothing.
 
@@ -94,7 +93,7 @@ def forecast(
     )
 
 
-def _missing(sentences: Sentences, meta: FeatureMeta, root: str | Path) -> list[bytes]:
+def _missing(sentences: KeyedSentences, meta: FeatureMeta, root: str | Path) -> list[bytes]:
     """The keys that the store lacks; a store that does not exist yet lacks all and is not created."""
     for found in find_sets(root, meta.name):
         if (found.meta.identity, found.meta.dtype, found.meta.backend) == (meta.identity, meta.dtype, meta.backend):
@@ -106,12 +105,12 @@ def _missing(sentences: Sentences, meta: FeatureMeta, root: str | Path) -> list[
     return list(sentences)
 
 
-def stored_bytes(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder, dtype: str) -> int:
+def stored_bytes(missing: Sequence[bytes], sentences: KeyedSentences, encoder: Encoder, dtype: str) -> int:
     """Return the disk space that the vectors of ``missing`` will take."""
     return sum(len(sentences[key]) for key in missing) * encoder.dim * np.dtype(dtype).itemsize
 
 
-def expected_seconds(missing: Sequence[bytes], sentences: Sentences, encoder: Encoder) -> float:
+def expected_seconds(missing: Sequence[bytes], sentences: KeyedSentences, encoder: Encoder) -> float:
     """Return how long encoding ``missing`` would take: a few of them, short and long, are encoded and scaled up.
 
     At most an eighth of them, and none of the very longest where there are many.

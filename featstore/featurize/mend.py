@@ -6,14 +6,14 @@ sentences that were lost with them are encoded again. Stores know no text, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from featstore.encoders import load_encoder
 from featstore.errors import MismatchError
 from featstore.featurize.encode import encode_missing
-from featstore.featurize.forecast import Sentences
+from featstore.progress import Progress
+from featstore.records import KeyedSentences
 from featstore.stores import open_store
 from featstore.stores.verify import Repair, repair
 
@@ -37,11 +37,11 @@ class Mended:
 
 def mend(
     path: str,
-    sentences: Sentences,
+    sentences: KeyedSentences,
     spec: str,
     *,
     dry_run: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Mended:
     """Set damaged shards aside and encode their sentences again.

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from featstore.encoders import Encoder
-from featstore.featurize.forecast import Sentences, expected_seconds
+from featstore.featurize.forecast import expected_seconds
+from featstore.records import KeyedSentences
 
 WORTH_A_WORKER = 20.0  # seconds of encoding below which starting processes does not pay
 WORTH_A_PROBE = 2.0  # seconds of encoding below which a second probe does not pay
@@ -40,7 +41,7 @@ class Plan:
         return f"{processes} of {self.threads} thread{'s' if self.threads > 1 else ''} ({self.reason})"
 
 
-def plan_work(missing: Sentences, encoder: Encoder, options: Mapping[str, Any]) -> Plan:
+def plan_work(missing: KeyedSentences, encoder: Encoder, options: Mapping[str, Any]) -> Plan:
     """Choose processes and threads for encoding ``missing``.
 
     Args:

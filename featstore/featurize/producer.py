@@ -25,6 +25,7 @@ from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.ladder import encode_what_fits
 from featstore.errors import FeatstoreError
 from featstore.ragged import Ragged
+from featstore.records import KeyedSentences
 from featstore.stores import FeatureMeta, FeatureStore, create_store
 from featstore.stores.checks import check_vectors
 
@@ -32,11 +33,8 @@ BATCH_TOKENS = 8192  # one call of the encoder, enough to fill its lanes; it cut
 COMMIT_BYTES = 32 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
 
-Sentences = Mapping[bytes, Sequence[str]]
-Progress = Callable[[int, int], None]
 
-
-def batches(sentences: Sentences) -> list[Sentences]:
+def batches(sentences: KeyedSentences) -> list[KeyedSentences]:
     """Cut ``sentences`` into batches of about equal length, at most BATCH_TOKENS tokens each.
 
     Equal lengths leave nothing to pad; the batches themselves come in a fixed random order, so that every
@@ -84,7 +82,7 @@ class _Shard:
 
 
 def encode_here(
-    todo: Iterable[Sentences], encoder: Encoder, store: FeatureStore, report: Callable[[int], None]
+    todo: Iterable[KeyedSentences], encoder: Encoder, store: FeatureStore, report: Callable[[int], None]
 ) -> None:
     """Encode batches and commit them shard by shard; an interrupt commits what is finished first.
 
@@ -110,7 +108,7 @@ def encode_here(
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class EncodingJob:
     """What a worker needs to make its own encoder and open the same feature set.
 
     Attributes:
@@ -126,7 +124,9 @@ class Job:
     meta: FeatureMeta
 
 
-def encode_in_workers(todo: Sequence[Sentences], job: Job, workers: int, report: Callable[[int], None]) -> None:
+def encode_in_workers(
+    todo: Sequence[KeyedSentences], job: EncodingJob, workers: int, report: Callable[[int], None]
+) -> None:
     """Share batches among ``workers`` processes of one thread each and wait for all of them.
 
     A process that dies takes with it the batches since its last commit; they stay missing.
@@ -156,7 +156,7 @@ def encode_in_workers(todo: Sequence[Sentences], job: Job, workers: int, report:
             process.join()
 
 
-def _hand_out(todo: Sequence[Sentences], ends: Sequence[Connection], report: Callable[[int], None]) -> None:
+def _hand_out(todo: Sequence[KeyedSentences], ends: Sequence[Connection], report: Callable[[int], None]) -> None:
     """Give every worker that asks the next batch, or None when there is none left, until all have gone."""
     waiting, open_ends = iter(todo), set(ends)
     failure: FeatstoreError | None = None
@@ -177,7 +177,7 @@ def _hand_out(todo: Sequence[Sentences], ends: Sequence[Connection], report: Cal
         raise failure
 
 
-def _work(job: Job, end: Connection) -> None:
+def _work(job: EncodingJob, end: Connection) -> None:
     """The life of one worker process: its own encoder, its own shards, one thread."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the encoder imports torch
     store = create_store(job.root, job.meta)
@@ -193,7 +193,7 @@ def _work(job: Job, end: Connection) -> None:
         store.close()
 
 
-def _handed(end: Connection) -> Iterator[Sentences]:
+def _handed(end: Connection) -> Iterator[KeyedSentences]:
     """Yield the batches that the parent hands out; if it is gone, there are no more."""
     try:
         while (batch := end.recv()) is not None:

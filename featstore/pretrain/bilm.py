@@ -1,6 +1,6 @@
 """Pre-train a bidirectional word language model (Peters et al. 2018), the network behind ELMo.
 
-In: text files. Out: an :class:`~featstore.encoders.bilm.ElmoLM`. Each sentence is read on its own, from zero states,
+In: text files. Out: an :class:`~featstore.encoders.bilm.BiLM`. Each sentence is read on its own, from zero states,
 between ``<S>`` and ``</S>``, forward and backward: just what the encoder does later, so that vectors in use come from
 states that were trained. Batches are sentences of like length. The character CNN runs once for each *distinct* word
 of a batch, and the softmax over the vocabulary is adaptive (Grave et al. 2017), which gives true probabilities, so
@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featstore.encoders.bilm import CHARACTERS, DIRECTIONS, ElmoConfig, ElmoLM
+from featstore.encoders.bilm import CHARACTERS, DIRECTIONS, BiLM, BiLMConfig
 from featstore.encoders.elmo import PADDING
 from featstore.pretrain.adaptive import AdaptiveSoftmax, WordSoftmax, cutoffs_of
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.projected_lstm import projected_lstm
 from featstore.pretrain.schedule import PERPLEXITY, in_measure
-from featstore.pretrain.sentences import Batch, Batcher, pieces
+from featstore.pretrain.sentences import WordBatch, WordBatcher, pieces
 from featstore.pretrain.text import Position, TextSource
 
 # Lines whose sentences are sorted by length together before they are cut into batches.
@@ -35,9 +35,9 @@ _HELD_OUT_TOKENS = 2048
 
 
 class BiLSTMLayer(nn.Module):
-    """A projected LSTM in each direction, under the names of :class:`~featstore.encoders.bilm.ElmoLM`, stacked."""
+    """A projected LSTM in each direction, under the names of :class:`~featstore.encoders.bilm.BiLM`, stacked."""
 
-    def __init__(self, config: ElmoConfig, precision: torch.dtype) -> None:
+    def __init__(self, config: BiLMConfig, precision: torch.dtype) -> None:
         super().__init__()
         self._precision = precision
         width, cells = config.projection_dim, config.dim
@@ -60,7 +60,7 @@ class BiLSTMLayer(nn.Module):
 class BiLMNetwork(nn.Module):
     """Character CNN, highway layers, projection, LSTM layers in both directions, adaptive softmax."""
 
-    def __init__(self, config: ElmoConfig, vocabulary: int, *, dropout: float, precision: str) -> None:
+    def __init__(self, config: BiLMConfig, vocabulary: int, *, dropout: float, precision: str) -> None:
         super().__init__()
         self._precision = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.config, self.dropout = config, nn.Dropout(dropout)
@@ -102,7 +102,7 @@ class BiLMNetwork(nn.Module):
         return states
 
     def forward(self, characters: Tensor, words: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss in nats a prediction, over both directions. Shapes as in :class:`Batch`."""
+        """Return the mean loss in nats a prediction, over both directions. Shapes as in :class:`WordBatch`."""
         x, known = self.states(characters, words)[-1], targets >= 0
         reduced = self._precision == torch.bfloat16
         with torch.autocast(characters.device.type, torch.bfloat16, enabled=reduced):
@@ -129,7 +129,7 @@ class BiLMTask:
 
     def __init__(
         self,
-        config: ElmoConfig,
+        config: BiLMConfig,
         vocabulary: Sequence[str],
         source: TextSource,
         *,
@@ -146,7 +146,7 @@ class BiLMTask:
         self.units = 0
         self._group, self._max_tokens = group or Group(), max_tokens
         self._told = {"dropout": dropout, "precision": precision, "tokens": tokens, "max_tokens": max_tokens}
-        self._batcher = Batcher(vocabulary, config.max_characters, tokens)
+        self._batcher = WordBatcher(vocabulary, config.max_characters, tokens)
         self._lines: Iterator[str]
         self._seek(Position(), 0)
         self._held_out = self._batcher.batches(list(pieces(source.held_out(), max_tokens)), None)
@@ -174,7 +174,7 @@ class BiLMTask:
         own = piece[self._group.rank :: self._group.size]
         return self._apply(self._batcher.build(own or piece))
 
-    def _apply(self, batch: Batch) -> Tensor:
+    def _apply(self, batch: WordBatch) -> Tensor:
         arrays = (batch.characters, batch.words, batch.targets)
         loss: Tensor = self.model(*(torch.from_numpy(a).long().to(self.device) for a in arrays))
         return loss
@@ -209,11 +209,11 @@ class BiLMTask:
             self._fill()
             self._taken = facts["taken"]
 
-    def trained(self) -> ElmoLM:
+    def trained(self) -> BiLM:
         """The model as the encoder takes it."""
         state = {name: tensor.detach().float().cpu() for name, tensor in self.model.state_dict().items()}
         placed = _placed(self.config)
-        return ElmoLM(self.config, {ours: state[name] if d is None else state[name][d] for name, d, ours in placed})
+        return BiLM(self.config, {ours: state[name] if d is None else state[name][d] for name, d, ours in placed})
 
     def softmax(self) -> WordSoftmax:
         """The output layer, which only perplexity needs."""
@@ -222,8 +222,8 @@ class BiLMTask:
         return WordSoftmax(tuple(self.vocabulary), weights)
 
 
-def _placed(config: ElmoConfig) -> Iterator[tuple[str, int | None, str]]:
-    """Yield each tensor of the network, its row where it holds both directions, and its name in an :class:`ElmoLM`."""
+def _placed(config: BiLMConfig) -> Iterator[tuple[str, int | None, str]]:
+    """Yield each tensor of the network, its row where it holds both directions, and its name in an :class:`BiLM`."""
     yield "char_embed.weight", None, "char_embed"
     for part in ("weight", "bias"):
         yield f"projection.{part}", None, f"projection.{part}"
@@ -239,7 +239,7 @@ def _placed(config: ElmoConfig) -> Iterator[tuple[str, int | None, str]]:
 
 
 @torch.inference_mode()
-def held_out_perplexity(lm: ElmoLM, softmax: WordSoftmax, source: TextSource, max_tokens: int = 60) -> float:
+def held_out_perplexity(lm: BiLM, softmax: WordSoftmax, source: TextSource, max_tokens: int = 60) -> float:
     """Return the perplexity a word of a model on held-out sentences, both directions, sentence ends counted as words.
 
     Each sentence is read as an encoder reads it: in float32, from a zero state.
@@ -254,7 +254,7 @@ def held_out_perplexity(lm: ElmoLM, softmax: WordSoftmax, source: TextSource, ma
         state[name] = lm.weights[ours] if d is None else torch.stack([*state.get(name, ()), lm.weights[ours]])
     network.load_state_dict(state)
     network.eval()
-    batcher = Batcher(softmax.words, lm.config.max_characters, _HELD_OUT_TOKENS)
+    batcher = WordBatcher(softmax.words, lm.config.max_characters, _HELD_OUT_TOKENS)
     nats, tokens = 0.0, 0
     for piece in batcher.batches(list(pieces(source.held_out(), max_tokens)), None):
         batch = batcher.build(piece)

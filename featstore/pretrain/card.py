@@ -14,6 +14,7 @@ from typing import Any
 
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
+from featstore.markdown import markdown_table
 from featstore.pretrain.text import TextSource
 
 _CURVE_ROWS = 12
@@ -60,13 +61,14 @@ def write_card(
     """
     lines = ["---", "language: en", "library_name: featstore", "tags: [biomedical, language-model]", "---", ""]
     lines += [f"# {title}", "", f"Method: {method}. Trained by featstore.", "", "## Text", ""]
-    lines += _table(("file", "bytes", "sha256", "part"), _files(source))
-    lines += ["", "## Settings", "", *_table(("setting", "value"), settings.items()), "", "## Held-out loss", ""]
+    lines += [markdown_table(("file", "bytes", "sha256", "part"), _files(source)), "", "## Settings", ""]
+    chosen = ((name, str(value)) for name, value in settings.items())
+    lines += [markdown_table(("setting", "value"), chosen), "", "## Held-out loss", ""]
     for name, log in logs.items():
         head = (f"{name}: step", "read", "training", f"held-out {log[-1]['measure']}")
-        lines += [*_table(head, _curve(log)), ""]
+        lines += [markdown_table(head, _curve(log)), ""]
     sizes = ((path.name, f"{path.stat().st_size:,}", file_sha256(path)) for path in files)
-    lines += ["## Files", "", *_table(("file", "bytes", "sha256"), sizes), ""]
+    lines += ["## Files", "", markdown_table(("file", "bytes", "sha256"), sizes), ""]
     write_file(folder / "README.md", "\n".join(lines).encode("utf-8"))
 
 
@@ -82,8 +84,3 @@ def _curve(log: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     for i in range(count):
         entry = log[(i + 1) * len(log) // count - 1]
         yield f"{entry['step']:,}", f"{entry['units']:,}", f"{entry['train']:.3f}", f"{entry['held_out']:.3f}"
-
-
-def _table(head: Sequence[str], rows: Any) -> list[str]:
-    body = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *body]

@@ -23,8 +23,8 @@ from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.loop import LOG, train
-from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
-from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
+from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
+from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
 from featstore.pretrain.text import TextSource
 from featstore.records import check_choice
 
@@ -103,7 +103,7 @@ class CSEConfig:
         return DIRECTIONS if self.direction == "both" else (self.direction,)
 
 
-def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+def pretrain_cse(config: CSEConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
     """Train and write character language models; a training that was cut off goes on.
 
     Args:
@@ -121,7 +121,7 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[Progress], None] | None 
     training = training_folder(config.out, fresh=config.fresh)
     characters, units = _characters(config, training / CHARACTERS)
     steps = config.schedule.total(units, config.streams * config.length)
-    jobs = [Job(_train_direction, (config, d, characters, steps), config.processes) for d in config.directions]
+    jobs = [ParallelJob(_train_direction, (config, d, characters, steps), config.processes) for d in config.directions]
     run_jobs(jobs, progress)
     files = {direction: config.out / f"{direction}.safetensors" for direction in config.directions}
     logs = {direction: read_log(training / direction / LOG) for direction in files}
@@ -158,7 +158,7 @@ def _train_direction(
     characters: tuple[str, ...],
     steps: int,
     group: Group,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[PretrainProgress], None] | None,
 ) -> None:
     """Train one direction in this process and write its file."""
     torch.manual_seed(config.schedule.seed)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from featstore.encoders.bilm import OPTIONS, WEIGHTS, ElmoConfig, save_elmo
+from featstore.encoders.bilm import OPTIONS, WEIGHTS, BiLMConfig, save_elmo
 from featstore.errors import UsageError
 from featstore.files import write_file
 from featstore.pretrain.adaptive import SOFTMAX, save_softmax
@@ -23,8 +23,8 @@ from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.loop import LOG, train
-from featstore.pretrain.parallel import Group, Job, choose_device, run_jobs
-from featstore.pretrain.schedule import PRECISIONS, Progress, Schedule
+from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
+from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
 from featstore.pretrain.text import TextSource
 from featstore.records import check_choice
@@ -106,9 +106,9 @@ class ELMoConfig:
         except ValueError as error:
             raise UsageError(f"no ELMo has these sizes: {error}.") from error
 
-    def model(self) -> ElmoConfig:
+    def model(self) -> BiLMConfig:
         """The network's settings, as ``options.json`` holds them."""
-        return ElmoConfig(
+        return BiLMConfig(
             char_dim=self.char_dim,
             filters=self.filters,
             n_highway=self.n_highway,
@@ -128,7 +128,7 @@ class ELMoConfig:
         return TextSource(self.text, self.valid, self.held_out_chars)
 
 
-def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+def pretrain_elmo(config: ELMoConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
     """Train and write a word biLM; a training that was cut off goes on.
 
     Args:
@@ -145,7 +145,7 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[Progress], None] | Non
     training = training_folder(config.out, fresh=config.fresh)
     vocabulary, units = _vocabulary(config, training / VOCABULARY)
     steps = config.schedule.total(units, config.tokens)
-    run_jobs([Job(_train, (config, vocabulary, steps), config.processes)], progress)
+    run_jobs([ParallelJob(_train, (config, vocabulary, steps), config.processes)], progress)
     log = read_log(training / LOG)
     write_card(
         config.out,
@@ -177,7 +177,7 @@ def _train(
     vocabulary: tuple[str, ...],
     steps: int,
     group: Group,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[PretrainProgress], None] | None,
 ) -> None:
     """Train in this process and write the files."""
     torch.manual_seed(config.schedule.seed)

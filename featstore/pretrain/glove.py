@@ -28,8 +28,8 @@ from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.cooccurrence import Pairs, count_pairs
 from featstore.pretrain.loop import LOG, train
-from featstore.pretrain.parallel import Group, Job, run_jobs
-from featstore.pretrain.schedule import ERROR, Progress, Schedule
+from featstore.pretrain.parallel import Group, ParallelJob, run_jobs
+from featstore.pretrain.schedule import ERROR, PretrainProgress, Schedule
 from featstore.pretrain.sentences import SPECIAL, learn_words
 from featstore.pretrain.text import TextSource, sentences
 
@@ -164,7 +164,7 @@ class GloVeTask:
         self.units = facts["units"]
 
 
-def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+def pretrain_glove(config: GloVeConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
     """Train and write word vectors; a training that was cut off goes on.
 
     Args:
@@ -180,7 +180,7 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
     """
     training = training_folder(config.out, fresh=config.fresh)
     _statistics(config, training)  # kept in files, where the training's process finds them
-    run_jobs([Job(_train, (config,))], progress)
+    run_jobs([ParallelJob(_train, (config,))], progress)
     log = read_log(training / LOG)
     write_card(
         config.out,
@@ -194,7 +194,7 @@ def pretrain_glove(config: GloVeConfig, progress: Callable[[Progress], None] | N
     return {"encoder": f"glove:{config.out / VECTORS}", "file": str(config.out / VECTORS), "log": log}
 
 
-def _train(config: GloVeConfig, group: Group, report: Callable[[Progress], None] | None) -> None:
+def _train(config: GloVeConfig, group: Group, report: Callable[[PretrainProgress], None] | None) -> None:
     """Train in this process and write the vectors."""
     training = config.out / "training"
     words, pairs = _statistics(config, training)

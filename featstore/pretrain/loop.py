@@ -23,7 +23,7 @@ from featstore.errors import DataError, MismatchError
 from featstore.files import write_file
 from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from featstore.pretrain.parallel import Group
-from featstore.pretrain.schedule import Progress, Schedule, in_measure
+from featstore.pretrain.schedule import PretrainProgress, Schedule, in_measure
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -65,7 +65,7 @@ def train(
     schedule: Schedule,
     steps: int,
     folder: Path,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[PretrainProgress], None] | None = None,
     group: Group | None = None,
 ) -> list[dict[str, Any]]:
     """Train ``task`` to step ``steps``, going on from the checkpoint in ``folder`` if there is one.
@@ -109,7 +109,7 @@ class _Trainer:
         self.factor = 1.0
         self.log: list[dict[str, Any]] = []
 
-    def run(self, report: Callable[[Progress], None] | None) -> None:
+    def run(self, report: Callable[[PretrainProgress], None] | None) -> None:
         start, began, reported = self.task.units, time.perf_counter(), 0.0
         while self.step < self.steps:
             self.update()
@@ -167,12 +167,14 @@ class _Trainer:
         if self.group.rank == 0:
             write_file(self.folder / LOG, "".join(json.dumps(e) + "\n" for e in self.log).encode("utf-8"))
 
-    def progress(self, per_second: float) -> Progress:
+    def progress(self, per_second: float) -> PretrainProgress:
         task = self.task
         left = (self.steps - self.step) * task.units / self.step / per_second
         train = in_measure(task.measure, self.loss_sum / self.loss_count) if self.loss_count else self.log[-1]["train"]
         held_out = None if self.held_out is None else in_measure(task.measure, self.held_out)
-        return Progress(task.name, self.step, self.steps, task.units, per_second, left, task.measure, train, held_out)
+        return PretrainProgress(
+            task.name, self.step, self.steps, task.units, per_second, left, task.measure, train, held_out
+        )
 
     @torch.no_grad()
     def load_best(self) -> None:

@@ -86,7 +86,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ParallelJob:
     """One model to be trained by ``processes`` processes: ``function(*arguments, group, report)`` runs in each."""
 
     function: Callable[..., None]
@@ -94,7 +94,7 @@ class Job:
     processes: int = 1
 
 
-def run_jobs(jobs: Sequence[Job], report: Callable[[Any], None] | None = None) -> None:
+def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[Any], None] | None = None) -> None:
     """Run all jobs at once, each process with one thread, and pass what they report to ``report``.
 
     Raises:
@@ -123,7 +123,7 @@ def run_jobs(jobs: Sequence[Job], report: Callable[[Any], None] | None = None) -
                 process.join()
 
 
-def _work(job: Job, group: Group, queue: Queue[Any]) -> None:
+def _work(job: ParallelJob, group: Group, queue: Queue[Any]) -> None:
     """What a process runs."""
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """How long and how fast a training goes, and how it tells where it stands.
 
-In: what the user chose. Out: the number of steps, the learning rate of each, and :class:`Progress`, which the loop
-hands to whoever draws the bar.
+In: what the user chose. Out: the number of steps, the learning rate of each, and :class:`PretrainProgress`, which the
+loop hands to whoever draws the bar.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class PretrainProgress:
     """Where a training stands, for whoever draws the bar.
 
     Attributes:

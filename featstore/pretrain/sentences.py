@@ -1,7 +1,7 @@
 """Text to the batches that a word biLM learns from.
 
-In: lines. Out: sentences, the vocabulary, and :class:`Batch`: sentences of like length, with each distinct word spelt
-once.
+In: lines. Out: sentences, the vocabulary, and :class:`WordBatch`: sentences of like length, with each distinct word
+spelt once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class WordBatch:
     """Sentences of like length, ready for the network.
 
     Attributes:
@@ -70,7 +70,7 @@ class Batch:
     tokens: int
 
 
-class Batcher:
+class WordBatcher:
     """Cuts sentences into batches: pools of them are sorted by length, cut, and the pieces taken in random order."""
 
     def __init__(self, vocabulary: Sequence[str], max_characters: int, tokens: int) -> None:
@@ -91,7 +91,7 @@ class Batcher:
             pieces = [pieces[i] for i in order]
         return pieces
 
-    def build(self, piece: Sequence[list[str]]) -> Batch:
+    def build(self, piece: Sequence[list[str]]) -> WordBatch:
         """Turn sentences into arrays."""
         distinct = {BEGIN, END}.union(*piece)
         ordered = sorted(distinct, key=lambda w: (len(w.encode("utf-8")), w))
@@ -105,4 +105,4 @@ class Batcher:
                 words[direction, : len(run) - 1, b] = [row[w] for w in run[:-1]]
                 targets[direction, : len(run) - 1, b] = [self._index.get(w, 0) for w in run[1:]]
         characters = np.array([character_ids(word, self._max) for word in ordered], np.int16)
-        return Batch(characters, words, targets, sum(map(len, piece)) + len(piece))
+        return WordBatch(characters, words, targets, sum(map(len, piece)) + len(piece))

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from featstore.errors import DamagedStoreError, DataError, FeatstoreError, MissingFileError
+from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
 from featstore.stores.contract import FeatureMeta
@@ -35,7 +36,7 @@ from featstore.stores.layout import (
 )
 from featstore.stores.local import clear_errors
 from featstore.stores.places import Buffer, join
-from featstore.stores.rewrite import Progress, load_checked
+from featstore.stores.rewrite import load_checked
 from featstore.stores.rows import byte_view
 from featstore.stores.sets import describe, directory_name, open_files, parse_meta
 

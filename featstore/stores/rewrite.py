@@ -6,7 +6,7 @@ more than a few shards are in memory. A run that was cut off goes on when it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, UsageError
+from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
 from featstore.stores.layout import REPAIR, ShardIndex, checksums, shard_name
@@ -24,7 +25,6 @@ from featstore.stores.shards import ShardFiles
 TARGET_BYTES = 64 * 1024**2
 
 # Called with shards done and shards in all.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ tokens encodes the lost keys (``cli store repair`` does).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
+from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.records import KEY_BYTES
 from featstore.stores.index import KeyIndex
@@ -34,7 +35,6 @@ DAMAGED = "damaged"
 _BROKEN = (DamagedStoreError, MissingFileError)
 
 # Called with shards done and shards in all.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

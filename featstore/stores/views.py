@@ -10,7 +10,7 @@ source holds: made again after the source has grown, it is another view. New tex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import DataError, UsageError
 from featstore.fingerprint import fingerprint
+from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.records import check_choice
 from featstore.stores.access import create_store
@@ -62,7 +63,7 @@ def make_view(
     *,
     method: str = "pca",
     dry_run: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> View:
     """Store a feature set's vectors in ``dims`` columns a layer.
 

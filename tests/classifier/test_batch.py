@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from classifier.data.batch import Batch, Batcher, bucketed, shard_windows, tag_names
 from classifier.data.features import Feature, open_features
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from featstore.errors import DataError, MismatchError
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore
@@ -25,7 +25,7 @@ from featstore.stores import FeatureStore
 def make_batcher(in_memory: Callable[..., FeatureStore]) -> Callable[..., Batcher]:
     def make(instances: list[Instance], labels: tuple[str, ...] = ("neg", "pos")) -> Batcher:
         store = in_memory(instances, "glove", 8)
-        vectors = Vectors([Feature("glove")], [store], Sentences.of(instances))
+        vectors = Vectors([Feature("glove")], [store], DistinctSentences.of(instances))
         return Batcher(instances, vectors, labels, tag_names(instances))
 
     return make
@@ -93,7 +93,7 @@ def test_a_streamed_epoch_reads_a_few_shards_at_a_time(
     for start in range(0, 60, 6):  # a shard each
         root = make_set(corpus.instances[start : start + 6], "glove", 8)
     monkeypatch.setattr("classifier.data.batch.WINDOW", 2)
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     with open_features([Feature("glove")], root, sentences.keys, "") as stores:
         streamed = Vectors([Feature("glove")], stores, sentences, ram_budget=0)
         held = Vectors([Feature("glove")], stores, sentences)
@@ -193,6 +193,6 @@ def test_refuses_what_does_not_fit(
         make_batcher([replace(instance, layout=())])
     with pytest.raises(DataError, match="label 'maybe'; known are neg, pos"):
         make_batcher([replace(instance, label="maybe")])
-    vectors = Vectors([Feature("glove")], [in_memory([instance], "glove", 8)], Sentences.of([instance]))
+    vectors = Vectors([Feature("glove")], [in_memory([instance], "glove", 8)], DistinctSentences.of([instance]))
     with pytest.raises(MismatchError, match="tag '<gene>', for which the head has no vector; it knows none"):
         Batcher([instance], vectors, ("neg", "pos"), ())

@@ -10,7 +10,7 @@ import torch
 
 from classifier.data.batch import Batcher
 from classifier.data.features import Feature
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import make_head
 from classifier.scores.metrics import score
@@ -56,7 +56,9 @@ def test_the_head_decides_accordingly(
     make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStore], members: int
 ) -> None:
     corpus = make_corpus()
-    vectors = Vectors([Feature("glove")], [in_memory(corpus.instances, "glove", 8)], Sentences.of(corpus.instances))
+    vectors = Vectors(
+        [Feature("glove")], [in_memory(corpus.instances, "glove", 8)], DistinctSentences.of(corpus.instances)
+    )
     batcher = Batcher(corpus.instances, vectors, corpus.labels, ())
     torch.manual_seed(1)
     head = make_head(HeadConfig((InputConfig(8),), labels=2, hidden=8, members=members))

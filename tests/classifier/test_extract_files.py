@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
-from classifier.extract import Extracted, Job, extract_files
+from classifier.extract import Extracted, ExtractionJob, extract_files
 from classifier.extract import extractor as engine
 from classifier.extract.wanted import Wanted
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
@@ -54,7 +54,9 @@ def interrupt() -> None:
 def test_all_documents_in_order_and_several_sources(source: Path, tmp_path: Path) -> None:
     second = tmp_path / "more.jsonl"
     second.write_text(line(DOCUMENTS) + "\n")
-    done = extract_files(make_extractor(), Job([source, second], tmp_path / "out.jsonl", wanted=Wanted(threshold=0.0)))
+    done = extract_files(
+        make_extractor(), ExtractionJob([source, second], tmp_path / "out.jsonl", wanted=Wanted(threshold=0.0))
+    )
     written = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [each["id"] for each in written] == [str(n) for n in range(DOCUMENTS + 1)]
     assert (done.documents, done.bad, done.resumed_at) == (DOCUMENTS + 1, 0, 0)
@@ -71,7 +73,7 @@ def test_all_documents_in_order_and_several_sources(source: Path, tmp_path: Path
 def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     source, told = tmp_path / "documents.jsonl", []
     source.write_text(f'{line(0)}\n{{"id": "bad", "text": 3}}\n{line(2)}\n')
-    done = extract_files(make_extractor(), Job([source], tmp_path / "out.jsonl"), report=told.append)
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.jsonl"), report=told.append)
     assert [(bad.id, bad.where.endswith("line 2")) for bad in told] == [("bad", True)]
     assert (done.documents, done.bad) == (3, 1)
     ids = [json.loads(text)["id"] for text in (tmp_path / "out.jsonl").read_text().splitlines()]
@@ -81,15 +83,15 @@ def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", writable())
 def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    extract_files(make_extractor(), Job([source], whole, target_format=to))
+    extract_files(make_extractor(), ExtractionJob([source], whole, target_format=to))
     for drug in ("drug5", "drug20", "drug33"):
         with pytest.raises(KeyboardInterrupt):
-            extract_files(make_extractor(stop_at(drug, interrupt)), Job([source], cut, target_format=to))
+            extract_files(make_extractor(stop_at(drug, interrupt)), ExtractionJob([source], cut, target_format=to))
         assert not cut.exists()
     with (tmp_path / "cut.part").open("ab") as part:
         part.write(b"what a killed writer had not flushed")
     seen: list[Sequence[str]] = []
-    done = extract_files(make_extractor(WordEncoder(seen.extend)), Job([source], cut, target_format=to))
+    done = extract_files(make_extractor(WordEncoder(seen.extend)), ExtractionJob([source], cut, target_format=to))
     assert done.resumed_at == 32
     assert all(tokens[3] >= "drug32" for tokens in seen)
     assert cut.read_bytes() == whole.read_bytes()
@@ -99,17 +101,17 @@ def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str
 def test_a_killed_extraction_goes_on(source: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom toy_model import WordEncoder, make_extractor\n"
-        "from classifier.extract import extractor\nfrom classifier.extract import Job, extract_files\n"
+        "from classifier.extract import extractor\nfrom classifier.extract import ExtractionJob, extract_files\n"
         "extractor.WINDOW_DOCUMENTS = 8\n"
         "def before(batch):\n    if any('drug20' in tokens for tokens in batch): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "extract_files(make_extractor(WordEncoder(before)), Job([Path(sys.argv[1])], Path(sys.argv[2])))\n"
+        "extract_files(make_extractor(WordEncoder(before)), ExtractionJob([Path(sys.argv[1])], Path(sys.argv[2])))\n"
     )
     paths = ":".join(map(str, (Path(__file__).parents[1] / "toys", Path(__file__).parents[2])))
     command = [sys.executable, "-c", code, str(source), str(tmp_path / "cut")]
     killed = subprocess.run(command, env={"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert extract_files(make_extractor(), Job([source], tmp_path / "cut")).resumed_at == 16
-    extract_files(make_extractor(), Job([source], tmp_path / "whole"))
+    assert extract_files(make_extractor(), ExtractionJob([source], tmp_path / "cut")).resumed_at == 16
+    extract_files(make_extractor(), ExtractionJob([source], tmp_path / "whole"))
     assert (tmp_path / "cut").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
@@ -117,7 +119,7 @@ def test_the_part_of_another_extraction_is_not_gone_on_with(source: Path, tmp_pa
     out = tmp_path / "out"
 
     def attempt(drug: str = "nothing", **options: object) -> Extracted:
-        return extract_files(make_extractor(stop_at(drug, interrupt)), Job([source], out, **options))  # type: ignore[arg-type]
+        return extract_files(make_extractor(stop_at(drug, interrupt)), ExtractionJob([source], out, **options))  # type: ignore[arg-type]
 
     with pytest.raises(KeyboardInterrupt):
         attempt("drug20")
@@ -127,7 +129,7 @@ def test_the_part_of_another_extraction_is_not_gone_on_with(source: Path, tmp_pa
     with pytest.raises(UsageError, match="to is 'jsonl' there and 'tsv' now"):
         attempt(target_format="tsv")
     with pytest.raises(UsageError, match="model is"):
-        extract_files(make_extractor(context="tagged"), Job([source], out))
+        extract_files(make_extractor(context="tagged"), ExtractionJob([source], out))
     text = source.read_text()
     source.write_text(text.replace("drug3 ", "drug4 "))
     with pytest.raises(MismatchError, match="first 16 documents are not those"):
@@ -152,16 +154,16 @@ def test_the_part_of_another_extraction_is_not_gone_on_with(source: Path, tmp_pa
 def test_what_cannot_be_extracted_leaves_nothing(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(MissingFileError, match="nowhere"):
-        extract_files(make_extractor(), Job([source, tmp_path / "nowhere.jsonl"], out))
+        extract_files(make_extractor(), ExtractionJob([source, tmp_path / "nowhere.jsonl"], out))
     with pytest.raises(UsageError, match="input and output"):
-        extract_files(make_extractor(), Job([source], source))
+        extract_files(make_extractor(), ExtractionJob([source], source))
     with pytest.raises(UsageError, match="output format 'tvs'"):
-        extract_files(make_extractor(), Job([source], out, target_format="tvs"))
+        extract_files(make_extractor(), ExtractionJob([source], out, target_format="tvs"))
     (tmp_path / "wrong.jsonl").write_text("no JSON\n")
     with pytest.raises(DataError, match="JSON"):
-        extract_files(make_extractor(), Job([tmp_path / "wrong.jsonl"], out, source_format="jsonl"))
+        extract_files(make_extractor(), ExtractionJob([tmp_path / "wrong.jsonl"], out, source_format="jsonl"))
     with pytest.raises(KeyboardInterrupt):
-        extract_files(make_extractor(stop_at("drug0", interrupt)), Job([source], out))
+        extract_files(make_extractor(stop_at("drug0", interrupt)), ExtractionJob([source], out))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["documents.jsonl", "wrong.jsonl"]
 
 
@@ -172,7 +174,7 @@ def test_marked_pairs_are_classified_as_they_stand(tmp_path: Path) -> None:
     tails = [{"start": len(text) - 6, "end": len(text) - 1, "type": "GENE"} for text in texts]
     rows = [{"text": t, "head": h, "tail": g} for t, h, g in zip(texts, heads, tails, strict=True)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = extract_files(make_extractor(), Job([source], tmp_path / "out.jsonl"))
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.jsonl"))
     assert done.relations == 2
     written = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(each["id"], each["line"]) for each in written] == [("1", 1), ("2", 2)]
@@ -183,7 +185,7 @@ def test_marked_pairs_are_classified_as_they_stand(tmp_path: Path) -> None:
         assert each["probabilities"] == pytest.approx(relation.probabilities, abs=1e-6)
         assert each["label"] == max(relation.probabilities, key=relation.probabilities.__getitem__)
     with pytest.raises(UsageError, match="as they stand"):
-        extract_files(make_extractor(), Job([source], tmp_path / "out.tsv", target_format="tsv"))
+        extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.tsv", target_format="tsv"))
 
 
 def test_a_document_that_the_output_cannot_hold(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +200,7 @@ def test_a_document_that_the_output_cannot_hold(source: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(jsonl, "document", picky)
     told: list[BadDocument] = []
-    done = extract_files(make_extractor(), Job([source], tmp_path / "out"), report=told.append)
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out"), report=told.append)
     assert (done.documents, done.bad, [bad.id for bad in told]) == (DOCUMENTS, 1, ["3"])
 
 
@@ -209,7 +211,7 @@ def test_documents_without_relations_are_counted_by_the_reason(tmp_path: Path) -
     entities = ([], [chemical], [chemical, species])
     rows = [{"id": str(n), "text": "Aspirin heals in rats.", "entities": given} for n, given in enumerate(entities)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = extract_files(make_extractor(), Job([source], out))
+    done = extract_files(make_extractor(), ExtractionJob([source], out))
     assert done.nothing == {"no mentions": 1, "no pair of the model's types": 2}
     assert done.types == {"SimpleChemical": "CHEMICAL", "SPECIES": ""}
     whys = [json.loads(text)["nothing"]["why"] for text in out.read_text().splitlines()]

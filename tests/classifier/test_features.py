@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from classifier.data.features import Feature, feature_spec, open_features, parse_features
-from classifier.data.vectors import Sentences
+from classifier.data.vectors import DistinctSentences
 from featstore.errors import MismatchError, MissingFeatureError, UsageError
 from featstore.records import Corpus
 
@@ -42,7 +42,9 @@ def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
 
 
 def opened(root: Path, corpus: Corpus, text: str, **more: object) -> list[str]:
-    with open_features(parse_features(text), root, Sentences.of(corpus.instances).keys, COMMAND, **more) as stores:
+    with open_features(
+        parse_features(text), root, DistinctSentences.of(corpus.instances).keys, COMMAND, **more
+    ) as stores:
         return [store.meta.identity for store in stores]
 
 

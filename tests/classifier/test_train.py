@@ -12,7 +12,7 @@ import torch
 
 from classifier.data.batch import Batch, Batcher
 from classifier.data.features import Feature
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import AnyHead, Head, make_head
 from classifier.training.config import RECIPES, TrainConfig, recipe
@@ -68,7 +68,7 @@ def test_options_out_of_range(options: dict[str, object], says: str) -> None:
 def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStore]) -> Callable[..., tuple]:
     """Return a function that trains a small head: configuration, factor on the vectors, progress -> head, epochs."""
     corpus = make_corpus()
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     store = in_memory(corpus.instances, "glove", 8)
     batcher = Batcher(corpus.instances, Vectors([Feature("glove")], [store], sentences), corpus.labels, ())
     parts = np.split(np.random.default_rng(0).permutation(99), [70])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from classifier.data.features import Feature
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.ragged import Ragged
 from featstore.records import Corpus
@@ -39,7 +39,7 @@ def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
 
 
 def test_sentences_are_distinct(corpus: Corpus) -> None:
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     assert len(sentences.keys) == 90
     assert len(sentences.of_instance) == 99
     for instance, number in zip(corpus.instances, sentences.of_instance, strict=True):
@@ -50,7 +50,7 @@ def test_sentences_are_distinct(corpus: Corpus) -> None:
 @pytest.mark.parametrize("budget", [0, 20_000, 1 << 30])  # nothing held, one of the two, both
 def test_rows_are_those_of_the_store(corpus: Corpus, in_memory: Callable[..., FeatureStore], budget: int) -> None:
     stores = [in_memory(corpus.instances, "glove", 8), in_memory(corpus.instances, "elmo", 18, 3)]
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     vectors = Vectors([Feature("glove"), Feature("elmo")], stores, sentences, budget)
     numbers = np.array([17, 3, 88, 3])
     for rows, store in zip(vectors.rows(numbers), stores, strict=True):
@@ -61,7 +61,7 @@ def test_rows_are_those_of_the_store(corpus: Corpus, in_memory: Callable[..., Fe
 @pytest.mark.parametrize("layer", ["top", "avg", "0", "1"])
 def test_layers(corpus: Corpus, in_memory: Callable[..., FeatureStore], layer: str) -> None:
     store = in_memory(corpus.instances, "elmo", 18, 3)
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     vectors = Vectors([Feature("elmo", layer)], [store], sentences)
     (rows,) = vectors.rows(np.arange(5))
     stored = store.read(sentences.keys[:5]).values.astype(np.float64).reshape(-1, 3, 6)
@@ -71,7 +71,7 @@ def test_layers(corpus: Corpus, in_memory: Callable[..., FeatureStore], layer: s
 
 
 def test_a_layer_that_is_not_there(corpus: Corpus, in_memory: Callable[..., FeatureStore]) -> None:
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     with pytest.raises(UsageError, match=r"elmo\[3\]: elmo has layers 0 to 2"):
         Vectors([Feature("elmo", "3")], [in_memory(corpus.instances, "elmo", 18, 3)], sentences)
     with pytest.raises(UsageError, match=r"glove\[1\]: glove has one layer"):
@@ -80,7 +80,7 @@ def test_a_layer_that_is_not_there(corpus: Corpus, in_memory: Callable[..., Feat
 
 def test_moments(corpus: Corpus, in_memory: Callable[..., FeatureStore]) -> None:
     store = in_memory(corpus.instances, "elmo", 18, 3)
-    sentences = Sentences.of(corpus.instances)
+    sentences = DistinctSentences.of(corpus.instances)
     numbers = np.arange(0, 90, 2)
     ((mean, deviation),) = Vectors([Feature("elmo")], [store], sentences).moments(numbers)
     rows = store.read([sentences.keys[n] for n in numbers]).values.astype(np.float64)
@@ -101,7 +101,7 @@ def test_numbers_that_are_not_finite(
     with pytest.raises(
         DataError, match=r"glove@\w+ holds NaN or infinity in the sentence of instance 'toy:2' \(token 1"
     ):
-        Vectors([Feature("glove")], [store], Sentences.of(corpus.instances), budget).rows(np.arange(4))
+        Vectors([Feature("glove")], [store], DistinctSentences.of(corpus.instances), budget).rows(np.arange(4))
 
 
 def test_rows_that_are_not_the_tokens(corpus: Corpus, in_memory: Callable[..., FeatureStore]) -> None:
@@ -113,4 +113,4 @@ def test_rows_that_are_not_the_tokens(corpus: Corpus, in_memory: Callable[..., F
     store = Tampered(in_memory(corpus.instances, "glove", 8), shift)
     length = len(corpus.instances[1].tokens)
     with pytest.raises(MismatchError, match=f"holds {length + 1} rows .* 'toy:1', which has {length} tokens"):
-        Vectors([Feature("glove")], [store], Sentences.of(corpus.instances))
+        Vectors([Feature("glove")], [store], DistinctSentences.of(corpus.instances))

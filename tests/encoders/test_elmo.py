@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from featstore.encoders import load_encoder
-from featstore.encoders.bilm import ElmoConfig, ElmoLM, load_elmo, save_elmo
+from featstore.encoders.bilm import BiLM, BiLMConfig, load_elmo, save_elmo
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.schedule import Schedule
@@ -24,7 +24,7 @@ SENTENCES = [
 ]
 
 
-def random_lm(seed: int = 0, **changes: object) -> ElmoLM:
+def random_lm(seed: int = 0, **changes: object) -> BiLM:
     fields: dict = {
         "char_dim": 5,
         "filters": ((1, 4), (2, 7), (3, 5), (7, 3)),
@@ -38,11 +38,11 @@ def random_lm(seed: int = 0, **changes: object) -> ElmoLM:
         "proj_clip": 3.0,
         "use_skip_connections": True,
     }
-    config = ElmoConfig(**{**fields, **changes})
+    config = BiLMConfig(**{**fields, **changes})
     generator = torch.Generator().manual_seed(seed)
     scale = {name: 1.5 / np.sqrt(np.prod(shape[1:])) for name, shape in config.shapes().items()}
     shapes = config.shapes().items()
-    return ElmoLM(config, {name: torch.randn(s, generator=generator) * scale[name] for name, s in shapes})
+    return BiLM(config, {name: torch.randn(s, generator=generator) * scale[name] for name, s in shapes})
 
 
 class Reference:

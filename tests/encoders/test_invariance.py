@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featstore.encoders import Encoder, load_encoder
-from featstore.encoders.bilm import ElmoConfig, ElmoLM, save_elmo
+from featstore.encoders.bilm import BiLM, BiLMConfig, save_elmo
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
 from featstore.encoders.kernels import linear
@@ -38,7 +38,7 @@ def cse(folder: Path, hidden: int = 150, **changes: object) -> str:
 
 
 def elmo(folder: Path) -> str:
-    config = ElmoConfig(
+    config = BiLMConfig(
         char_dim=8,
         filters=((1, 16), (3, 40), (5, 64)),
         n_highway=1,
@@ -51,7 +51,7 @@ def elmo(folder: Path) -> str:
         proj_clip=3.0,
         use_skip_connections=True,
     )
-    save_elmo(folder / "elmo", ElmoLM(config, weights(config.shapes())))
+    save_elmo(folder / "elmo", BiLM(config, weights(config.shapes())))
     return f"elmo:{folder / 'elmo'}"
 
 

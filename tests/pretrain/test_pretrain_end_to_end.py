@@ -21,7 +21,7 @@ from featstore.pretrain.bilm import BiLMTask, held_out_perplexity
 from featstore.pretrain.cse import CSEConfig, pretrain_cse
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.loop import CHECKPOINT
-from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import BEGIN, END
 from featstore.pretrain.text import TextSource
 
@@ -58,7 +58,7 @@ def run(config: CSEConfig) -> subprocess.Popen:
 
 
 def test_cse_is_trained_in_both_directions_and_flair_reads_it(text: Path, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[PretrainProgress] = []
     result = pretrain_cse(cse(text, tmp_path, dtype="float16", flair=True), seen.append)
     assert result["encoder"] == f"cse:{tmp_path}"
     assert {p.name for p in seen} == {"forward", "backward"}

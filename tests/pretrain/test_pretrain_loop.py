@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from featstore.encoders.bilm import ElmoConfig
+from featstore.encoders.bilm import BiLMConfig
 from featstore.encoders.charlm import CharLMConfig
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.loop import CHECKPOINT, LOG, Task, train
-from featstore.pretrain.schedule import Progress, Schedule
+from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
 from featstore.pretrain.text import TextSource
 
@@ -56,7 +56,7 @@ def charlm(source: TextSource, hidden: int = 24) -> CharLMTask:
 
 def bilm(source: TextSource) -> BiLMTask:
     torch.manual_seed(1)
-    config = ElmoConfig(
+    config = BiLMConfig(
         char_dim=4,
         filters=((1, 4), (3, 6)),
         n_highway=1,
@@ -103,7 +103,7 @@ def test_cut_off_and_resumed_is_bit_equal(make, instant: int, source: TextSource
 
 @pytest.mark.parametrize("make", [charlm, bilm])
 def test_training_learns_and_leaves_the_best_weights(make, source: TextSource, tmp_path: Path) -> None:
-    task, seen = make(source), list[Progress]()
+    task, seen = make(source), list[PretrainProgress]()
     log = train(task, replace(SCHEDULE, evaluate_every=40), 160, tmp_path, seen.append)
     assert log[-1]["held_out"] < 0.8 * log[0]["held_out"]
     assert seen[-1].step == seen[-1].steps == 160

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from featstore.errors import DataError, ResourceError, UsageError
-from featstore.pretrain.parallel import Job, choose_device, run_jobs
+from featstore.pretrain.parallel import ParallelJob, choose_device, run_jobs
 
 # Written as a module of its own, which processes that are started can import.
 JOBS = """
@@ -64,14 +64,14 @@ def test_the_first_failure_is_raised_and_the_others_are_ended(
     jobs, tmp_path: Path, name: str, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        run_jobs([Job(getattr(jobs, name), (str(tmp_path),)), Job(jobs.wait, (str(tmp_path),))])
+        run_jobs([ParallelJob(getattr(jobs, name), (str(tmp_path),)), ParallelJob(jobs.wait, (str(tmp_path),))])
     for path in tmp_path.glob("[0-9]*"):
         assert not alive(int(path.name))
 
 
 def test_a_group_averages_gradients_and_gathers(jobs, tmp_path: Path) -> None:
     told: list[object] = []
-    run_jobs([Job(jobs.share, (str(tmp_path),), processes=2)], told.append)
+    run_jobs([ParallelJob(jobs.share, (str(tmp_path),), processes=2)], told.append)
     assert told == [([5.0, 6.0, 7.0], [[0], [1]], 1)]
 
 
@@ -79,8 +79,8 @@ def test_a_group_averages_gradients_and_gathers(jobs, tmp_path: Path) -> None:
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "import written_jobs\nfrom featstore.pretrain.parallel import Job, run_jobs\n"
-        f"if __name__ == '__main__':\n    run_jobs([Job(written_jobs.wait, ({str(tmp_path)!r},))])\n"
+        "import written_jobs\nfrom featstore.pretrain.parallel import ParallelJob, run_jobs\n"
+        f"if __name__ == '__main__':\n    run_jobs([ParallelJob(written_jobs.wait, ({str(tmp_path)!r},))])\n"
     )
     (tmp_path / "parent.py").write_text(code, encoding="utf-8")
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])

@@ -13,18 +13,9 @@ from classifier.ablate.grid import GridRow, row_name
 from classifier.ablate.paper import corpus_name
 from classifier.runs.results import FoldResult
 from classifier.scores.percent import percent
+from featstore.labels import meaning_of
 
 FEWEST_PAIRS = 5  # a paired test over fewer folds or sentences cannot find any but huge differences
-BINARY = ("gad", "euadr", "sample")  # corpora whose labels are 0 and 1
-MEANINGS = {
-    "CPR:3": "activator, upregulator",
-    "CPR:4": "inhibitor, downregulator",
-    "CPR:5": "agonist",
-    "CPR:6": "antagonist",
-    "CPR:9": "substrate, product",
-    "NONE": "no relation",
-}
-MEANINGS_OF_BINARY = {"1": "associated", "0": "not associated"}
 
 
 def interval(result: RowResult) -> str:
@@ -38,14 +29,15 @@ def probability(p: float | None) -> str:
 
 
 def class_name(label: str, corpus: str) -> str:
-    """Return a label with its meaning, ``CPR:4 (inhibitor, downregulator)``; the label alone if it has none.
+    """Return a label with its meaning, ``CPR:4 (down-regulation)``; the label alone if none is known.
 
     Args:
         label: the label.
         corpus: the corpus's spec.
     """
-    known = MEANINGS | (MEANINGS_OF_BINARY if corpus_name(corpus) in BINARY else {})
-    return f"{label} ({known[label]})" if label in known else label
+    name = corpus_name(corpus)
+    meaning = meaning_of(label, "gad" if corpus == "sample" else name)  # the sample has GAD's labels
+    return f"{label} ({meaning.name})" if meaning else label
 
 
 def names(ablation: Ablation) -> dict[GridRow, str]:

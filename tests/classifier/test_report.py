@@ -304,8 +304,8 @@ def test_the_page_says_what_was_trained_and_when(report: Ablation) -> None:
 
 
 def test_classes_have_names() -> None:
-    assert class_name("CPR:4", "chemprot") == "CPR:4 (inhibitor, downregulator)"
-    assert class_name("1", "gad:somewhere") == "1 (associated)"
+    assert class_name("CPR:4", "chemprot") == "CPR:4 (down-regulation)"
+    assert class_name("1", "gad:somewhere") == class_name("1", "sample") == "1 (gene-disease association)"
     assert class_name("1", "jsonl:mine.jsonl") == "1"
 
 

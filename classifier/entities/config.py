@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from classifier.head.model import PRECISIONS, InputConfig
 from classifier.entities.model import NetworkConfig
+from classifier.head.model import PRECISIONS, InputConfig
 from featstore.errors import UsageError
 from featstore.records import check_choice
 

@@ -73,9 +73,7 @@ class Network(nn.Module):
         self.looks: nn.Parameter | None = None
         if config.surface:
             self.table = nn.Parameter(0.5 * torch.randn(ROWS, config.surface))
-            self.looks = nn.Parameter(
-                torch.empty(2, GATES * config.hidden, config.surface).uniform_(-bound, bound)
-            )
+            self.looks = nn.Parameter(torch.empty(2, GATES * config.hidden, config.surface).uniform_(-bound, bound))
         self.drop = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(2 * config.hidden, tags)
         self.crf = Crf(may_follow(config.types))

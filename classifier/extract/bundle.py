@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from classifier.extract.encoders import load_encoders
+from classifier.entities.encoders import load_encoders
 from classifier.runs.card import bundle_card
 from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
 from featstore.bundled import bundled

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import find_candidates, seen_by
-from classifier.extract.encoders import check_encoder, load_encoders
 from classifier.extract.wanted import Extraction, Wanted, relation_of
 from classifier.extract.work import WINDOW_TOKENS, Chunk, MarkedPair, Work, finish
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint

@@ -68,6 +68,15 @@ def with_relations(document: Document, relations: Sequence[Relation], model: Mod
     return {**given, "relations": [*members(given, "relations"), *added]}
 
 
+def with_mentions(document: Document, added: Sequence[Entity]) -> Document:
+    """Return a document with further mentions; if it was read from BioC, they are annotations of their passages too."""
+    whole = replace(document, entities=(*document.entities, *added))
+    if document.bioc is None or not added:
+        return whole
+    passages = [_with_annotations(passage, added) for passage in members(document.bioc, "passages")]
+    return replace(whole, bioc={**document.bioc, "passages": passages})
+
+
 def model_infons(model: ModelFacts) -> dict[str, str]:
     """Return what a collection says of the model."""
     return {"model": model.name, "fingerprint": model.fingerprint}
@@ -150,6 +159,16 @@ def _entity(text: str, annotation: Json) -> Entity:
         mention=annotation.get("text"),
         concept=concept if isinstance(concept, str) else None,
     )
+
+
+def _with_annotations(part: Json, added: Sequence[Entity]) -> dict[str, Any]:
+    """Return a passage or sentence with those of the mentions that lie in its text as annotations."""
+    text = part.get("text") or ""
+    if not text and members(part, "sentences"):
+        return {**part, "sentences": [_with_annotations(sentence, added) for sentence in members(part, "sentences")]}
+    start, end = part["offset"], part["offset"] + len(text)
+    own = [_annotation(entity) for entity in added if start <= entity.start and entity.end <= end]
+    return {**part, "annotations": [*members(part, "annotations"), *own]}
 
 
 def _one_passage(document: Document) -> dict[str, Any]:

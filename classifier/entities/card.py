@@ -1,0 +1,107 @@
+"""The card of a tagger: what a person reads who finds its folder.
+
+In: the facts of ``tagger.json`` and of the evaluations beside it. Out: Markdown with the front matter of a model card.
+Nothing of the corpora's text is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from classifier.data.features import parse_features
+from classifier.entities.config import TaggerConfig
+
+
+def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the card.
+
+    Args:
+        facts: those of ``tagger.json``.
+        evaluations: those of ``metrics-CORPUS.json``.
+    """
+    config, training = facts["config"], facts["training"]
+    parts = "the training and development parts" if config["with_dev"] else "the training parts"
+    matter = {
+        "library_name": "featstore",
+        "pipeline_tag": "token-classification",
+        "tags": ["named-entity-recognition", "biomedical"],
+        "datasets": [corpus["name"] for corpus in facts["corpora"]],
+    }
+    corpora = [
+        [c["name"], ", ".join(c["types"]), f"{c['documents']:,}", f"{c['sentences']:,}", f"`{c['digest'][:16]}`"]
+        for c in facts["corpora"]
+    ]
+    encoders = [
+        [f["name"], f"`{f['identity']}`", f["layer"], f"{f['layers']} x {f['dim']}", f["dtype"]]
+        for f in facts["features"]
+    ]
+    chosen = (
+        f"{len(training['epochs'])} epochs, the last was kept"
+        if config["with_dev"]
+        else f"{len(training['epochs'])} epochs, the best was {training['best_epoch']}"
+    )
+    return (
+        "\n\n".join(
+            [
+                "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---",
+                f"# Tagger on {config['features']}",
+                f"A Bi-LSTM with a CRF that reads stored vectors of the encoders below and finds the mentions of "
+                f"{', '.join(facts['network']['types'])}. It serves research; it was not made for clinical decisions.",
+                "## Test parts\n\n"
+                + (_scores(evaluations) if evaluations else "Not evaluated yet: `cli entities eval`."),
+                "## What it was trained on\n\n"
+                f"It was trained on {parts}; what a corpus does not annotate was not taken for a negative. "
+                f"{training['left_out']:,} documents were left out, because a part that is held out has them too. "
+            f"{chosen}.\n\n"
+                + _table(["corpus", "annotates", "documents", "sentences", "digest"], corpora),
+                "## Encoders\n\n" + _table(["encoder", "identity", "layer", "columns", "stored as"], encoders),
+                f"## Again\n\n    {_featurize(config)}\n    {_train(config)}",
+                "## Versions\n\n" + _table(["", ""], [[name, value] for name, value in facts["versions"].items()]),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _featurize(config: Mapping[str, Any]) -> str:
+    """Return the command that makes the vectors; a corpus is named without where it lay."""
+    names = dict.fromkeys(feature.name for feature in parse_features(config["features"]))
+    return shlex.join(["cli", "entities", "featurize", "--encoders", ",".join(names), "--corpus", _corpora(config)])
+
+
+def _train(config: Mapping[str, Any]) -> str:
+    """Return the command that trains this tagger: every option that is not the default."""
+    words = ["cli", "entities", "train", "--corpus", _corpora(config)]
+    for field in fields(TaggerConfig):
+        value = config[field.name]
+        if field.name == "corpora" or (field.default is not MISSING and value == field.default):
+            continue
+        words += [f"--{field.name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(words)
+
+
+def _corpora(config: Mapping[str, Any]) -> str:
+    return ",".join(name if name == "sample" else f"{name}:{name.upper()}" for name in config["corpora"])
+
+
+def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for found in evaluations:
+        for type_ in found["exact"]:
+            exact, relaxed = found["exact"][type_], found["relaxed"][type_]
+            cells = [_percent(exact[name]) for name in ("precision", "recall", "f1")]
+            rows.append([found["corpus"], type_, *cells, _percent(relaxed["f1"]), f"{exact['annotated']:,}"])
+    return _table(["corpus", "type", "P", "R", "F1", "relaxed F1", "annotated"], rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def _table(header: list[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,255 @@
+"""A tagger trained into a folder, and evaluated on a corpus.
+
+In: corpora of mentions, the root of a store that holds the vectors of their sentences, a :class:`TaggerConfig`. Out,
+in the folder: ``model.safetensors``, ``tagger.json`` (all facts, every epoch), ``README.md`` (the card) and, for each
+corpus that it is evaluated on, ``metrics-CORPUS.json``. Before a tagger is trained to its end nothing of it is written
+but, once a minute, the state from which an interrupted training goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier.data.features import open_features, parse_features
+from classifier.data.vectors import RAM_BUDGET, Vectors
+from classifier.entities.batch import SentenceBatcher, distinct
+from classifier.entities.card import tagger_card
+from classifier.entities.checkpoint import (
+    FACTS,
+    FORMAT_VERSION,
+    MADE_BY,
+    TaggerCheckpoint,
+    load_tagger,
+    round_weights,
+    save_tagger,
+)
+from classifier.entities.config import TaggerConfig
+from classifier.entities.corpora import MentionCorpus
+from classifier.entities.loop import TaggerEpoch, Training
+from classifier.entities.model import Network
+from classifier.entities.parts import Part, Parts, training_parts
+from classifier.entities.predict import find_mentions
+from classifier.entities.resume import UNFINISHED, load_state, save_state
+from classifier.entities.scores import Mention, MentionScores, score_mentions
+from classifier.head.model import InputConfig
+from classifier.runs.checkpoint import read_json, to_json
+from classifier.runs.memory import PeakMemory
+from classifier.training.loop import reproducible
+from featstore.errors import DataError, UsageError
+from featstore.files import write_file
+from featstore.records import Document
+
+CARD = "README.md"
+
+
+def corpus_sentences(corpora: Iterable[MentionCorpus]) -> dict[bytes, tuple[str, ...]]:
+    """Return the distinct sentences of all parts of some corpora by key: what a store must hold of them."""
+    return {s.key: s.tokens for corpus in corpora for s in Part.of(corpus, corpus.documents).sentences}
+
+
+def train_tagger(
+    corpora: Sequence[MentionCorpus],
+    store_root: str | Path,
+    config: TaggerConfig,
+    folder: Path,
+    *,
+    progress: Callable[[TaggerEpoch], None] | None = None,
+    ram_budget: int = RAM_BUDGET,
+) -> TaggerCheckpoint:
+    """Train a tagger and write it.
+
+    Args:
+        corpora: loaded as ``config.corpora`` says.
+        store_root: the store that holds the vectors of their sentences.
+        config: how to train.
+        folder: where the tagger is written; it is created.
+        progress: called after each epoch.
+        ram_budget: bytes of vectors to hold in memory.
+
+    Raises:
+        UsageError: a folder that holds a tagger of another configuration, a loss that is no number.
+        DataError: no mention to learn, no dev part, vectors that are not finite.
+        MissingFeatureError: a feature that was not featurized.
+    """
+    _check_folder(folder, config)
+    start, memory = time.perf_counter(), PeakMemory()
+    parts = training_parts(corpora, config.with_dev)
+    sentences = parts.sentences
+    count = sum(len(part.sentences) for part in parts.train)
+    unique, features = distinct(sentences), parse_features(config.features)
+    with (
+        reproducible(config.seed, config.threads),
+        open_features(
+            features, store_root, unique.keys, _command(config.features, config.corpora, store_root)
+        ) as stores,
+    ):
+        vectors = Vectors(features, stores, unique, ram_budget)
+        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
+        network = Network(config.network(inputs, parts.types))
+        network.standardise(vectors.moments(np.unique(unique.of_instance[:count])))
+        batcher = SentenceBatcher(sentences, parts.annotated, vectors, parts.types)
+        facts = [FORMAT_VERSION, asdict(config), [c.digest for c in corpora], [asdict(s) for s in vectors.specs]]
+        digest = sha256(json.dumps([*facts, version("torch")]).encode()).hexdigest()
+        training = Training(network, config, load_state(folder, digest))
+        training.run(
+            batcher,
+            np.arange(count),
+            lambda: _dev_score(network, batcher, parts, count),
+            progress=progress,
+            save=lambda state: save_state(folder, state, digest),
+        )
+    round_weights(network)
+    checkpoint = TaggerCheckpoint(
+        network=network.eval(),
+        features=vectors.specs,
+        encoders={store.meta.name: store.meta.facts for store in stores},
+        corpora=tuple(_corpus_facts(corpus, part) for corpus, part in zip(corpora, parts.train, strict=True)),
+        config=_config_facts(config),
+        training={
+            "best_epoch": max(epoch.number for epoch in training.epochs if epoch.best),
+            "left_out": parts.left_out,
+            "seconds": time.perf_counter() - start,
+            "peak_memory": memory.bytes,
+            "epochs": [asdict(epoch) for epoch in training.epochs],
+        },
+    )
+    for path in [*folder.glob("metrics-*.json")]:
+        path.unlink()  # of the tagger before
+    written = save_tagger(folder, checkpoint)
+    write_file(folder / CARD, tagger_card(written).encode("utf-8"))
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    return checkpoint
+
+
+def evaluate_tagger(
+    folder: Path, corpus: MentionCorpus, store_root: str | Path, split: str = "test", *, ram_budget: int = RAM_BUDGET
+) -> MentionScores:
+    """Evaluate a tagger on a part of a corpus, over the types that both know; write the figures and the card.
+
+    Mentions that the corpus annotates within others, which no tagger of this kind can find, count as not found.
+
+    Raises:
+        DataError: the corpus has no such part, or was trained on and this part of it with it.
+        MismatchError: the store holds other vectors than it was trained on.
+        MissingFileError, MissingFeatureError: no tagger, or vectors that were not featurized.
+    """
+    checkpoint = load_tagger(folder)
+    documents = corpus.part(split)
+    if not documents:
+        raise DataError(f"{corpus.spec} has no {split} part.")
+    part = Part.of(corpus, documents)
+    unique = distinct(part.sentences)
+    config = checkpoint.config
+    with (
+        reproducible(int(config["seed"]), int(config["threads"])),
+        open_features(
+            checkpoint.parsed_features,
+            store_root,
+            unique.keys,
+            _command(str(config["features"]), [corpus.spec], store_root),
+            checkpoint.features,
+        ) as stores,
+    ):
+        vectors = Vectors(checkpoint.parsed_features, stores, unique, ram_budget)
+        annotated = [part.types] * len(part.sentences)
+        batcher = SentenceBatcher(part.sentences, annotated, vectors, checkpoint.types)
+        found = _by_document(checkpoint.network, batcher, part, 0)
+    types = [type_ for type_ in corpus.types if type_ in checkpoint.types]
+    scores = score_mentions(map(mentions_of, documents), found, types)
+    _note(folder, corpus.name, split, scores)
+    return scores
+
+
+def mentions_of(document: Document) -> list[Mention]:
+    """Return the annotated mentions of a document."""
+    return [(entity.start, entity.end, entity.type) for entity in document.entities]
+
+
+def _dev_score(network: Network, batcher: SentenceBatcher, parts: Parts, first: int) -> float | None:
+    """Return the mean over the corpora of exact micro-F1 on their dev parts; None if there are none."""
+    scores = []
+    for part in parts.dev:
+        found = _by_document(network, batcher, part, first)
+        first += len(part.sentences)
+        score = score_mentions(map(mentions_of, part.documents), found, part.types).exact["all"]
+        scores.append(score.f1 or 0.0)
+    return sum(scores) / len(scores) if scores else None
+
+
+def _by_document(network: Network, batcher: SentenceBatcher, part: Part, first: int) -> list[list[Mention]]:
+    """Return what is found in each document of a part whose sentences stand at ``first`` in the batcher."""
+    positions = np.arange(first, first + len(part.sentences))
+    by_document: list[list[Mention]] = [[] for _ in part.documents]
+    for place, mentions in find_mentions(network, batcher, positions).items():
+        sentence = part.sentences[place - first]
+        by_document[sentence.document] += [
+            (sentence.offsets[m.start][0], sentence.offsets[m.end - 1][1], m.type) for m in mentions
+        ]
+    return by_document
+
+
+def _check_folder(folder: Path, config: TaggerConfig) -> None:
+    """Make sure that a folder is free, or holds a tagger of this configuration.
+
+    Raises:
+        UsageError: it holds another; the text names what differs.
+    """
+    if not (folder / FACTS).exists():
+        return
+    kept: Mapping[str, Any] = read_json(folder / FACTS, MADE_BY)["config"]
+    pairs = [(name, kept.get(name), value) for name, value in _config_facts(config).items()]
+    differing = [f"{name} is {old!r} there and {new!r} now" for name, old, new in pairs if old != new]
+    if differing:
+        raise UsageError(
+            f"{folder} holds a tagger of another configuration: {'; '.join(differing)}. Choose another folder with "
+            "--out, or remove this one."
+        )
+
+
+def _config_facts(config: TaggerConfig) -> dict[str, Any]:
+    """Return a configuration as plain data; a corpus is named without where it lay, which is nobody's business."""
+    return {**asdict(config), "corpora": [spec.partition(":")[0] for spec in config.corpora]}
+
+
+def _corpus_facts(corpus: MentionCorpus, part: Part) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "digest": corpus.digest,
+        "types": list(corpus.types),
+        "documents": len(part.documents),
+        "sentences": len(part.sentences),
+    }
+
+
+def _note(folder: Path, corpus: str, split: str, scores: MentionScores) -> None:
+    """Write the figures of an evaluation, and the card with those of all."""
+    rows = {
+        kind: {
+            type_: {**asdict(score), "precision": score.precision, "recall": score.recall, "f1": score.f1}
+            for type_, score in getattr(scores, kind).items()
+        }
+        for kind in ("exact", "relaxed")
+    }
+    name = corpus if split == "test" else f"{corpus}-{split}"
+    write_file(folder / f"metrics-{name}.json", to_json({"corpus": corpus, "part": split, **rows}))
+    facts = read_json(folder / FACTS, MADE_BY)
+    evaluations = [read_json(path, "`cli entities eval` makes it") for path in sorted(folder.glob("metrics-*.json"))]
+    tested = [found for found in evaluations if found["part"] == "test"]
+    write_file(folder / CARD, tagger_card(facts, tested).encode("utf-8"))
+
+
+def _command(config_features: str, corpora: Iterable[str], store_root: str | Path) -> str:
+    """Return the command that makes the vectors that a tagger reads."""
+    names = dict.fromkeys(feature.name for feature in parse_features(config_features))
+    options = ["--encoders", ",".join(names), "--corpus", ",".join(corpora), "--store", str(store_root)]
+    return shlex.join(["cli", "entities", "featurize", *options])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifier.data.batch import MOST_STEPS, WINDOW, bucketed, shard_windows
-from classifier.data.vectors import Sentences, Vectors
+from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.entities.sentences import TaggedSentence, tag_names, tags_of
 from classifier.entities.surface import surface_of
 
@@ -36,7 +36,7 @@ class Batch:
     positions: NDArray[np.int64]
 
 
-def distinct(sentences: Sequence[TaggedSentence], names: Sequence[str] = ()) -> Sentences:
+def distinct(sentences: Sequence[TaggedSentence], names: Sequence[str] = ()) -> DistinctSentences:
     """Return the distinct sentences among ``sentences``; ``names`` are what messages call them."""
     numbers: dict[bytes, int] = {}
     first: list[int] = []
@@ -46,7 +46,7 @@ def distinct(sentences: Sequence[TaggedSentence], names: Sequence[str] = ()) -> 
         if len(first) < len(numbers):
             first.append(n)
     lengths = np.array([len(sentences[n].tokens) for n in first], dtype=np.int64)
-    return Sentences(tuple(numbers), lengths, of_instance, tuple(names[n] if names else str(n) for n in first))
+    return DistinctSentences(tuple(numbers), lengths, of_instance, tuple(names[n] if names else str(n) for n in first))
 
 
 class SentenceBatcher:

@@ -14,6 +14,8 @@ from typing import Any
 
 from classifier.data.features import parse_features
 from classifier.entities.config import TaggerConfig
+from classifier.scores.percent import percent
+from featstore.markdown import markdown_table
 
 
 def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -56,11 +58,11 @@ def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any
                 "## What it was trained on\n\n"
                 f"It was trained on {parts}; what a corpus does not annotate was not taken for a negative. "
                 f"{training['left_out']:,} documents were left out, because a part that is held out has them too. "
-            f"{chosen}.\n\n"
-                + _table(["corpus", "annotates", "documents", "sentences", "digest"], corpora),
-                "## Encoders\n\n" + _table(["encoder", "identity", "layer", "columns", "stored as"], encoders),
+                f"{chosen}.\n\n" + markdown_table(["corpus", "annotates", "documents", "sentences", "digest"], corpora),
+                "## Encoders\n\n" + markdown_table(["encoder", "identity", "layer", "columns", "stored as"], encoders),
                 f"## Again\n\n    {_featurize(config)}\n    {_train(config)}",
-                "## Versions\n\n" + _table(["", ""], [[name, value] for name, value in facts["versions"].items()]),
+                "## Versions\n\n"
+                + markdown_table(["", ""], [[name, value] for name, value in facts["versions"].items()]),
             ]
         )
         + "\n"
@@ -93,15 +95,6 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
     for found in evaluations:
         for type_ in found["exact"]:
             exact, relaxed = found["exact"][type_], found["relaxed"][type_]
-            cells = [_percent(exact[name]) for name in ("precision", "recall", "f1")]
-            rows.append([found["corpus"], type_, *cells, _percent(relaxed["f1"]), f"{exact['annotated']:,}"])
-    return _table(["corpus", "type", "P", "R", "F1", "relaxed F1", "annotated"], rows)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
-
-
-def _table(header: list[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+            cells = [percent(exact[name]) for name in ("precision", "recall", "f1")]
+            rows.append([found["corpus"], type_, *cells, percent(relaxed["f1"]), f"{exact['annotated']:,}"])
+    return markdown_table(["corpus", "type", "P", "R", "F1", "relaxed F1", "annotated"], rows)

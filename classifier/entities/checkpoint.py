@@ -28,7 +28,7 @@ from classifier.entities.crf import Crf
 from classifier.entities.model import Network, NetworkConfig
 from classifier.entities.sentences import may_follow
 from classifier.entities.types import TYPES
-from classifier.head.model import InputConfig
+from classifier.head.config import InputConfig
 from classifier.runs.checkpoint import read_json, to_json
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file

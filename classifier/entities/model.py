@@ -21,7 +21,8 @@ from classifier.entities.crf import Crf
 from classifier.entities.sentences import may_follow, tag_names
 from classifier.entities.surface import ROWS
 from classifier.head.bilstm import GATES, bilstm, project
-from classifier.head.model import PRECISIONS, FeatureInput, HeadConfig, InputConfig
+from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.model import FeatureInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Network(nn.Module):
         weights: list[Tensor] = [feature.weight for feature in features]
         if self.table is not None and self.looks is not None:
             summed = nn.functional.embedding_bag(surface, self.table, mode="sum")
-            inputs.append(self.drop(summed).to(PRECISIONS[self.config.precision]))
+            inputs.append(self.drop(summed).to(getattr(torch, self.config.precision)))
             weights.append(self.looks)
         nothing = [weight.new_zeros(0, weight.shape[2]) for weight in weights]
         projected = project(inputs, nothing, weights, self.bias)

@@ -12,7 +12,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -36,12 +36,12 @@ from classifier.entities.checkpoint import (
 from classifier.entities.config import TaggerConfig
 from classifier.entities.corpora import MentionCorpus
 from classifier.entities.loop import TaggerEpoch, Training
-from classifier.entities.model import Network
+from classifier.entities.model import Network, NetworkConfig
 from classifier.entities.parts import Part, Parts, training_parts
 from classifier.entities.predict import find_mentions
 from classifier.entities.resume import UNFINISHED, load_state, save_state
 from classifier.entities.scores import Mention, MentionScores, score_mentions
-from classifier.head.model import InputConfig
+from classifier.head.config import InputConfig
 from classifier.runs.checkpoint import read_json, to_json
 from classifier.runs.memory import PeakMemory
 from classifier.training.loop import reproducible
@@ -95,7 +95,7 @@ def train_tagger(
     ):
         vectors = Vectors(features, stores, unique, ram_budget)
         inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
-        network = Network(config.network(inputs, parts.types))
+        network = Network(_shape(config, inputs, parts.types))
         network.standardise(vectors.moments(np.unique(unique.of_instance[:count])))
         batcher = SentenceBatcher(sentences, parts.annotated, vectors, parts.types)
         facts = [FORMAT_VERSION, asdict(config), [c.digest for c in corpora], [asdict(s) for s in vectors.specs]]
@@ -173,6 +173,12 @@ def evaluate_tagger(
 def mentions_of(document: Document) -> list[Mention]:
     """Return the annotated mentions of a document."""
     return [(entity.start, entity.end, entity.type) for entity in document.entities]
+
+
+def _shape(config: TaggerConfig, inputs: tuple[InputConfig, ...], types: tuple[str, ...]) -> NetworkConfig:
+    """Return what determines the network: its inputs and types, and what is configured."""
+    own = asdict(config)
+    return NetworkConfig(inputs, types, **{f.name: own[f.name] for f in fields(NetworkConfig) if f.name in own})
 
 
 def _dev_score(network: Network, batcher: SentenceBatcher, parts: Parts, first: int) -> float | None:

@@ -1,6 +1,6 @@
 """The CRF against the sum and the maximum over all sequences, written out."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def all_scores(crf: Crf, emissions: torch.Tensor, possible: torch.Tensor) -> dic
     scores = {}
     for tags in product(range(TAGS), repeat=len(emissions)):
         path = (TAGS, *tags, TAGS)
-        steps = list(zip(path, path[1:], strict=False))
+        steps = list(pairwise(path))
         if all(valid[i][j] for i, j in steps) and all(possible[t, tag] for t, tag in enumerate(tags)):
             scores[tags] = sum(transitions[i][j] for i, j in steps) + sum(
                 float(emissions[t, tag]) for t, tag in enumerate(tags)

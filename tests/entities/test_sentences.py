@@ -1,5 +1,7 @@
 """Mentions to tags and back, overlaps, and what a corpus does not annotate."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +34,7 @@ def test_tags_say_the_mentions(gaps: list[tuple[int, int, str]]) -> None:
     assert spans_of(tags.tolist(), TYPES) == spans
     allowed, edge = may_follow(TYPES), len(tag_names(TYPES))
     path = [edge, *tags.tolist(), edge]
-    assert all(allowed[i, j] for i, j in zip(path, path[1:], strict=False))
+    assert all(allowed[i, j] for i, j in pairwise(path))
 
 
 def test_of_overlapping_mentions_the_longest_stays_then_the_leftmost_then_the_first_type() -> None:

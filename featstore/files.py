@@ -3,28 +3,42 @@
 In: a path and bytes. Out: the file. A plain file is written under another name, flushed to the disk and renamed, so
 that at any instant the old content or the whole new one is there. A symbolic link is followed, and what it points at
 is written. A pipe, a device or standard output (the path ``-``) is written as a stream.
+
+What a killed writer leaves is a hidden file ``.NAME.*.partial``, which the next writer of that name removes: a live
+writer holds a lock on its own.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import re
 import secrets
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from featstore.errors import DataError, ResourceError, UsageError
+from featstore.errors import FeatstoreError, ResourceError, UsageError
+
+Buffer = bytes | bytearray | memoryview
 
 STDOUT = Path("-")
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MISNAMED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+_GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_DESCRIPTORS = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
+_MOST_LINKS = 40  # that are followed, as by the kernel
+_PARTIAL = ".partial"
 
 
 def is_stream(path: Path) -> bool:
     """Tell whether ``path`` is standard output, a pipe or a device, which is written once from front to end."""
-    if path == STDOUT:
+    if path == STDOUT or _descriptor(path) is not None:
         return True
     try:
         mode = path.stat().st_mode
@@ -45,12 +59,16 @@ def check_output_file(path: Path) -> None:
     with clear_errors(path):
         if path.is_dir():
             raise UsageError(f"{path} is a folder, and the output is a file; name a file in it.")
-        target = path.resolve()
-        if not target.parent.is_dir():
-            what = "is a file, not a folder" if target.parent.exists() else "does not exist"
-            raise UsageError(f"{path} cannot be written: {target.parent} {what}; make that folder, or name another.")
-        needed = target if is_stream(target) else target.parent
-        if not os.access(needed, os.W_OK) or (target.is_file() and not os.access(target, os.W_OK)):
+        needed = [path]
+        if not is_stream(path):
+            target = behind_links(path)
+            if not target.parent.is_dir():
+                what = "is a file, not a folder" if target.parent.exists() else "does not exist"
+                raise UsageError(
+                    f"{path} cannot be written: {target.parent} {what}; make that folder, or name another."
+                )
+            needed = [target.parent, *([target] if target.exists() else [])]
+        if not all(os.access(each, os.W_OK) for each in needed):
             raise ResourceError(f"{path} cannot be written: there is no permission; name another place.")
 
 
@@ -64,76 +82,197 @@ def check_output_folder(path: Path) -> None:
     with clear_errors(path):
         nearest = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
         if not nearest.is_dir():
-            raise UsageError(f"{path} must be a folder, and {nearest} is a file; name another place.")
+            raise UsageError(f"{path} must be a folder, and {nearest} is not one; name another place.")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise ResourceError(f"{path} cannot be written: there is no permission in {nearest}; name another place.")
 
 
-def write_file(path: Path, content: bytes) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are not there yet.
+
+    Raises:
+        UsageError, ResourceError: it cannot be made.
+    """
+    check_output_folder(path)
+    with clear_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_file(path: Path, content: Buffer) -> None:
     """Write a file: whole or not at all where it is a plain one, through a link, into a pipe or a device as a stream.
 
     Raises:
         UsageError, ResourceError: it cannot be written; the file that was there is as it was.
     """
-    if path == STDOUT:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    with clear_errors(path):
-        if is_stream(path):
-            path.write_bytes(content)
-            return
-        target = path.resolve()
-        partial = partial_name(target)
-        try:
-            with open(partial, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            keep_mode(target, partial)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-def partial_name(target: Path) -> Path:
-    """Return a fresh name beside ``target`` for what is not whole yet."""
-    return target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.partial")
-
-
-def keep_mode(old: Path, new: Path) -> None:
-    """Give ``new`` the permissions of ``old``, whose place it takes, if there is one."""
-    if old.exists():
-        os.chmod(new, stat.S_IMODE(old.stat().st_mode))
+    with open_output(path) as file:
+        file.write(content)
 
 
 @contextmanager
-def clear_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of ``path`` into an error that names what to do.
+def open_output(path: Path) -> Iterator[IO[bytes]]:
+    """Open an output to write it piece by piece; a plain file gets its name when the block ends without an error.
 
     Raises:
-        UsageError: a missing folder, a file where a folder is wanted, or the reverse.
-        DataError: a name that is too long, or a loop of links.
-        ResourceError: no room, no permission, a read-only file system.
+        UsageError, ResourceError: it cannot be written; the file that was there is as it was.
+    """
+    with clear_errors(path), _open_stream(path) if is_stream(path) else _open_whole(behind_links(path)) as file:
+        yield file
+
+
+@contextmanager
+def _open_stream(path: Path) -> Iterator[IO[bytes]]:
+    """Open what is not a plain file; of an open descriptor the position, such as the end of a log, is kept."""
+    sys.stdout.flush()
+    if path == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    descriptor = _descriptor(path)
+    with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
+        yield file
+
+
+@contextmanager
+def _open_whole(target: Path) -> Iterator[IO[bytes]]:
+    """Open another name, which becomes ``target`` at the end."""
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    prefix = f".{target.name.encode('utf-8', 'surrogateescape')[:200].decode('utf-8', 'ignore')}."
+    _remove_dead(target.parent, prefix)
+    partial, file = _begin(target.parent, prefix)
+    try:
+        with file:
+            yield file
+            flush(file)
+            put_in_place(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _begin(folder: Path, prefix: str) -> tuple[Path, IO[bytes]]:
+    """Open and lock a new file whose name begins so."""
+    while True:
+        partial = folder / f"{prefix}{secrets.token_hex(4)}{_PARTIAL}"
+        file = open(partial, "xb")  # noqa: SIM115  (the caller closes it)
+        lock(file.fileno())
+        if os.fstat(file.fileno()).st_nlink:
+            return partial, file
+        file.close()  # before it was locked, another writer took it for a dead one's
+
+
+def _remove_dead(folder: Path, prefix: str) -> None:
+    """Remove what killed writers left."""
+    with os.scandir(folder) as entries:
+        partials = [entry.path for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(_PARTIAL)]
+    for partial in partials:
+        with suppress(OSError), open(partial, "rb") as left:
+            if lock(left.fileno()):
+                os.unlink(partial)
+
+
+def put_in_place(partial: Path, target: Path) -> None:
+    """Rename a file that is whole and flushed; it gets the owner and the permissions of the one that it replaces."""
+    if target.exists():
+        old = target.stat()
+        if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(OSError):  # only root may
+                os.chown(partial, old.st_uid, old.st_gid)
+        os.chmod(partial, stat.S_IMODE(old.st_mode))
+    os.replace(partial, target)
+    flush_folder(target.parent)
+
+
+def behind_links(path: Path) -> Path:
+    """Return the file that ``path`` means, every symbolic link followed; it need not be there.
+
+    Raises:
+        UsageError: the links lead in a circle.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise UsageError(f"{path} is a symbolic link that leads back to itself; name another place.")
+    return target
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the number of the open descriptor that ``/dev/stdout``, ``/dev/fd/N`` or a link to one of them means."""
+    step = os.path.abspath(path)
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.split(step)
+        step = os.path.join(os.path.realpath(folder), name)
+        found = _DESCRIPTORS.fullmatch(os.path.dirname(step))
+        if found and name.isdecimal() and found[1] in (None, str(os.getpid())):
+            return int(name)
+        if not os.path.islink(step):
+            return None
+        step = os.path.join(os.path.dirname(step), os.readlink(step))
+    return None
+
+
+def flush(file: IO[bytes]) -> None:
+    """Have what was written to a file on the disk when this returns."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Have the entries of a folder on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool | None:
+    """Lock an open file until it is closed; the kernel frees the lock of a killed process.
+
+    Args:
+        descriptor: of the open file.
+        shared: together with others who lock it so.
+        wait: until it can be had.
+
+    Returns:
+        whether it is locked; None where the file system has no locks, so that nobody can be sure to be alone.
+    """
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+@contextmanager
+def clear_errors(path: Path, done: str = "written") -> Iterator[None]:
+    """Turn what the operating system says of ``path`` into an error that names what to do.
+
+    Args:
+        path: what is at work; the message names it.
+        done: what cannot be done with it, ``written`` or ``read``.
+
+    Raises:
+        UsageError: a missing folder, a file where a folder is wanted or the reverse, a name that is none.
+        ResourceError: no room, no permission, a file system that is read-only or does not answer.
     """
     try:
         yield
-    except (UsageError, ResourceError):
-        raise
-    except BrokenPipeError:
-        raise  # the reader has gone; the command line ends quietly
+    except (FeatstoreError, BrokenPipeError):
+        raise  # where the reader of a pipe has gone, the command line ends quietly
     except OSError as error:
+        if error.errno is None:
+            raise  # not from the operating system
         reason = error.strerror or str(error)
         if error.errno in DISK_FULL:
             raise ResourceError(
-                f"{path}: the disk is full ({reason}); what was written before is kept. Free some space and run the "
-                "same command again."
+                f"no room to write {path} ({reason}); nothing half-written was kept, and what was there before is as "
+                "it was. Free some space, or name another place, and run the same command again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise ResourceError(f"{path} cannot be written: {reason}; name another place.") from error
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            raise UsageError(f"{path} cannot be written: {reason}; name another place.") from error
-        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-            raise DataError(f"{path} cannot be written: {reason}; name another place.") from error
-        raise
+        if error.errno in _GONE:
+            raise ResourceError(f"the file system of {path} does not answer ({reason}); is it mounted?") from error
+        kind = UsageError if error.errno in _MISNAMED else ResourceError
+        raise kind(f"{path} cannot be {done}: {reason}; name another place.") from error

@@ -18,7 +18,7 @@ from classifier.ablate.words import best_row
 from classifier.runs.checkpoint import to_json
 from classifier.runs.config import run_corpus
 from featstore.errors import MismatchError, MissingFeatureError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 
 HTML, MARKDOWN, ROWS, CELLS, JSON = "report.html", "report.md", "rows.csv", "cells.csv", "report.json"
 
@@ -40,7 +40,7 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
     except (MissingFeatureError, MismatchError) as error:
         reason = str(error)
     made = datetime.now(UTC).date()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     files = {
         HTML: html_report(ablation, examples, command, made, no_examples=reason).encode("utf-8"),
         MARKDOWN: markdown(ablation, command, made).encode("utf-8"),

@@ -22,12 +22,12 @@ from itertools import chain, islice
 from pathlib import Path
 
 from classifier.extract.extractor import Extractor
-from classifier.extract.journal import Figures, PartFile
+from classifier.extract.journal import Figures, open_extraction
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.extract.work import MOST_PAIRS
 from featstore.corpora import jsonl
 from featstore.errors import DataError, MismatchError, UsageError
-from featstore.files import write_file
+from featstore.files import check_output_file, is_stream, write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
 from featstore.progress import Progress
 from featstore.records import Document
@@ -102,9 +102,11 @@ def extract_files(
         UsageError: an unknown format, an option that does not go with another, the part of another extraction.
         MissingFileError, DataError: a source that is not there, or not of its format.
         MismatchError: the documents have changed since the extraction was interrupted.
+        ResourceError: the output cannot be written.
     """
     start = time.perf_counter()
-    if any(source.resolve() == job.target.resolve() for source in job.sources):
+    check_output_file(job.target)
+    if not is_stream(job.target) and any(source.resolve() == job.target.resolve() for source in job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
     if job.source_format == PAIRS or (job.source_format is None and all(map(_holds_pairs, job.sources))):
         return _classify_pairs(extractor, job, start)
@@ -113,7 +115,7 @@ def extract_files(
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
     facts = {"model": model, "to": job.target_format, **asdict(job.wanted)}
     types: dict[str, str] = {}
-    with closing(PartFile(job.target, facts, fresh=job.fresh)) as part:
+    with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents
         _skip(documents, part.figures, job.target)
         part.begin(writer.header(extractor.facts))

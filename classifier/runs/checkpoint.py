@@ -29,7 +29,7 @@ from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import AnyHead, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
 
 FORMAT_VERSION = 2  # 1: projections were not scaled where they are applied, and blinded sentences had tags for nouns
@@ -94,7 +94,7 @@ def to_json(value: Any) -> bytes:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """Write ``model.safetensors`` and then ``run.json`` into ``folder``, which is created; return the facts."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     weights = _weights(checkpoint.head)
     facts = {
         "format": FORMAT_VERSION,

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from classifier.training.loop import Epoch, TrainState
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 
 UNFINISHED = "unfinished.safetensors"
 _PARTS = ("head", "average", "best", "optimizer")
@@ -25,7 +25,7 @@ _PARTS = ("head", "average", "best", "optimizer")
 
 def save_state(folder: Path, state: TrainState, digest: str) -> None:
     """Write the state of a training into its fold's folder, which is created."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
     facts = {"digest": digest, "epochs": json.dumps([asdict(epoch) for epoch in state.epochs])}
     write_file(folder / UNFINISHED, save(tensors, facts))

@@ -9,6 +9,7 @@ settled here and nowhere else.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.encoders.weights import checked, replace_file
+from featstore.encoders.weights import checked
 from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.files import make_folder, write_file
 
 # Rows of the character table: 256 bytes, begin and end of sentence, begin and end of word, padding.
 CHARACTERS = 261
@@ -159,15 +161,14 @@ def save_elmo(folder: str | Path, lm: BiLM, *, dtype: str = "float32") -> None:
     if dtype == "float16":
         checked(folder / WEIGHTS, {name: tensor.half() for name, tensor in state.items()}, lm.config.shapes())
 
-    def write(path: Path) -> None:
-        with h5py.File(path, "w") as file:
-            for name, ours, kind in _layout(lm.config):
-                array = kind.to_file(*(state[o].numpy() for o in ours))
-                file.create_dataset(name, data=array.astype("float32" if array.ndim == 1 else dtype))
-
-    replace_file(folder / WEIGHTS, write)
-    text = json.dumps(_options(lm.config), indent=1) + "\n"
-    replace_file(folder / OPTIONS, lambda path: path.write_text(text, encoding="utf-8"))
+    make_folder(folder)
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for name, ours, kind in _layout(lm.config):
+            array = kind.to_file(*(state[o].numpy() for o in ours))
+            file.create_dataset(name, data=array.astype("float32" if array.ndim == 1 else dtype))
+    write_file(folder / WEIGHTS, image.getbuffer())
+    write_file(folder / OPTIONS, (json.dumps(_options(lm.config), indent=1) + "\n").encode("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from featstore.encoders.charlm import CharLM, CharLMConfig
-from featstore.encoders.weights import replace_file
 from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.files import make_folder, open_output, write_file
 
 FORMAT = "featstore-charlm-1"
 SUFFIXES = (".safetensors", ".pt")
@@ -79,15 +79,16 @@ def save_charlm(path: str | Path, lm: CharLM, *, dtype: str = "float32") -> None
         raise UsageError(f"cannot save {path} as {dtype}; choose float16 or float32 and {' or '.join(SUFFIXES)}.")
     stored = {name: tensor.detach().to(getattr(torch, dtype)) for name, tensor in lm.weights.items()}
     whole = CharLM.of(path, lm.config, stored)
+    make_folder(path.parent)
     if path.suffix == ".pt":
         from featstore.encoders.flairlm import write_flair
 
-        replace_file(path, lambda name: write_flair(name, lm.config, whole.weights))
+        with open_output(path) as file:
+            write_flair(file, lm.config, whole.weights)
         return
     tensors = {name: stored[name].cpu().clone(memory_format=torch.contiguous_format) for name in whole.weights}
     metadata = {"format": FORMAT, "dtype": dtype, "config": json.dumps(asdict(lm.config), ensure_ascii=True)}
-    whole_file = _ordered(save(tensors, metadata))
-    replace_file(path, lambda name: name.write_bytes(whole_file))
+    write_file(path, _ordered(save(tensors, metadata)))
 
 
 def _ordered(file: bytes) -> bytes:

@@ -105,7 +105,7 @@ def _items(indices: Mapping[bytes, int], count: int) -> tuple[str, ...]:
     return tuple(items)
 
 
-def write_flair(path: Path, config: CharLMConfig, weights: Mapping[str, Tensor]) -> None:
+def write_flair(file: IO[bytes], config: CharLMConfig, weights: Mapping[str, Tensor]) -> None:
     """Write a ``.pt`` that flair's ``LanguageModel.load_language_model`` and ``FlairEmbeddings`` take."""
     from flair.data import Dictionary
 
@@ -126,5 +126,4 @@ def write_flair(path: Path, config: CharLMConfig, weights: Mapping[str, Tensor])
         "recurrent_type": "LSTM",
         "has_decoder": "decoder.weight" in weights,
     }
-    with path.open("wb") as file:  # given a path, torch would write its name into the file
-        torch.save(state, file, pickle_protocol=4)
+    torch.save(state, file, pickle_protocol=4)  # given a path, torch would write its name into the file

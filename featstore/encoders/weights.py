@@ -6,8 +6,7 @@ error that names the file and the tensor.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,14 +38,3 @@ def checked(path: Path, weights: Mapping[str, Tensor], required: Shapes) -> dict
             raise DataError(f"{path}: '{name}' holds NaN or infinite values; the model was not trained or saved well.")
         result[name] = tensor
     return result
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write`` with a temporary name beside ``path`` and rename it, so that no half file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

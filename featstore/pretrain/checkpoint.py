@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from featstore.errors import DataError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 
 
 def training_folder(out: Path, *, fresh: bool) -> Path:
@@ -26,7 +26,7 @@ def training_folder(out: Path, *, fresh: bool) -> Path:
     folder = out / "training"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

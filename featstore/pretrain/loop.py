@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from featstore.errors import DataError, MismatchError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.schedule import PretrainProgress, Schedule, in_measure
@@ -82,7 +82,7 @@ def train(
         DataError: the checkpoint is damaged, or the loss is no longer a number.
         ResourceError: the disk is full; the checkpoint before is kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     trainer = _Trainer(task, schedule, steps, folder, group or Group())
     if (folder / CHECKPOINT).exists():
         trainer.resume()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from featstore.errors import DamagedStoreError, DataError, FeatstoreError, MissingFileError
+from featstore.files import Buffer, open_output
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
@@ -34,8 +35,7 @@ from featstore.stores.layout import (
     sentences_of_size,
     unpack_index,
 )
-from featstore.stores.local import clear_errors
-from featstore.stores.places import Buffer, join
+from featstore.stores.places import join
 from featstore.stores.rewrite import load_checked
 from featstore.stores.rows import byte_view
 from featstore.stores.sets import describe, directory_name, open_files, parse_meta
@@ -67,14 +67,13 @@ class Bundled:
 
 
 def export_bundle(path: str | Path, bundle: str | Path, *, progress: Progress | None = None) -> Bundled:
-    """Write a feature set to a bundle; the file is there whole or not at all.
+    """Write a feature set to a bundle; a plain file is there whole or not at all.
 
     Raises:
         DamagedStoreError: the set is not what was written.
-        ResourceError: no room, or no right, to write.
+        UsageError, ResourceError: the bundle cannot be written.
     """
-    files, target = open_files(path), Path(bundle)
-    partial = target.with_name(f".{target.name}.partial")
+    files = open_files(path)
     names = list(files.sizes())
     indexes = {name: files.load_index(name) for name in names}
     manifest = {
@@ -82,21 +81,15 @@ def export_bundle(path: str | Path, bundle: str | Path, *, progress: Progress | 
         "set": describe(files.meta),
         "shards": [{"name": name, "sentences": len(i), "rows": i.rows} for name, i in indexes.items()],
     }
-    with clear_errors(target):
-        try:
-            with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
-                _add(tar, _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode("ascii"))
-                for done, (name, index) in enumerate(indexes.items()):
-                    values = byte_view(np.ascontiguousarray(load_checked(files, name, index)))
-                    _add(tar, f"{name}.index", pack_index(index, files_checksum({"": values})))
-                    _add(tar, f"{name}.values", values)
-                    if progress:
-                        progress(done + 1, len(names))
-            with open(partial, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+    # "|" is a stream that is never sought in, so that a bundle can go into a pipe
+    with open_output(Path(bundle)) as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        _add(tar, _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode("ascii"))
+        for done, (name, index) in enumerate(indexes.items()):
+            values = byte_view(np.ascontiguousarray(load_checked(files, name, index)))
+            _add(tar, f"{name}.index", pack_index(index, files_checksum({"": values})))
+            _add(tar, f"{name}.values", values)
+            if progress:
+                progress(done + 1, len(names))
     tokens = sum(i.rows for i in indexes.values())
     return Bundled(str(bundle), str(path), files.meta, len(names), sum(map(len, indexes.values())), tokens)
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
+from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype
-from featstore.stores.places import Buffer
 from featstore.stores.rows import Extent
 
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, UsageError
+from featstore.files import Buffer
 from featstore.fingerprint import canonical_json
 from featstore.records import KEY_BYTES
 from featstore.stores.contract import FeatureMeta
-from featstore.stores.places import Buffer
 
 FORMAT_VERSION = 1
 SET_FILE = "set.json"

@@ -9,56 +9,20 @@ whatever lies in ``tmp/`` was left by a dead one. The kernel frees the lock of a
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
-from featstore.errors import FeatstoreError, ResourceError
-from featstore.stores.places import STAGING, Buffer, check_relative, gone, missing
+from featstore.files import Buffer, check_output_folder, clear_errors, flush, flush_folder, lock
+from featstore.stores.places import STAGING, check_relative, gone, missing
 
 _LOCK = "lock"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-
-
-@contextmanager
-def clear_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors that a user can mend into the project's own."""
-    try:
-        yield
-    except FeatstoreError:
-        raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        if error.errno in _FULL:
-            raise ResourceError(
-                f"no room to write {path} ({why}); nothing half-written was kept and what was stored before is "
-                "intact. Free some disk, or name another --store, and run again: it goes on where it stopped."
-            ) from error
-        if error.errno in _CLOSED:
-            raise ResourceError(
-                f"{path} cannot be written ({why}); allow writing there or name another --store."
-            ) from error
-        if error.errno in _GONE:
-            raise ResourceError(f"the file system of {path} does not answer ({why}); is it still mounted?") from error
-        raise
-
-
-def _flush(path: Path) -> None:
-    """Flush a directory: its entries are on the disk when this returns."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _write(path: Path, data: Buffer) -> None:
@@ -66,7 +30,7 @@ def _write(path: Path, data: Buffer) -> None:
         view = memoryview(data)
         while len(view):
             view = view[file.write(view) :]
-        os.fsync(file.fileno())
+        flush(file)
 
 
 class LocalPlace:
@@ -89,24 +53,31 @@ class LocalPlace:
         return os.access(self._path, os.W_OK)
 
     def sizes(self, folder: str) -> dict[str, int]:
-        return {e.name: 0 if e.is_dir() else e.stat().st_size for e in self._entries(folder)}
+        return {name: 0 if S_ISDIR(found.st_mode) else found.st_size for name, found in self._entries(folder).items()}
 
     def ages(self, folder: str) -> dict[str, float]:
         now = time.time()
-        return {e.name: now - e.stat().st_mtime for e in self._entries(folder)}
+        return {name: now - found.st_mtime for name, found in self._entries(folder).items()}
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        try:
-            with clear_errors(self.local(folder)), os.scandir(self.local(folder)) as entries:
-                return sorted(entries, key=lambda e: e.name)
-        except FileNotFoundError:
-            return []  # a folder that nobody has written to yet
+    def _entries(self, folder: str) -> dict[str, os.stat_result]:
+        """Names in a folder, sorted, and what each is; what others take away meanwhile is passed over."""
+        found = {}
+        with clear_errors(self.local(folder), "read"):
+            try:
+                with os.scandir(self.local(folder)) as entries:
+                    for entry in sorted(entries, key=lambda e: e.name):
+                        with suppress(FileNotFoundError):
+                            found[entry.name] = entry.stat()
+            except FileNotFoundError:
+                pass  # a folder that nobody has written to yet
+        return found
 
     def total(self, name: str) -> int:
-        path = self.local(name)
-        if path.is_dir():
-            return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-        return path.stat().st_size if path.exists() else 0
+        path, total = self.local(name), 0
+        for each in [path, *path.rglob("*")]:
+            with suppress(FileNotFoundError):  # taken away meanwhile
+                total += each.stat().st_size if each.is_file() else 0
+        return total
 
     def read(self, name: str) -> bytes:
         return next(self.read_heads({name: -1}))
@@ -114,11 +85,12 @@ class LocalPlace:
     def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         for name, size in sizes.items():
             path = self.local(name)
-            try:
-                with clear_errors(path), open(path, "rb", buffering=0) as file:
-                    raw = file.readall() if size < 0 else file.read(size) or b""
-            except FileNotFoundError as error:
-                raise missing(self.location, name) from error
+            with clear_errors(path, "read"):
+                try:
+                    with open(path, "rb", buffering=0) as file:
+                        raw = file.readall() if size < 0 else file.read(size) or b""
+                except FileNotFoundError as error:
+                    raise missing(self.location, name) from error
             yield raw
 
     def read_tree(self, name: str) -> dict[str, bytes]:
@@ -130,16 +102,17 @@ class LocalPlace:
             raise missing(self.location, name)
         return {file: self.read(f"{name}/{file}") for file in files}
 
-    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
-        target = self.local(name)
-        staged = self._stage()
-        with clear_errors(target):
-            try:
-                self._write_tree(staged, files)
-                self._make_folder(target.parent)
-                self._rename(staged, target)
-            finally:
-                _discard(staged)
+    def publish(self, content: Mapping[str, Mapping[str, Buffer]]) -> None:
+        with self.writing():
+            for name, files in content.items():
+                target, staged = self.local(name), self._stage()
+                with clear_errors(target):
+                    try:
+                        self._write_tree(staged, files)
+                        self._make_folder(target.parent)
+                        self._rename(staged, target)
+                    finally:
+                        _discard(staged)
 
     def _stage(self) -> Path:
         staging = self._path / STAGING
@@ -156,14 +129,15 @@ class LocalPlace:
         for file, data in files.items():
             _write(staged / file, data)
         for folder in sorted(folders, reverse=True):
-            _flush(staged / folder)
+            flush_folder(staged / folder)
 
     def create(self) -> None:
+        check_output_folder(self._path)
         with clear_errors(self._path):
             missing_folders = [p for p in (self._path, *self._path.parents) if not p.is_dir()]
             for folder in reversed(missing_folders):
                 folder.mkdir(exist_ok=True)
-                _flush(folder.parent)
+                flush_folder(folder.parent)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder of the place, its entry flushed. The place itself is never made anew."""
@@ -174,7 +148,7 @@ class LocalPlace:
                 folder.mkdir(exist_ok=True)
             except FileNotFoundError as error:
                 raise gone(self.location) from error
-            _flush(folder.parent)
+            flush_folder(folder.parent)
 
     def _rename(self, staged: Path, target: Path) -> None:
         """Give what is staged its name, in place of what may be there under it.
@@ -197,7 +171,7 @@ class LocalPlace:
                 os.rename(staged, target)
                 break
             self.remove([target.relative_to(self._path).as_posix()])
-        _flush(target.parent)
+        flush_folder(target.parent)
 
     def remove(self, names: Sequence[str]) -> None:
         parents = set()
@@ -211,7 +185,7 @@ class LocalPlace:
                 _discard(staged)
                 parents.add(path.parent)
         for parent in parents:
-            _flush(parent)
+            flush_folder(parent)
 
     def move(self, name: str, target: str) -> None:
         source, goal = self.local(name), self.local(target)
@@ -221,20 +195,21 @@ class LocalPlace:
                 self._rename(source, goal)
             except FileNotFoundError as error:
                 raise missing(self.location, name) from error
-            _flush(source.parent)
+            flush_folder(source.parent)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        with self._lock(fcntl.LOCK_SH):
+        """Held while something is staged: nobody sweeps meanwhile. Many writers hold it together."""
+        with self._locked(shared=True, wait=True):
             yield
 
     @contextmanager
     def alone(self, *, wait: bool) -> Iterator[bool]:
-        with self._lock(fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+        with self._locked(shared=False, wait=wait) as held:
             yield held
 
     @contextmanager
-    def _lock(self, how: int) -> Iterator[bool]:
+    def _locked(self, *, shared: bool, wait: bool) -> Iterator[bool]:
         path = self._path / _LOCK
         with clear_errors(path):
             try:
@@ -242,22 +217,9 @@ class LocalPlace:
             except FileNotFoundError as error:
                 raise gone(self.location) from error
         try:
-            yield _flock(fd, how)
+            yield bool(lock(fd, shared=shared, wait=wait))
         finally:
             os.close(fd)
-
-
-def _flock(fd: int, how: int) -> bool:
-    """Lock; False if another holds it, or if this file system has no locks (then nobody can be sure to be alone)."""
-    try:
-        fcntl.flock(fd, how)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise
-    return True
 
 
 def _rename_to_free(staged: Path, target: Path) -> None:

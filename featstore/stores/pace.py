@@ -46,4 +46,4 @@ def add_pace(path: str | Path, more: Pace) -> None:
     """
     known = read_pace(path) or Pace(0, 0.0)
     total = Pace(known.tokens + more.tokens, known.seconds + more.seconds)
-    place_of(path).publish(PACE_FILE, {"": json.dumps(asdict(total)).encode("utf-8")})
+    place_of(path).publish({PACE_FILE: {"": json.dumps(asdict(total)).encode("utf-8")}})

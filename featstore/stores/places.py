@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from featstore.errors import DamagedStoreError, MissingFileError, ResourceError
+from featstore.files import Buffer
 
 STAGING = "tmp"  # where a local place writes before it renames; nobody reads there
-
-# What a place can write: bytes, or a buffer that need not be copied to become bytes.
-Buffer = bytes | bytearray | memoryview
 
 
 class Place(Protocol):
@@ -67,8 +65,11 @@ class Place(Protocol):
         """All files below ``name`` by their relative names; ``{"": content}`` if it is one file."""
         ...
 
-    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
-        """Make ``name`` hold ``files`` (as :meth:`read_tree` gives them), durable when this returns."""
+    def publish(self, content: Mapping[str, Mapping[str, Buffer]]) -> None:
+        """Make each name hold its files (as :meth:`read_tree` gives them), in this order.
+
+        Each is durable before the next, and nobody sweeps what is on its way. A name is never seen with half its files.
+        """
         ...
 
     def remove(self, names: Sequence[str]) -> None:
@@ -77,12 +78,8 @@ class Place(Protocol):
 
     def move(self, name: str, target: str) -> None: ...
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Held while a writer commits: nobody sweeps meanwhile. Many writers hold it together."""
-        ...
-
     def alone(self, *, wait: bool) -> AbstractContextManager[bool]:
-        """Held while leftovers are swept or shards removed, so that nobody commits meanwhile.
+        """Held while leftovers are swept or shards removed, so that nobody publishes meanwhile.
 
         Inside it is False where that is not sure: a writer is at work (and ``wait`` is False), or this place has
         no locks.

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from featstore.errors import FeatstoreError, ResourceError, UsageError
-from featstore.stores.places import Buffer, check_relative, join, missing
+from featstore.files import Buffer
+from featstore.stores.places import check_relative, join, missing
 
 
 class RemotePlace:
@@ -119,10 +120,11 @@ class RemotePlace:
             files = {found[0]: files}
         return {file.removeprefix(path).lstrip("/"): bytes(data) for file, data in files.items()}
 
-    def publish(self, name: str, files: Mapping[str, Buffer]) -> None:
-        path = self._path(name)
-        with self._asking(name) as fs:
-            fs.pipe({f"{path}/{check_relative(file)}".rstrip("/"): bytes(data) for file, data in files.items()})
+    def publish(self, content: Mapping[str, Mapping[str, Buffer]]) -> None:
+        for name, files in content.items():
+            path = self._path(name)
+            with self._asking(name) as fs:
+                fs.pipe({f"{path}/{check_relative(file)}".rstrip("/"): bytes(data) for file, data in files.items()})
 
     def remove(self, names: Sequence[str]) -> None:
         for name in names:
@@ -131,12 +133,8 @@ class RemotePlace:
                     fs.rm(self._path(name), recursive=True)
 
     def move(self, name: str, target: str) -> None:
-        self.publish(target, self.read_tree(name))
+        self.publish({target: self.read_tree(name)})
         self.remove([name])
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        yield
 
     @contextmanager
     def alone(self, *, wait: bool) -> Iterator[bool]:  # noqa: ARG002

@@ -90,7 +90,8 @@ def describe(meta: FeatureMeta) -> dict[str, Any]:
 
 def write_meta(place: Place, meta: FeatureMeta) -> None:
     """Write ``set.json``."""
-    place.publish(SET_FILE, {"": (json.dumps(describe(meta), indent=1, sort_keys=True) + "\n").encode("utf-8")})
+    content = json.dumps(describe(meta), indent=1, sort_keys=True) + "\n"
+    place.publish({SET_FILE: {"": content.encode("utf-8")}})
 
 
 def _checksum(facts: Mapping[str, Any]) -> str:

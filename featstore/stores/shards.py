@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError
+from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import (
     INDEX_SUFFIX,
@@ -27,7 +28,7 @@ from featstore.stores.layout import (
     shard_name,
     unpack_index,
 )
-from featstore.stores.places import Buffer, Place, gone, join
+from featstore.stores.places import Place, gone, join
 from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
 
 SHARDS = "shards"
@@ -107,9 +108,7 @@ class ShardFiles:
         name = shard_name(self.meta, index)
         files = self.layout.encode(index, values)
         packed = pack_index(index, files_checksum(files))
-        with self.place.writing():
-            self.place.publish(self.data_name(name), files)
-            self.place.publish(self.index_name(name), {"": packed})
+        self.place.publish({self.data_name(name): files, self.index_name(name): {"": packed}})
         return name, len(packed)
 
     def remove(self, names: list[str]) -> None:

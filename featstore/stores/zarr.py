@@ -21,9 +21,9 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
+from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows
-from featstore.stores.places import Buffer
 from featstore.stores.rows import Extent
 
 # What the library raises for metadata and chunks that it cannot make sense of.

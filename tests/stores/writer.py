@@ -23,7 +23,8 @@ import numpy as np
 from featstore.errors import FeatstoreError
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta, create_store, hdf5, local, zarr
+from featstore.stores import FeatureMeta, create_store, hdf5, list_sets, local, zarr
+from featstore.stores.pace import Pace, add_pace
 
 SHARDS, SHARD = 1000, 32  # that the writers of a stress test may write, and the sentences of each
 
@@ -115,6 +116,19 @@ def read_for(root: str, backend: str, seconds: float, seed: int, log: str) -> No
         print(read, file=file)
 
 
+def create(root: str, backend: str, count: int, at: float, log: str) -> None:
+    """Make ``count`` stores, one after the other, beginning at a time of the clock; log what goes wrong."""
+    time.sleep(max(0.0, at - time.time()))
+    faults = []
+    for number in range(count):
+        try:
+            create_store(f"{root}/{number}", facts(backend)).append(*batch([number]))
+            add_pace(list_sets(f"{root}/{number}")[0].path, Pace(1, 1.0))
+        except Exception as error:  # whatever it is, the test wants to know
+            faults.append(f"{type(error).__name__}: {error}")
+    Path(log).write_text("\n".join(faults))
+
+
 def refused(root: str, backend: str, log: str, file_size: int = 0) -> None:
     """Try to store; log the error that comes. With ``file_size``, no file may be larger; otherwise as a poor user."""
     if file_size:
@@ -127,11 +141,12 @@ def refused(root: str, backend: str, log: str, file_size: int = 0) -> None:
         Path(log).write_text(f"{error.exit_code} {error}")
 
 
-JOBS = {"write": write, "write_for": write_for, "read_for": read_for, "refused": refused}
+JOBS = {"write": write, "create": create, "write_for": write_for, "read_for": read_for, "refused": refused}
 
 
 def serve() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # writers are reaped at once
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from classifier.commands import ablate, evaluate, extract, gc, runs, train
+from classifier.commands import ablate, evaluate, extract, gc, runs, serve, train
 from featstore.commands import data, featurize, pretrain, store, upkeep
 from featstore.commands.console import err, fail, out
 from featstore.commands.options import Commands
@@ -30,6 +30,7 @@ COMMANDS: Commands = {
     **evaluate.COMMANDS,
     **ablate.COMMANDS,
     **extract.COMMANDS,
+    **serve.COMMANDS,
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "data": ("Bring a corpus here and look at it.", data.COMMANDS),

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import find_candidates, seen_by
@@ -166,7 +167,33 @@ class Extractor:
             UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
                 the options name.
         """
-        wanted, pairing = wanted or Wanted(), self.checkpoint.pairing
+        pairing = self._checked_pairing(wanted or Wanted())
+        with self._stores() as stores:
+            yield from self._windows(documents, wanted or Wanted(), pairing, stores)
+
+    def extract_together(
+        self, requests: Sequence[tuple[Sequence[Document], Wanted]]
+    ) -> list[list[Extraction | BadDocument]]:
+        """Return what the model says of the documents of several requests.
+
+        All sentences are encoded in one go, which is several times faster than one after the other. Then each request
+        is scored by itself, so that it gets, to the last digit, what it would have got alone.
+
+        Args:
+            requests: the documents of each, all of which are held in memory, and what is wanted of them.
+        """
+        pairings = [self._checked_pairing(wanted) for _, wanted in requests]
+        with self._stores() as stores:
+            begun = [self._begin(document, wanted) for documents, wanted in requests for document in documents]
+            filled, _ = self._encode([pair.instance for work in begun for pair in self._pairs(work)], stores)
+            return [
+                [found for window in self._windows(documents, wanted, pairing, filled) for found in window]
+                for (documents, wanted), pairing in zip(requests, pairings, strict=True)
+            ]
+
+    def _checked_pairing(self, wanted: Wanted) -> Pairing:
+        """Return what makes a pair, if the model says it and the options name only types that it has."""
+        pairing = self.checkpoint.pairing
         if pairing is None:
             raise UsageError(
                 "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
@@ -176,22 +203,30 @@ class Extractor:
             if kind_of(meant, pairing.types) is None:
                 types = ", ".join(map(shown, pairing.types))
                 raise UsageError(f"the model has no type '{meant}' that a mention can be named by; it has {types}.")
-        with self._stores() as stores:
-            window: list[Work | BadDocument] = []
-            chunk = Chunk()
-            for document in documents:
-                window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
-                for pair in self._pairs(window[-1]):
-                    if chunk.is_full_before(pair.instance):
-                        self._score(chunk, stores, wanted)
-                    chunk.add(pair)
-                if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
+        return pairing
+
+    def _windows(
+        self,
+        documents: Iterable[Document | BadDocument],
+        wanted: Wanted,
+        pairing: Pairing,
+        stores: Sequence[FeatureStore | None],
+    ) -> Iterator[list[Extraction | BadDocument]]:
+        window: list[Work | BadDocument] = []
+        chunk = Chunk()
+        for document in documents:
+            window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
+            for pair in self._pairs(window[-1]):
+                if chunk.is_full_before(pair.instance):
                     self._score(chunk, stores, wanted)
-                    yield [finish(each, wanted, pairing) for each in window]
-                    window = []
-            self._score(chunk, stores, wanted)
-            if window:
+                chunk.add(pair)
+            if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
+                self._score(chunk, stores, wanted)
                 yield [finish(each, wanted, pairing) for each in window]
+                window = []
+        self._score(chunk, stores, wanted)
+        if window:
+            yield [finish(each, wanted, pairing) for each in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
@@ -202,10 +237,11 @@ class Extractor:
             return self._predict(instances, filled)
 
     def _begin(self, document: Document, wanted: Wanted) -> Work | BadDocument:
-        assert self.checkpoint.pairing is not None
-        split = SplitDocument.of(seen_by(self.checkpoint.pairing, document, dict(wanted.types)))
+        pairing = self.checkpoint.pairing
+        assert pairing is not None
+        split = SplitDocument.of(seen_by(pairing, document, dict(wanted.types)))
         try:
-            candidates = find_candidates(split, self.checkpoint.pairing, wanted.max_distance)
+            candidates = find_candidates(split, pairing, wanted.max_distance)
         except DataError as error:
             return BadDocument(document.id, "", str(error))
         return Work(document, split, candidates)

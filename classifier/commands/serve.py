@@ -1,0 +1,70 @@
+"""``cli serve``: the page in the browser and its JSON API."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featstore.commands.console import err, escape
+from featstore.commands.options import Commands, EncoderDevice
+from featstore.errors import ResourceError, UsageError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve_command(
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", help="The folder of a model (cli bundle) or of a trained fold; repeat it for several."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. With 0.0.0.0 every computer of your network can connect.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8000,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the matrix products; more may be slower.")] = 1,
+    device: EncoderDevice = "cpu",
+) -> None:
+    """Serve a page in the browser, where relations are extracted from text that you paste, and a JSON API.
+
+    The page is at the printed address, the description of the API at /openapi.json. Ctrl-C finishes what runs and ends
+    the server.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise UsageError("cli serve needs more packages; run: pip install 'featstore[serve]'") from error
+
+    from classifier.extract.extractor import Extractor
+    from classifier.serve import Limits, Service, create_app
+
+    if not model:
+        raise UsageError("no model is named; give --model with a model's folder (cli bundle makes one).")
+    extractors = [Extractor.load(folder, threads=threads, device=device) for folder in model]
+    models = {extractor.facts.name: extractor for extractor in extractors}
+    if len(models) < len(extractors):
+        raise UsageError("two of the models have the same name; rename the folder of one of them.")
+    limits = Limits()
+    app = create_app(Service(models, limits), limits=limits, hosts=LOOPBACK if host in LOOPBACK else ("*",))
+    with _listener(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}/"
+        err.print(escape(f"the page is at {address} (Ctrl-C ends the server)"), soft_wrap=True)
+        uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning")).run([listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ResourceError(
+            f"{host}:{port} cannot be used ({error.strerror or error}); is another server running there? Name another "
+            "port, or let --port 0 take a free one."
+        ) from error
+
+
+COMMANDS: Commands = {"serve": serve_command}

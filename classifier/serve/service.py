@@ -1,0 +1,122 @@
+"""The models behind the API: documents in, what the models say of them out, for many requests at once.
+
+In: installed models and requests. Out: the same extractions as ``cli extract`` gives, number for number: the sentences
+of all requests that wait are encoded together, and then each request is scored by itself.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from classifier.extract.extractor import Extractor
+from classifier.extract.wanted import Extraction, Wanted
+from classifier.serve.gather import Gatherer
+from classifier.serve.limits import Limits
+from featstore.errors import UsageError, did_you_mean
+from featstore.formats import BadDocument, read_documents, writer_of
+from featstore.records import Document
+
+Answer = list[Extraction | BadDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one request asks of a model.
+
+    Attributes:
+        model: the model's name.
+        documents: the documents.
+        wanted: which relations.
+        tag: which documents the tagger reads: ``missing``, ``always`` or ``never``.
+    """
+
+    model: str
+    documents: tuple[Document, ...]
+    wanted: Wanted
+    tag: str
+
+    @property
+    def size(self) -> int:
+        """Characters of text."""
+        return sum(len(document.text) for document in self.documents) + 1
+
+
+class Service:
+    """Installed models, and the queue in front of them.
+
+    Args:
+        models: by name; the first is the default.
+        limits: how much may wait and be worked on together.
+    """
+
+    def __init__(self, models: Mapping[str, Extractor], limits: Limits) -> None:
+        self.models = models
+        self._gatherer: Gatherer[Work, Answer] = Gatherer(
+            self._work, batch_size=limits.batch_characters, queue_size=limits.waiting_characters
+        )
+
+    def model(self, name: str | None) -> str:
+        """Return the name of a model, the default one's for None.
+
+        Raises:
+            UsageError: no such model is installed.
+        """
+        if name is None:
+            return next(iter(self.models))
+        if name not in self.models:
+            raise UsageError(
+                f"model '{name}' is not installed; choose from {', '.join(self.models)}."
+                f"{did_you_mean(name, tuple(self.models))}"
+            )
+        return name
+
+    def submit(self, work: Work) -> Future[Answer]:
+        """Queue a request; see :meth:`Gatherer.submit`."""
+        return self._gatherer.submit(work, work.size)
+
+    def close(self) -> None:
+        """Finish what waits, and take nothing more."""
+        self._gatherer.close()
+
+    def write(self, answer: Answer, model: str, format_: str) -> str:
+        """Return the documents of an answer and their relations in a format, as ``cli extract`` writes a file of them.
+
+        Raises:
+            UsageError: the format is not written.
+            DataError: it cannot hold one of the documents.
+        """
+        writer, facts = writer_of(format_), self.models[model].facts
+        pieces = [
+            writer.document(found.document, found.relations, facts) for found in answer if isinstance(found, Extraction)
+        ]
+        return writer.header(facts) + writer.separator.join(pieces) + writer.footer()
+
+    def _work(self, batch: Sequence[Work]) -> list[Answer | Exception]:
+        answers: dict[int, Answer | Exception] = {}
+        for model in {work.model for work in batch}:
+            places = [n for n, work in enumerate(batch) if work.model == model]
+            found = self.models[model].extract_together([(batch[n].documents, batch[n].wanted) for n in places])
+            answers.update(zip(places, found, strict=True))
+        return [answers[n] for n in range(len(batch))]
+
+
+def read_upload(name: str, content: bytes) -> list[Document | BadDocument]:
+    """Return the documents of a file that a client sent.
+
+    Args:
+        name: its name; only the suffixes are used.
+        content: its bytes.
+
+    Raises:
+        UsageError, DataError: its format cannot be told, or it is not of that format.
+    """
+    suffixes = "".join(PurePath(name.replace("\\", "/")).suffixes[-2:])
+    safe = "".join(c for c in suffixes if c.isalnum() or c in ".-")[:20]
+    with tempfile.TemporaryDirectory(prefix="featstore-") as folder:
+        path = Path(folder) / f"upload{safe}"
+        path.write_bytes(content)
+        return list(read_documents(path))

@@ -28,7 +28,7 @@ from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import files_digest
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
-from featstore.records import Corpus, Instance
+from featstore.records import Corpus, GoldRelation, GoldStandard, Instance, gold_pair
 
 NEGATIVE = "NONE"
 LABELS = (NEGATIVE, *SCORED)
@@ -83,7 +83,19 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
         context=marking.context,
         digest=files_digest([*release.paths, *([instances] if instances else [])]),
         notes=notes,
+        gold=GoldStandard(
+            tuple(
+                GoldRelation(gold_pair(*pair), group, release.documents[pair[0]].split)
+                for pair, groups in release.gold.items()
+                for group in groups
+            ),
+            {_id(pair): (gold_pair(*pair),) for pair in chosen},
+        ),
     )
+
+
+def _id(pair: Pair) -> str:
+    return ":".join(("chemprot", *pair))
 
 
 def _instance(pair: Pair, label: str, text: SplitDocument, release: Release, marking: Marking) -> Instance:
@@ -91,7 +103,7 @@ def _instance(pair: Pair, label: str, text: SplitDocument, release: Release, mar
     entities = release.entities[pmid]
     source = {"pmid": pmid, "head": chemical, "tail": gene, "gold": ",".join(release.gold.get(pair, ()))}
     return text.instance(
-        ":".join(("chemprot", *pair)),
+        _id(pair),
         entities[chemical],
         entities[gene],
         TYPES,

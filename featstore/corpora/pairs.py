@@ -48,11 +48,18 @@ class PairTypes:
         head: the entity types of the first member.
         tail: the entity types of the second.
         words: type as the tags spell it -> the word that replaces a mention, where the corpus has its own.
+        kinds: the pairs of types that are taken, the type of the head first; empty: each with each.
     """
 
     head: frozenset[str]
     tail: frozenset[str]
     words: Mapping[str, str] = field(default_factory=dict)
+    kinds: frozenset[tuple[str, str]] = frozenset()
+
+    def take(self, head: str, tail: str) -> bool:
+        """Tell whether an entity of the one type and one of the other make a pair, in this order."""
+        allowed = (head, tail) in self.kinds if self.kinds else True
+        return allowed and head in self.head and tail in self.tail
 
 
 @dataclass(slots=True)
@@ -71,6 +78,13 @@ class SplitDocument:
         spans = [(e.start, e.end) for e in document.entities]
         sentences, edges = split_sentences(document.text, spans), sorted({e for span in spans for e in span})
         return cls(document, sentences, edges, sorted(document.entities, key=_start), {})
+
+    @classmethod
+    def whole(cls, document: Document) -> SplitDocument:
+        """Take a document for one sentence, because its corpus says that it is one."""
+        edges = sorted({edge for e in document.entities for edge in (e.start, e.end)})
+        spans = SentenceSpans(((0, len(document.text)),), glued=0)
+        return cls(document, spans, edges, sorted(document.entities, key=_start), {})
 
     def sentences_of(self, head: Entity, tail: Entity) -> tuple[Span, int]:
         """Return the characters of the sentences that hold both mentions, and how many sentences they are."""
@@ -104,7 +118,9 @@ class SplitDocument:
                 tails[self.sentence_of(entity)].append(entity)
         for head in self.document.entities:
             if head.type in types.head:
-                yield from ((head, tail) for tail in tails[self.sentence_of(head)] if _in_order(head, tail, types))
+                for tail in tails[self.sentence_of(head)]:
+                    if types.take(head.type, tail.type) and _in_order(head, tail, types):
+                        yield head, tail
 
     def instance(
         self,
@@ -153,7 +169,7 @@ def _start(entity: Entity) -> int:
 
 def _in_order(head: Entity, tail: Entity, types: PairTypes) -> bool:
     """Tell whether this order of two entities is the pair, and not its mirror image or an entity with itself."""
-    if tail.type in types.head and head.type in types.tail:
+    if types.take(tail.type, head.type):
         return (head.start, head.end, head.id) < (tail.start, tail.end, tail.id)
     return True
 

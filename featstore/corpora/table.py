@@ -36,6 +36,16 @@ READERS: dict[str, str] = {
     "chemprot": "featstore.corpora.chemprot:read",
     "gad": "featstore.corpora.gad:read_gad",
     "euadr": "featstore.corpora.gad:read_euadr",
+    "drugprot": "featstore.corpora.drugprot:read",
+    "drugprot-new": "featstore.corpora.drugprot:read_new",
+    "bc5cdr": "featstore.corpora.bc5cdr:read",
+    "biored": "featstore.corpora.biored:read",
+    "ddi": "featstore.corpora.ddi:read",
+    "aimed": "featstore.corpora.ppi:read_aimed",
+    "bioinfer": "featstore.corpora.ppi:read_bioinfer",
+    "hprd50": "featstore.corpora.ppi:read_hprd50",
+    "iepa": "featstore.corpora.ppi:read_iepa",
+    "lll": "featstore.corpora.ppi:read_lll",
     "jsonl": "featstore.corpora.jsonl:read",
 }
 

@@ -1,0 +1,138 @@
+"""DrugProt (BioCreative VII, track 1): thirteen types of relations between chemicals and genes.
+
+In: the folder or zip archive of the release (``drugprot_training_abstracs.tsv``, ``.._entities.tsv``,
+``.._relations.tsv`` and the same of ``development``). Out: an instance for each pair of a chemical and a gene mention
+in one sentence, and the relations between mentions, over which the official score runs.
+
+*Parts.* The labels of the official test set were never published. The development set is the test part here, and a
+tenth of the training set, drawn by sentence, serves as the dev part.
+
+*Overlap.* All 800 documents of ChemProt's test set are in DrugProt, 565 of them in its training set.
+``drugprot-new`` is the same corpus without these in its training part.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from featstore.corpora.annotated import Source, Task, corpus_of
+from featstore.corpora.chemprot_files import check_mention
+from featstore.corpora.known import chemprot_test, warn_of_overlap
+from featstore.corpora.lines import Row
+from featstore.corpora.mark import Marking
+from featstore.corpora.release import Release, open_release, refuse_list
+from featstore.errors import DataError
+from featstore.records import Corpus, Document, Entity, Problem, StatedRelation
+
+TASK = Task(
+    positive=(
+        "INHIBITOR",
+        "DIRECT-REGULATOR",
+        "SUBSTRATE",
+        "ACTIVATOR",
+        "INDIRECT-UPREGULATOR",
+        "INDIRECT-DOWNREGULATOR",
+        "ANTAGONIST",
+        "PRODUCT-OF",
+        "PART-OF",
+        "AGONIST",
+        "AGONIST-ACTIVATOR",
+        "SUBSTRATE_PRODUCT-OF",
+        "AGONIST-INHIBITOR",
+    ),
+    kinds=tuple(("CHEMICAL", gene) for gene in ("GENE-Y", "GENE-N", "GENE")),
+)
+_TYPES = ("CHEMICAL", "GENE-Y", "GENE-N", "GENE")
+_SPLITS = {"train": "training", "test": "development"}
+# The release writes "abstracs".
+_FILES = {"abstracts": ("abstracs", "abstracts"), "entities": ("entities",), "relations": ("relations",)}
+
+
+def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
+    """Read DrugProt; what is wrong with single rows is in the corpus's problems.
+
+    Raises:
+        UsageError: ``instances`` is given.
+        MissingFileError: a file is not there.
+        DataError: a file that cannot be read, or a document given twice.
+    """
+    return _read("drugprot", path, marking, instances, frozenset())
+
+
+def read_new(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
+    """Read DrugProt without the documents of ChemProt's test set in its training part; as :func:`read`."""
+    return _read("drugprot-new", path, marking, instances, chemprot_test())
+
+
+def _read(name: str, path: str | None, marking: Marking, instances: Path | None, left_out: frozenset[str]) -> Corpus:
+    refuse_list(name, instances)
+    release = open_release("drugprot", path)
+    problems: list[Problem] = []
+    files = {
+        (split, what): release.one(*(f"drugprot_{part}_{ending}.tsv" for ending in endings))
+        for split, part in _SPLITS.items()
+        for what, endings in _FILES.items()
+    }
+
+    def sources() -> Iterator[Source]:
+        for split in _SPLITS:
+            abstracts, entities, relations = (files[split, what] for what in _FILES)
+            for document in _documents(release, (abstracts, entities, relations), split, problems):
+                if split != "train" or document.id not in left_out:
+                    yield Source(document, release.place(relations))
+
+    corpus = corpus_of(name, sources(), TASK, marking, digest=release.digest(files.values()), problems=problems)
+    if not left_out:
+        warn_of_overlap(corpus, "drugprot-new leaves those of the training part out")
+    return corpus
+
+
+def _documents(
+    release: Release, names: tuple[str, str, str], split: str, problems: list[Problem]
+) -> Iterator[Document]:
+    """Yield the documents of a part; a row that is not right is a problem."""
+    texts: dict[str, str] = {}
+    for row in release.rows(names[0], ("pmid", "title", "abstract"), problems):
+        pmid, title, abstract = row.fields
+        if pmid in texts:
+            problems.append(Problem.of(row.error(f"the document {pmid} is given twice.")))
+        else:
+            texts[pmid] = f"{title}\n{abstract}"
+    entities: dict[str, dict[str, Entity]] = defaultdict(dict)
+    for row in release.rows(names[1], ("pmid", "id", "type", "start", "end", "text"), problems):
+        try:
+            entity = _entity(row, texts, entities)
+        except DataError as error:
+            problems.append(Problem.of(error))
+        else:
+            entities[row.fields[0]][entity.id] = entity
+    relations: dict[str, list[StatedRelation]] = defaultdict(list)
+    for row in release.rows(names[2], ("pmid", "type", "Arg1", "Arg2"), problems):
+        pmid, label, *arguments = row.fields
+        if pmid not in texts:
+            problems.append(Problem.of(row.error(f"the document {pmid} is not among the abstracts.")))
+        else:
+            ids = tuple(argument.partition(":")[2] for argument in arguments)
+            relations[pmid].append(StatedRelation(label, ids, row.line))
+    for pmid, text in texts.items():
+        yield Document(pmid, text, tuple(entities[pmid].values()), split, relations=tuple(relations[pmid]))
+
+
+def _entity(row: Row, texts: dict[str, str], known: dict[str, dict[str, Entity]]) -> Entity:
+    """Return the entity of a row.
+
+    Raises:
+        DataError: it belongs to no document, is given twice, is of an unknown type, or is not its characters.
+    """
+    pmid, id_, type_, _, _, mention = row.fields
+    if pmid not in texts:
+        raise row.error(f"the document {pmid} is not among the abstracts.")
+    if type_ not in _TYPES:
+        raise row.error(f"the type is '{type_}'; {', '.join(_TYPES)} are allowed.")
+    if id_ in known[pmid]:
+        raise row.error(f"the entity {id_} of document {pmid} is given twice.")
+    entity = Entity(id_, type_, row.integer(3, "start"), row.integer(4, "end"), mention)
+    check_mention(row, entity, texts[pmid])
+    return entity

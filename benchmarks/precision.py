@@ -27,8 +27,8 @@ from classifier.runs.config import RunConfig
 from classifier.runs.folds import train_fold
 from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
-from featstore.corpora import load_corpus
-from featstore.encoders import load_encoder
+from featstore.corpora import CorpusChoice, load_corpus
+from featstore.encoders import EncoderOptions, load_encoder
 from featstore.encoders.kernels import PRECISIONS
 from featstore.featurize.encode import distinct_sentences, featurize
 from featstore.records import Corpus, Instance
@@ -38,8 +38,9 @@ from featstore.stores import find_sets, open_store
 def identities(corpus: Corpus, names: Sequence[str], store: str, precision: str) -> dict[str, str]:
     """Fill the store at ``precision`` and return each encoder's identity."""
     sentences = distinct_sentences(corpus.instances)
+    options = EncoderOptions(precision)
     for name in names:
-        featurize(sentences, name, root=store, dtype="float16", backend="hdf5", precision=precision, workers=1)
+        featurize(sentences, name, root=store, dtype="float16", backend="hdf5", options=options, workers=1)
     return {name: load_encoder(name, precision=precision).identity for name in names}
 
 
@@ -47,11 +48,8 @@ def trained(corpus: Corpus, used: Mapping[str, str], fold: int, arguments: argpa
     """Train a fold on the vectors of the encoders in ``used``."""
     features = "+".join(f"{name}@{identity}" for name, identity in used.items())
     config = RunConfig(
-        corpus=corpus.spec,
-        indicators="tags",
-        context="tagged",
-        instances="",
-        train=TrainConfig(
+        CorpusChoice(corpus.spec),
+        TrainConfig(
             features=features,
             optimizer="adamw",
             lr=0.001,

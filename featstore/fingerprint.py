@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from featstore.errors import MissingFileError
 
@@ -20,7 +19,7 @@ from featstore.errors import MissingFileError
 FACTS_VERSION = 1
 
 
-def canonical_json(facts: Mapping[str, Any]) -> str:
+def canonical_json(facts: Mapping[str, object]) -> str:
     """Return the one JSON text of ``facts``: keys sorted, no blanks, ASCII, no NaN.
 
     Raises:
@@ -30,7 +29,7 @@ def canonical_json(facts: Mapping[str, Any]) -> str:
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def fingerprint(facts: Mapping[str, Any]) -> str:
+def fingerprint(facts: Mapping[str, object]) -> str:
     """Return the identity of an encoder: the sha256 (64 hex digits) of its facts' canonical JSON."""
     versioned = {"facts_version": FACTS_VERSION, **facts}
     return hashlib.sha256(canonical_json(versioned).encode("ascii")).hexdigest()

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
 BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
-BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown"}
+BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.bundled": {"featstore.errors"},
     "featstore.progress": set(),
     "featstore.markdown": set(),
+    "featstore.plain": {"featstore.errors"},
     "featstore.ragged": {"featstore.records", "featstore.errors"},
     "featstore.fingerprint": BASE,
     "featstore.corpora": LIBRARY | {"featstore.formats"},

@@ -26,6 +26,7 @@ from classifier.scores.bootstrap import Interval, ScoredFold, f1_interval
 from classifier.scores.metrics import score
 from classifier.scores.significance import Comparison, Scored, holm, number_sentences
 from classifier.scores.summary import Summary, summarise
+from featstore.corpora import read_corpus
 from featstore.corpora.audit import Leaked, leaked_instances
 from featstore.errors import DataError
 
@@ -157,7 +158,7 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
     check_one_encoder(results)
     by_row = rows_of(results)
     by_row = {row: by_row[row] for row in grid.rows() if row in by_row}
-    plain = run_corpus(replace(grid.cells()[0].config, context="sentence"))
+    plain = read_corpus(replace(grid.cells()[0].config.corpus, context="sentence"))
     leaked = leaked_instances(plain)
     expected = len(grid.folds) * len(grid.seeds)
     sentence_of = {instance.id: instance.group for instance in plain.instances}
@@ -203,7 +204,7 @@ def _row_result(
         without_exact=exact,
         without_near=near,
         cost=cost,
-        paper=light_f1(results[0].config.corpus, row.features) if row.indicators != "replace" else None,
+        paper=light_f1(results[0].config.corpus.spec, row.features) if row.indicators != "replace" else None,
     )
 
 

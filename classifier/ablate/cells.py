@@ -127,7 +127,7 @@ def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
     """Look at a complete cell: it counts if it is of this configuration, corpus and form of head."""
     result = read_result(cell.folder(runs))
     if result.config != cell.config:
-        error = f"{result.folder} belongs to another configuration ({result.config.corpus}); "
+        error = f"{result.folder} belongs to another configuration ({result.config.corpus.spec}); "
     elif result.corpus["digest"] != digest:
         error = f"{result.folder} was trained on another version of the corpus; "
     elif result.format != FORMAT_VERSION:
@@ -141,18 +141,14 @@ class _Loader:
     """Loads the corpus of a cell, and holds the last one."""
 
     def __init__(self, config: RunConfig | None = None, corpus: Corpus | None = None) -> None:
-        self._of = config and self._marking(config)
+        self._of = config and config.corpus
         self._corpus = corpus
 
     def __call__(self, config: RunConfig) -> Corpus:
-        if self._corpus is None or self._of != self._marking(config):
+        if self._corpus is None or self._of != config.corpus:
             self._corpus = None  # never two at a time
-            self._corpus, self._of = run_corpus(config), self._marking(config)
+            self._corpus, self._of = run_corpus(config), config.corpus
         return self._corpus
-
-    @staticmethod
-    def _marking(config: RunConfig) -> tuple[str, ...]:
-        return config.corpus, config.indicators, config.context, config.instances
 
 
 def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> None:

@@ -17,7 +17,7 @@ from classifier.data.features import parse_features
 from classifier.runs.config import RunConfig, run_name
 from classifier.runs.results import FoldResult, is_complete
 from classifier.training.config import DEFAULT_HEAD, recipe
-from featstore.corpora import load_corpus
+from featstore.corpora import CorpusChoice, load_corpus
 from featstore.errors import UsageError
 from featstore.stores import list_sets
 from featstore.stores.views import VIEW
@@ -41,7 +41,7 @@ class GridRow:
 
     @classmethod
     def of(cls, config: RunConfig) -> GridRow:
-        return cls(config.train.features, config.indicators, config.context, config.train.head)
+        return cls(config.train.features, config.corpus.indicators, config.corpus.context, config.train.head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Grid:
         folds, seeds, indicators, contexts: the choices.
         heads: the recipes.
         corpus: the corpus's spec.
-        instances: the file that lists its instances; empty: the corpus's own choice.
+        instances: the file that lists its instances; None: the corpus's own choice.
         options: of the training, in place of the recipe's own (:func:`classifier.training.config.recipe`).
     """
 
@@ -92,7 +92,7 @@ class Grid:
     contexts: tuple[str, ...] = ("tagged",)
     heads: tuple[str, ...] = (DEFAULT_HEAD,)
     corpus: str = "sample"
-    instances: str = ""
+    instances: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,11 +115,8 @@ class Grid:
         return tuple(
             Cell(
                 RunConfig(
-                    corpus=self.corpus,
-                    indicators=indicators,
-                    context=context,
-                    instances=self.instances,
-                    train=recipe(head, features=features, seed=seed, **self.options),
+                    CorpusChoice(self.corpus, indicators, context, self.instances),
+                    recipe(head, features=features, seed=seed, **self.options),
                 ),
                 fold,
             )

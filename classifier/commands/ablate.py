@@ -86,7 +86,7 @@ def ablate_command(
         contexts=tuple(contexts.split(",")),
         heads=tuple(training.pop("head").split(",")),
         corpus=corpus,
-        instances=str(instances or ""),
+        instances=instances,
         options=training,
     )
     if dry_run:

@@ -69,7 +69,7 @@ def eval_command(
         print_json(
             {
                 "run": folder,
-                "corpus": config.corpus,
+                "corpus": config.corpus.spec,
                 "features": config.train.features,
                 "folds": {evaluation.fold: evaluation.metrics for evaluation in evaluations},
                 "gold_standard": _gold_standard(corpus, evaluations),

@@ -43,7 +43,7 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
             [
                 r.folder.name,
                 r.config.train.features,
-                r.config.corpus,
+                r.config.corpus.spec,
                 ",".join(map(str, r.trained)),
                 ",".join(map(str, r.evaluated)),
                 percent(r.summary.f1 if r.summary else None),

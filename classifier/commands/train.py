@@ -63,6 +63,7 @@ def train_command(
     from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
     from classifier.runs.folds import train_fold
     from classifier.training.config import recipe
+    from featstore.corpora import CorpusChoice
 
     if config_file:
         own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
@@ -71,11 +72,8 @@ def train_command(
         config = read_config_file(config_file)
     else:
         config = RunConfig(
-            corpus=corpus,
-            indicators=indicators,
-            context=context,
-            instances=str(instances or ""),
-            train=recipe(features=features, seed=seed, **training),
+            CorpusChoice(corpus, indicators, context, instances),
+            recipe(features=features, seed=seed, **training),
         )
     folder = run or RUNS / run_name(config)
     held = int(ram_budget * 1024**3)

@@ -21,6 +21,7 @@ from classifier.runs.card import bundle_card
 from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
+from featstore.encoders.contract import weights_of
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256
 
@@ -199,7 +200,7 @@ def _copy(encoder: Encoder, given: str | None, partial: Path) -> str | None:
         what the spec must name, relative to the bundle: the file or the folder; None for an encoder that is
         installed as a package of its own.
     """
-    wanted = set(encoder.facts["weights"].values())
+    wanted = set(weights_of(encoder).values())
     try:
         place = Path(given) if given else bundled(encoder.name)
     except MissingFileError:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from classifier.runs.checkpoint import RUN
 from classifier.training.config import TrainConfig, recipe
-from featstore.corpora import load_corpus
+from featstore.corpora import CorpusChoice, read_corpus
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.plain import from_plain
 from featstore.records import Corpus
 
 CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions.tsv", "README.md"
-REMOVED = (("spans", False),)  # training options that are no more, with the value that did nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,11 @@ class RunConfig:
     """What a run is.
 
     Attributes:
-        corpus: the corpus's spec.
-        indicators: ``tags``, ``replace`` or ``blind``.
-        context: ``tagged`` or ``sentence``.
-        instances: the file that lists the corpus's instances; empty: the corpus's own choice.
+        corpus: which corpus, and marked how.
         train: how heads are trained.
     """
 
-    corpus: str = "sample"
-    indicators: str = "tags"
-    context: str = "tagged"
-    instances: str = ""
+    corpus: CorpusChoice = field(default_factory=CorpusChoice)
     train: TrainConfig = field(default_factory=recipe)
 
 
@@ -49,41 +42,50 @@ def run_corpus(config: RunConfig) -> Corpus:
     Raises:
         UsageError, MissingFileError, DataError: as :func:`featstore.corpora.load_corpus`.
     """
-    return load_corpus(
-        config.corpus,
-        indicators=config.indicators,
-        context=config.context,
-        instances=Path(config.instances) if config.instances else None,
-    )
+    return read_corpus(config.corpus)
 
 
 def run_name(config: RunConfig) -> str:
     """Return the name of a run's folder: corpus, features, context, indicators, head and seed.
 
-    What differs from the defaults beyond these adds six digits of its hash, so that it gets a folder of its own.
+    What differs from the recipe beyond these adds six digits of its hash, so that it gets a folder of its own. Nothing
+    else is hashed: an option that a later version adds renames no run of this one.
     """
-    plain = recipe(config.train.head, features=config.train.features, seed=config.train.seed)
-    parts = [
-        config.corpus.partition(":")[0],
-        config.train.features,
-        config.context,
-        config.indicators,
-        config.train.head,
-        f"seed{config.train.seed}",
-    ]
-    if config.train != plain or config.instances:
-        parts.append(sha256(config_toml(config).encode()).hexdigest()[:6])
+    corpus, train = config.corpus, config.train
+    parts = [corpus.name, train.features, corpus.context, corpus.indicators, train.head, f"seed{train.seed}"]
+    plain = asdict(recipe(train.head, features=train.features, seed=train.seed))
+    # The type is the default's: 1 and 1.0 are one learning rate.
+    special = {name: type(plain[name])(value) for name, value in asdict(train).items() if value != plain[name]}
+    if corpus.instances:
+        special["instances"] = str(corpus.instances)
+    if special:
+        said = json.dumps({"corpus": corpus.spec, **special}, sort_keys=True)
+        parts.append(sha256(said.encode()).hexdigest()[:6])
     return "-".join(parts)
 
 
 def config_toml(config: RunConfig) -> str:
     """Return a configuration as TOML."""
-    top = {key: value for key, value in asdict(config).items() if key != "train"}
-    lines = [*map(_toml_line, top.items()), "", "[train]", *map(_toml_line, asdict(config.train).items())]
-    return "\n".join(lines) + "\n"
+    lines = [*map(_toml_line, _told(config.corpus).items()), "", "[train]"]
+    return "\n".join([*lines, *map(_toml_line, asdict(config.train).items())]) + "\n"
 
 
-def _toml_line(item: tuple[str, Any]) -> str:
+def _told(corpus: CorpusChoice) -> dict[str, str]:
+    """Return the choice of a corpus as ``config.toml`` tells it."""
+    return {
+        "corpus": corpus.spec,
+        "indicators": corpus.indicators,
+        "context": corpus.context,
+        "instances": str(corpus.instances or ""),
+    }
+
+
+def options_of(config: RunConfig) -> dict[str, object]:
+    """Return all options of a run by name, those of the corpus first."""
+    return {**_told(config.corpus), **asdict(config.train)}
+
+
+def _toml_line(item: tuple[str, object]) -> str:
     # What JSON writes for a string, a number or a boolean is TOML.
     return f"{item[0]} = {json.dumps(item[1])}"
 
@@ -103,16 +105,35 @@ def read_config_file(path: Path) -> RunConfig:
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: the file is not a run's configuration.
+        DataError: the file is not a run's configuration, or has an option that this version does not have.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        train = {name: value for name, value in raw["train"].items() if (name, value) not in REMOVED}
-        return RunConfig(**{**raw, "train": TrainConfig(**train)})
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist: {path.parent} is not a run; `cli train` makes one.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not the configuration of a run: {error}.") from error
+    found = from_plain(_File, raw, f"{path} is not the configuration of a run")
+    try:
+        choice = CorpusChoice(found.corpus, found.indicators, found.context, _file(found.instances))
+    except UsageError as error:
+        raise DataError(f"{path} is not the configuration of a run: {error}") from error
+    return RunConfig(choice, found.train)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The content of ``config.toml``; an option that is missing has the value of the recipe ``paper``."""
+
+    train: TrainConfig
+    corpus: str = "sample"
+    indicators: str = "tags"
+    context: str = "tagged"
+    instances: str = ""
+
+
+def _file(name: str) -> Path | None:
+    return Path(name) if name else None
 
 
 def latest_run(runs: Path) -> Path:
@@ -155,15 +176,18 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
         UsageError: the folder belongs to another configuration; the text names what differs.
     """
     loaded = {"corpus": corpus.spec, "indicators": corpus.indicators, "context": corpus.context}
+    wanted = _told(config.corpus)
     for name, value in loaded.items():
-        if getattr(config, name) != value:
-            raise MismatchError(f"the run's {name} is '{getattr(config, name)}', the corpus was loaded with '{value}'.")
+        if wanted[name] != value:
+            raise MismatchError(f"the run's {name} is '{wanted[name]}', the corpus was loaded with '{value}'.")
     if not (run_dir / CONFIG).exists():
         return
-    kept = read_config(run_dir)
-    pairs = [(f.name, getattr(kept, f.name), getattr(config, f.name)) for f in fields(RunConfig) if f.name != "train"]
-    pairs += [(f.name, getattr(kept.train, f.name), getattr(config.train, f.name)) for f in fields(TrainConfig)]
-    differing = [f"{name} is {old!r} there and {new!r} now" for name, old, new in pairs if old != new]
+    kept = options_of(read_config(run_dir))
+    differing = [
+        f"{name} is {kept[name]!r} there and {new!r} now"
+        for name, new in options_of(config).items()
+        if kept[name] != new
+    ]
     if differing:
         raise UsageError(
             f"{run_dir} belongs to another configuration: {'; '.join(differing)}. Choose another folder with --run, "

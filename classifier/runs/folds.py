@@ -155,7 +155,7 @@ def train_fold(
             "peak_memory": memory.bytes,
             "epochs": [asdict(epoch) for epoch in epochs],
         },
-        pairing=pairing_of(instances, config.indicators),
+        pairing=pairing_of(instances, corpus.indicators),
         encoders={store.meta.name: store.meta.facts for store in stores},
     )
     _publish(checkpoint, config, run_dir, folder)
@@ -248,7 +248,8 @@ def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequen
 
 
 def _featurize_command(config: RunConfig, store_root: str | Path) -> str:
-    options = ["--corpus", config.corpus, "--context", config.context, "--indicators", config.indicators]
-    if config.instances:
-        options += ["--instances", config.instances]
+    corpus = config.corpus
+    options = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
+    if corpus.instances:
+        options += ["--instances", str(corpus.instances)]
     return shlex.join(["cli", "featurize", *options, "--store", str(store_root)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from classifier.data.features import FeatureSpec
 from classifier.runs.checkpoint import RUN
-from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, read_config
+from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, options_of, read_config
 from classifier.scores.metrics import Metrics, Scores
 from classifier.training.loop import Epoch
 from featstore.errors import DataError, MissingFileError
@@ -152,8 +152,7 @@ def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
 
 def facts_of(result: FoldResult) -> dict[str, str]:
     """Return what a fold was made of: configuration, corpus, encoders, versions."""
-    config = asdict(result.config)
-    facts = {**config.pop("train"), **config, "format": result.format, "corpus digest": result.corpus["digest"]}
+    facts = {**options_of(result.config), "format": result.format, "corpus digest": result.corpus["digest"]}
     facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}
     return {name: str(value) for name, value in (facts | dict(result.versions)).items()}
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from classifier.head.config import PRECISIONS, HeadConfig, InputConfig
 from featstore.errors import UsageError
@@ -110,6 +110,9 @@ class TrainConfig:
     The defaults are those of the paper. Where the paper is silent, the default is chosen here; these fields are pack,
     max_epochs, patience, min_lr and dev_share.
     """
+
+    # Options that were removed, with the value at which they did nothing: run folders still hold them.
+    REMOVED: ClassVar[Mapping[str, object]] = {"spans": False}
 
     features: str = option("glove+cse+elmo", "What the head reads, as --features spells it.")
     head: str = option(

@@ -58,6 +58,7 @@ def featurize(
 ) -> None:
     """Encode the sentences of a corpus that the store does not hold yet."""
     from featstore.corpora import load_corpus
+    from featstore.encoders import EncoderOptions
     from featstore.featurize.encode import distinct_sentences
     from featstore.featurize.encode import featurize as run
     from featstore.featurize.forecast import forecast
@@ -65,14 +66,28 @@ def featurize(
     show_log()
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
-    how = {"root": store, "dtype": dtype, "backend": backend, "precision": precision, "device": device}
+    options = EncoderOptions(precision, device)
     results: list[Any] = []
     for spec in encoder_specs(encoders):
         if dry_run:
-            results.append(forecast(sentences, spec, instances=len(loaded.instances), **how))
+            count = len(loaded.instances)
+            results.append(
+                forecast(sentences, spec, root=store, dtype=dtype, backend=backend, instances=count, options=options)
+            )
             continue
         with progress_bar(spec, "sentences") as progress:
-            results.append(run(sentences, spec, workers=workers, progress=progress, **how))
+            results.append(
+                run(
+                    sentences,
+                    spec,
+                    root=store,
+                    dtype=dtype,
+                    backend=backend,
+                    workers=workers,
+                    progress=progress,
+                    options=options,
+                )
+            )
     if as_json:
         print_json(results)
     elif dry_run:

@@ -183,8 +183,7 @@ def store_explain(
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     keys = list(distinct_sentences(loaded.instances))
-    how = {"precision": precision, "device": device}
-    loaded_encoders = [load_encoder(spec, **how) for spec in encoder_specs(encoders)]
+    loaded_encoders = [load_encoder(spec, device=device, precision=precision) for spec in encoder_specs(encoders)]
     results = [explain(store, encoder.name, encoder.facts, keys) for encoder in loaded_encoders]
     if as_json:
         print_json(results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -80,6 +80,7 @@ def store_repair(
 ) -> None:
     """Set damaged shards aside and encode just their sentences again."""
     from featstore.corpora import load_corpus
+    from featstore.encoders import EncoderOptions
     from featstore.featurize.encode import distinct_sentences
     from featstore.featurize.mend import mend
 
@@ -87,8 +88,10 @@ def store_repair(
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
     with progress_bar(chosen.meta.name, "sentences") as progress:
-        how: dict[str, Any] = {"precision": precision, "device": device, "dry_run": dry_run, "progress": progress}
-        result = mend(chosen.path, sentences, encoder or chosen.meta.name, **how)
+        options = EncoderOptions(precision, device)
+        result = mend(
+            chosen.path, sentences, encoder or chosen.meta.name, options=options, dry_run=dry_run, progress=progress
+        )
     if as_json:
         print_json(result)
     else:

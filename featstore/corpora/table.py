@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.mark import Marking
 from featstore.errors import UsageError, did_you_mean
 from featstore.records import Corpus
@@ -51,7 +52,7 @@ READERS: dict[str, str] = {
 
 
 def load_corpus(
-    spec: str, *, indicators: str = "tags", context: str = "tagged", instances: Path | None = None
+    spec: str = "sample", *, indicators: str = "tags", context: str = "tagged", instances: str | Path | None = None
 ) -> Corpus:
     """Load the corpus that ``spec`` names; places that had to be left out are told as warnings.
 
@@ -67,7 +68,12 @@ def load_corpus(
         UsageError: an unknown name or choice.
         MissingFileError, DataError: a file is not there, or not what its format says.
     """
-    name, _, path = spec.partition(":")
+    return read_corpus(CorpusChoice(spec, indicators, context, Path(instances) if instances else None))
+
+
+def read_corpus(choice: CorpusChoice) -> Corpus:
+    """Load the corpus that is chosen; see :func:`load_corpus`."""
+    name, _, path = choice.spec.partition(":")
     if name not in READERS:
         raise UsageError(
             f"corpus '{name}' is unknown; choose from {', '.join(READERS)}, each as NAME or NAME:PATH."
@@ -75,9 +81,11 @@ def load_corpus(
         )
     module, _, function = READERS[name].partition(":")
     reader: CorpusReader = getattr(import_module(module), function)
-    corpus = replace(reader(path or None, Marking(indicators, context), instances), spec=spec)
+    corpus = replace(reader(path or None, choice.marking, choice.instances), spec=choice.spec)
     for problem in corpus.problems[:_SHOWN]:
         _log.warning("left out: %s", problem.text)
     if len(corpus.problems) > _SHOWN:
-        _log.warning("left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, spec)
+        _log.warning(
+            "left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, choice.spec
+        )
     return corpus

@@ -4,7 +4,7 @@ In: a spec ``NAME`` or ``NAME:PATH``. Out: an :class:`Encoder`. Each encoder liv
 is imported when it is asked for; adding one is that file and a line in ``ENCODERS``.
 """
 
-from featstore.encoders.contract import Encoder
+from featstore.encoders.contract import DEFAULT_OPTIONS, Encoder, EncoderFactory, EncoderOptions
 from featstore.encoders.table import ENCODERS, load_encoder
 
-__all__ = ["ENCODERS", "Encoder", "load_encoder"]
+__all__ = ["DEFAULT_OPTIONS", "ENCODERS", "Encoder", "EncoderFactory", "EncoderOptions", "load_encoder"]

@@ -57,7 +57,7 @@ class BERT:
         self._before = special.index(-1)
         self._room = _positions(self._tokenizer, self._model) - (len(special) - 1)
         files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
-        self.facts: Mapping[str, Any] = {
+        self.facts: Mapping[str, object] = {
             "encoder": "bert",
             "version": 1,
             "weights": {path.name: file_sha256(path) for path in files},

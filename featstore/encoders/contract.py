@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
+from featstore.errors import UsageError
 from featstore.ragged import Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """How an encoder computes; every encoder takes these options.
+
+    Attributes:
+        precision: of its matrix products, ``float32``, ``bfloat16`` or ``int8``; part of its identity.
+        device: torch's name of the device it runs on, ``cpu`` or ``cuda``; no part of its identity.
+    """
+
+    precision: str = "float32"
+    device: str = "cpu"
+
+
+DEFAULT_OPTIONS = EncoderOptions()
 
 
 class Encoder(Protocol):
@@ -31,8 +49,12 @@ class Encoder(Protocol):
         ...
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the identity is made of: plain JSON data."""
+    def facts(self) -> Mapping[str, object]:
+        """What the identity is made of, as plain data that JSON knows.
+
+        ``weights`` is always among the facts: the sha256 of each weight file, by a name that the encoder gives it
+        (empty for an encoder without such files). Where precision matters, ``precision`` is among them.
+        """
         ...
 
     @property
@@ -41,5 +63,40 @@ class Encoder(Protocol):
         ...
 
     def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
-        """Encode sentences; Shape: values (sum T, D) float32, in the order given."""
+        """Encode sentences; Shape: values (sum T, D) float32, in the order given.
+
+        Raises:
+            UsageError: a string stands in place of a sentence, that is, of a list of tokens.
+        """
+        ...
+
+
+def weights_of(encoder: Encoder) -> dict[str, str]:
+    """Return the sha256 of each of an encoder's weight files, as its facts state them.
+
+    Raises:
+        UsageError: they do not, though every encoder's must.
+    """
+    stated = encoder.facts.get("weights")
+    if not isinstance(stated, Mapping):
+        raise UsageError(
+            f"the encoder '{encoder.name}' does not state its weights; its facts must have the sha256 of each weight "
+            "file under 'weights', or nothing there if it has no such files."
+        )
+    return {str(name): str(digest) for name, digest in stated.items()}
+
+
+class EncoderFactory(Protocol):
+    """What the table of encoders names: a function that loads an encoder.
+
+    It may take more keyword arguments of its own, with defaults: :func:`featstore.encoders.load_encoder` hands them on.
+    """
+
+    def __call__(self, path: str | None, *, device: str, precision: str) -> Encoder:
+        """Load the encoder from the PATH of its spec, or the default one for None.
+
+        Raises:
+            MissingFileError, DataError: the weights are not there, or not what they should be.
+            UsageError: an option that the encoder does not take.
+        """
         ...

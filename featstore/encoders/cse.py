@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +43,7 @@ class CSE:
         self._device = device_of(device)
         self._models = [_Direction(_load(path, name), precision, self._device) for name, path in paths.items()]
         self.dim = sum(model.dim for model in self._models)
-        self.facts: Mapping[str, Any] = {
+        self.facts: Mapping[str, object] = {
             "encoder": "cse",
             "version": 1,
             "weights": {direction: file_sha256(path) for direction, path in paths.items()},

@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +62,7 @@ class ELMo:
         self._stacks = {d: _stack(lm, d, precision, self._device) for d in DIRECTIONS}
         self.layers = lm.config.n_layers + 1
         self.dim = self.layers * 2 * lm.config.projection_dim
-        self.facts: Mapping[str, Any] = {
+        self.facts: Mapping[str, object] = {
             "encoder": "elmo",
             "version": 1,
             "weights": {name: file_sha256(folder / name) for name in (OPTIONS, WEIGHTS)},

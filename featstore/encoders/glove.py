@@ -45,7 +45,7 @@ class GloVe:
         self._oov = check_choice("oov rule", oov, OOV_RULES)
         self._spread = _spread(self._vectors)
         self.dim = int(self._vectors.shape[1])
-        self.facts: Mapping[str, Any] = {
+        self.facts: Mapping[str, object] = {
             "encoder": name,
             "version": 1,
             "weights": files,

@@ -7,12 +7,11 @@ Each encoder lives in a file of its own that is imported when it is asked for; a
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
-from featstore.encoders.contract import Encoder
+from featstore.encoders.contract import Encoder, EncoderFactory
 from featstore.errors import UsageError, did_you_mean
 
-# name -> "module:factory"; a factory takes the PATH of the spec (None: the bundled default) and options.
+# name -> "module:factory", an EncoderFactory
 ENCODERS: dict[str, str] = {
     "glove": "featstore.encoders.glove:load",
     "bioglove": "featstore.encoders.glove:load_biomedical",
@@ -22,12 +21,14 @@ ENCODERS: dict[str, str] = {
 }
 
 
-def load_encoder(spec: str, **options: Any) -> Encoder:
+def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", **own: object) -> Encoder:
     """Load the encoder that ``spec`` names.
 
     Args:
         spec: ``NAME`` (the bundled default) or ``NAME:PATH``.
-        options: what the encoder's factory takes (``device``, ``precision``, ..).
+        device: torch's name of the device that it runs on, ``cpu`` or ``cuda``.
+        precision: of its matrix products, ``float32``, ``bfloat16`` or ``int8``.
+        own: options that only this encoder has, such as the ``oov`` rule of ``glove`` or the ``layers`` of ``bert``.
 
     Raises:
         UsageError: no encoder of that name.
@@ -40,5 +41,5 @@ def load_encoder(spec: str, **options: Any) -> Encoder:
             f"{did_you_mean(name, list(ENCODERS))}"
         )
     module, _, factory = ENCODERS[name].partition(":")
-    encoder: Encoder = getattr(import_module(module), factory)(path or None, **options)
-    return encoder
+    load: EncoderFactory = getattr(import_module(module), factory)
+    return load(path or None, device=device, precision=precision, **own)

@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from featstore.encoders import Encoder, load_encoder
+from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
 from featstore.featurize.plan import Plan, plan_work, running_threads
@@ -70,7 +69,7 @@ def featurize(
     backend: str,
     workers: int | None = None,
     progress: Progress | None = None,
-    **options: Any,
+    options: EncoderOptions = DEFAULT_OPTIONS,
 ) -> Featurized:
     """Encode the sentences that the store lacks and commit them shard by shard.
 
@@ -82,7 +81,7 @@ def featurize(
         backend: ``hdf5`` or ``zarr``.
         workers: processes, one thread each; None: what :func:`featstore.featurize.plan.plan_work` finds fastest.
         progress: called with (sentences done, sentences to do) after each batch.
-        options: of the encoder.
+        options: how the encoder computes.
 
     Raises:
         KeyboardInterrupt: after the finished batches were committed.
@@ -92,13 +91,13 @@ def featurize(
     start = time.perf_counter()
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers were asked for; at least 1 is needed.")
-    encoder = load_encoder(spec, **options)
+    encoder = load_encoder(spec, device=options.device, precision=options.precision)
     job = EncodingJob(spec, options, root, feature_meta(encoder, dtype=dtype, backend=backend))
     store = create_store(job.root, job.meta)
     try:
         missing = {key: sentences[key] for key in store.missing(list(sentences))}
         _check_space(stored_bytes(list(missing), sentences, encoder, dtype), root)
-        plan = plan_work(missing, encoder, options) if workers is None else Plan(workers, 1, "as asked")
+        plan = plan_work(missing, encoder, options.device) if workers is None else Plan(workers, 1, "as asked")
         if missing:
             log.info("%s: %s", encoder.name, plan)
         begun = time.perf_counter()

@@ -11,11 +11,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from featstore.encoders import Encoder, load_encoder
+from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_encoder
 from featstore.encoders.ladder import encode_what_fits
 from featstore.records import KeyedSentences
 from featstore.stores import FeatureMeta, find_sets, open_store
@@ -64,7 +63,14 @@ def feature_meta(encoder: Encoder, *, dtype: str, backend: str) -> FeatureMeta:
 
 
 def forecast(
-    sentences: KeyedSentences, spec: str, *, root: str | Path, dtype: str, backend: str, instances: int, **options: Any
+    sentences: KeyedSentences,
+    spec: str,
+    *,
+    root: str | Path,
+    dtype: str,
+    backend: str,
+    instances: int,
+    options: EncoderOptions = DEFAULT_OPTIONS,
 ) -> Forecast:
     """Say what :func:`featurize` would do, writing nothing.
 
@@ -75,9 +81,9 @@ def forecast(
         dtype: the dtype that would be stored.
         backend: the backend that would store it.
         instances: how many instances the sentences come from.
-        options: of the encoder.
+        options: how the encoder computes.
     """
-    encoder = load_encoder(spec, **options)
+    encoder = load_encoder(spec, device=options.device, precision=options.precision)
     missing = _missing(sentences, feature_meta(encoder, dtype=dtype, backend=backend), root)
     missing_tokens = sum(len(sentences[key]) for key in missing)
     return Forecast(

@@ -7,9 +7,8 @@ sentences that were lost with them are encoded again. Stores know no text, so th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from featstore.encoders import load_encoder
+from featstore.encoders import DEFAULT_OPTIONS, EncoderOptions, load_encoder
 from featstore.errors import MismatchError
 from featstore.featurize.encode import encode_missing
 from featstore.progress import Progress
@@ -42,7 +41,7 @@ def mend(
     *,
     dry_run: bool = False,
     progress: Progress | None = None,
-    **options: Any,
+    options: EncoderOptions = DEFAULT_OPTIONS,
 ) -> Mended:
     """Set damaged shards aside and encode their sentences again.
 
@@ -52,13 +51,13 @@ def mend(
         spec: the encoder that made the set.
         dry_run: only say what would be done.
         progress: called with (sentences encoded, sentences to encode).
-        options: of the encoder.
+        options: how the encoder computes.
 
     Raises:
         MismatchError: the encoder is not the one that made the set; nothing was touched.
         ResourceError: no room, or no right, to write.
     """
-    encoder = load_encoder(spec, **options)
+    encoder = load_encoder(spec, device=options.device, precision=options.precision)
     store = open_store(path)
     try:
         if store.meta.identity != encoder.identity:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from featstore.encoders import Encoder
 from featstore.featurize.forecast import expected_seconds
@@ -41,16 +40,16 @@ class Plan:
         return f"{processes} of {self.threads} thread{'s' if self.threads > 1 else ''} ({self.reason})"
 
 
-def plan_work(missing: KeyedSentences, encoder: Encoder, options: Mapping[str, Any]) -> Plan:
+def plan_work(missing: KeyedSentences, encoder: Encoder, device: str = "cpu") -> Plan:
     """Choose processes and threads for encoding ``missing``.
 
     Args:
         missing: what has to be encoded, by key.
         encoder: that will do it; a few sentences are encoded to learn its speed.
-        options: of the encoder: a device other than the CPU is shared badly and gets one process.
+        device: that the encoder runs on; one other than the CPU is shared badly and gets one process.
     """
-    if str(options.get("device", "cpu")) != "cpu":
-        return Plan(1, 1, f"one for {options['device']}")
+    if device != "cpu":
+        return Plan(1, 1, f"one for {device}")
     cores = _cores()
     with running_threads(1):
         one = expected_seconds(list(missing), missing, encoder)

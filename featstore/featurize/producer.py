@@ -13,15 +13,14 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from featstore.encoders import Encoder, load_encoder
+from featstore.encoders import Encoder, EncoderOptions, load_encoder
 from featstore.encoders.ladder import encode_what_fits
 from featstore.errors import FeatstoreError
 from featstore.ragged import Ragged
@@ -113,13 +112,13 @@ class EncodingJob:
 
     Attributes:
         spec: of the encoder.
-        options: of the encoder.
+        options: how the encoder computes.
         root: the store.
         meta: of the feature set.
     """
 
     spec: str
-    options: Mapping[str, Any]
+    options: EncoderOptions
     root: str | Path
     meta: FeatureMeta
 
@@ -182,7 +181,7 @@ def _work(job: EncodingJob, end: Connection) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the encoder imports torch
     store = create_store(job.root, job.meta)
     try:
-        encoder = load_encoder(job.spec, **job.options)
+        encoder = load_encoder(job.spec, device=job.options.device, precision=job.options.precision)
         end.send(0)
         encode_here(_handed(end), encoder, store, end.send)
     except KeyboardInterrupt:

@@ -15,9 +15,10 @@ from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
 from classifier.runs.folds import Notice, evaluate_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
-from classifier.training.config import RECIPES, TrainConfig
+from classifier.training.config import RECIPES, TrainConfig, recipe
 from classifier.training.loop import Epoch
 from classifier.training.resume import UNFINISHED
+from featstore.corpora import CorpusChoice
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -29,7 +30,7 @@ Store = Callable[[Corpus], Path]
 
 
 def run_config(corpus: Corpus, **train: object) -> RunConfig:
-    config = RunConfig(corpus=corpus.spec, indicators=corpus.indicators, context=corpus.context)
+    config = RunConfig(CorpusChoice(corpus.spec, corpus.indicators, corpus.context))
     return replace(config, train=replace(FAST, **train))  # type: ignore[arg-type]
 
 
@@ -197,6 +198,31 @@ def test_parts_that_cannot_be_trained_on(make_corpus: Make, make_store: Store, t
         attempt(replace(corpus, instances=tuple(split)))
 
 
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("sample-glove+cse+elmo-tagged-tags-best-seed1", RunConfig()),
+        ("sample-glove+cse-tagged-tags-paper-seed1", RunConfig(train=recipe("paper", features="glove+cse"))),
+        ("sample-glove-tagged-tags-paper-seed1-6b3537", RunConfig(train=recipe("paper", features="glove", lr=0.05))),
+        (
+            "chemprot-glove+elmo[avg]-sentence-blind-best-seed3-14abc9",
+            RunConfig(
+                CorpusChoice("chemprot:/data/x", "blind", "sentence", Path("list.tsv")),
+                recipe("best", features="glove+elmo[avg]", seed=3, max_epochs=4, favour=False),
+            ),
+        ),
+    ],
+)
+def test_a_configuration_keeps_its_name(name: str, config: RunConfig) -> None:
+    """A new training option must rename no run: only what differs from the recipe is hashed."""
+    assert run_name(config) == name
+
+
+def test_a_number_has_one_name() -> None:
+    one, other = (RunConfig(train=recipe("paper", lr=lr)) for lr in (1, 1.0))
+    assert run_name(one) == run_name(other)
+
+
 def test_names_and_configurations(tmp_path: Path) -> None:
     plain = RunConfig(train=TrainConfig(features="glove+cse"))
     assert run_name(plain) == "sample-glove+cse-tagged-tags-paper-seed1"
@@ -206,7 +232,7 @@ def test_names_and_configurations(tmp_path: Path) -> None:
 
     with pytest.raises(MissingFileError, match="holds no run"):
         latest_run(tmp_path)
-    strange = replace(plain, corpus='jsonl:C:\\a "quoted" näme.jsonl')
+    strange = replace(plain, corpus=CorpusChoice('jsonl:C:\\a "quoted" näme.jsonl', instances=Path("some list.tsv")))
     for name, config in (("a", plain), ("b", strange)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.toml").write_text(config_toml(config), encoding="utf-8")
@@ -214,9 +240,17 @@ def test_names_and_configurations(tmp_path: Path) -> None:
     (tmp_path / "b" / "config.toml").write_text("seed = ")
     with pytest.raises(DataError, match="not the configuration of a run"):
         read_config(tmp_path / "b")
-    (tmp_path / "b" / "config.toml").write_text("[train]\nsede = 1\n")
-    with pytest.raises(DataError, match="sede"):
-        read_config(tmp_path / "b")
+    for text, said in {
+        "[train]\nsede = 1\n": "'train.sede' is not known here. Did you mean 'seed'",
+        "[train]\nseed = 'one'\n": "'train.seed' must be a whole number, not 'one'",
+        "[train]\nspans = true\n": "'train.spans' is True, and this version knows only False",
+        "[train]\nlr = -1.0\n": "'train' cannot be used: .* lr is -1",
+        "corpus = 'sample'\n": "'train' is missing",
+        "context = 'sentences'\n[train]\n": "context 'sentences' is unknown",
+    }.items():
+        (tmp_path / "b" / "config.toml").write_text(text)
+        with pytest.raises(DataError, match=said):
+            read_config(tmp_path / "b")
     with pytest.raises(MissingFileError, match="is not a run"):
         read_config(tmp_path / "c")
 

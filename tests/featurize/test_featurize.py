@@ -1,5 +1,6 @@
 """The producer loop: what is encoded, what is kept, and what happens when it is cut short."""
 
+import json
 import logging
 import os
 import sys
@@ -30,6 +31,13 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.setitem(ENCODERS, "toy", "toy_encoder:load")
+
+
+def toy_that(folder: Path, **script: object) -> str:
+    """Return the spec of a toy encoder that does what ``script`` says."""
+    path = folder / "script.json"
+    path.write_text(json.dumps(script))
+    return f"toy:{path}"
 
 
 def sentences(count: int) -> dict[bytes, tuple[str, ...]]:
@@ -77,10 +85,8 @@ def test_only_what_is_new_is_encoded(tmp_path: Path, backend: str) -> None:
 
 
 def test_another_weight_file_is_another_feature_set(tmp_path: Path) -> None:
-    salt = tmp_path / "salt"
-    salt.write_text("5")
     featurize(sentences(3), "toy", root=tmp_path / "store", **HDF5)
-    other = featurize(sentences(3), f"toy:{salt}", root=tmp_path / "store", **HDF5)
+    other = featurize(sentences(3), toy_that(tmp_path, salt=5), root=tmp_path / "store", **HDF5)
     assert other.stored == 0
     assert len(find_sets(tmp_path / "store", "toy")) == 2
 
@@ -133,7 +139,7 @@ def test_a_killed_worker_costs_only_its_unfinished_shard(tmp_path: Path, monkeyp
     monkeypatch.setattr(producer, "BATCH_TOKENS", 16)
     install_in_children(tmp_path, monkeypatch)
     texts = sentences(50)
-    broken = featurize(texts, "toy", root=tmp_path / "store", workers=2, kill_at="w20_3", **HDF5)
+    broken = featurize(texts, toy_that(tmp_path, kill_at="w20_3"), root=tmp_path / "store", workers=2, **HDF5)
     (batch,) = (batch for batch in producer.batches(texts) if any("w20_3" in text for text in batch.values()))
     assert set(broken.failed) == set(batch)  # the other worker takes over what the dead one never got
     assert len(stored(tmp_path / "store")) == broken.encoded == 50 - len(broken.failed)
@@ -144,7 +150,7 @@ def test_a_killed_worker_costs_only_its_unfinished_shard(tmp_path: Path, monkeyp
 def test_what_ends_a_worker_ends_the_run_with_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_in_children(tmp_path, monkeypatch)
     with pytest.raises(ResourceError, match="the disk is full"):
-        featurize(sentences(50), "toy", root=tmp_path / "store", workers=2, full_at="w20_3", **HDF5)
+        featurize(sentences(50), toy_that(tmp_path, full_at="w20_3"), root=tmp_path / "store", workers=2, **HDF5)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -153,7 +159,7 @@ def test_what_memory_has_no_room_for_is_named_and_the_rest_goes_on(
 ) -> None:
     install_in_children(tmp_path, monkeypatch)
     texts = sentences(50)
-    result = featurize(texts, "toy", root=tmp_path / "store", workers=workers, too_large="w20_3", **HDF5)
+    result = featurize(texts, toy_that(tmp_path, too_large="w20_3"), root=tmp_path / "store", workers=workers, **HDF5)
     assert [texts[key] for key in result.failed] == [text for text in texts.values() if "w20_3" in text]
     assert result.encoded == 49
     assert stored(tmp_path / "store").keys() == texts.keys() - set(result.failed)
@@ -180,7 +186,7 @@ def test_a_probe_chooses_the_workers_and_the_log_says_so(
     monkeypatch.setattr(plan, "WORTH_A_WORKER", 0.5)
     monkeypatch.setattr(plan, "WORTH_A_PROBE", 0.1)
     with caplog.at_level(logging.INFO, "featstore"):
-        result = featurize(sentences(8), "toy", root=tmp_path / "store", pause=pause / 10, **HDF5)
+        result = featurize(sentences(8), toy_that(tmp_path, pause=pause / 10), root=tmp_path / "store", **HDF5)
     assert (result.workers, result.threads, result.encoded) == (workers, 1, 8)
     assert f"toy: {workers} process" in caplog.text
     assert "probe foretells" in caplog.text
@@ -202,13 +208,13 @@ def test_threads_are_chosen_by_the_shorter_probe(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)
     monkeypatch.setattr(plan, "WORTH_A_PROBE", 0.01)
     before = torch.get_num_threads()
-    assert plan.plan_work(sentences(20), Threaded(0.03), {}).threads == 2
-    assert plan.plan_work(sentences(20), Threaded(-0.03), {}).threads == 1
+    assert plan.plan_work(sentences(20), Threaded(0.03)).threads == 2
+    assert plan.plan_work(sentences(20), Threaded(-0.03)).threads == 1
     assert torch.get_num_threads() == before
 
 
 def test_a_gpu_gets_one_process() -> None:
-    assert plan.plan_work(sentences(20), load_encoder("toy"), {"device": "cuda"}).workers == 1
+    assert plan.plan_work(sentences(20), load_encoder("toy"), "cuda").workers == 1
 
 
 def test_no_workers_is_refused(tmp_path: Path) -> None:
@@ -228,7 +234,7 @@ def install_in_children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_forecast_writes_nothing(tmp_path: Path) -> None:
     texts = sentences(20)
     root = tmp_path / "store"
-    plan = forecast(texts, "toy", root=root, instances=60, pause=0.01, **HDF5)
+    plan = forecast(texts, toy_that(tmp_path, pause=0.01), root=root, instances=60, **HDF5)
     tokens = sum(map(len, texts.values()))
     assert (plan.instances, plan.sentences, plan.tokens) == (60, 20, tokens)
     assert (plan.missing_sentences, plan.missing_tokens, plan.bytes) == (20, tokens, tokens * 3 * 4)

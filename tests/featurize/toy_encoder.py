@@ -3,12 +3,12 @@
 The vector of a token is (its length, its position, 1 + the sum of its characters modulo 97).
 """
 
+import json
 import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,8 +39,8 @@ class ToyEncoder:
         self.encoded: list[tuple[str, ...]] = []
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        return {"kind": "toy", "salt": self.salt}
+    def facts(self) -> Mapping[str, object]:
+        return {"encoder": "toy", "weights": {"salt": str(self.salt)}}
 
     @property
     def identity(self) -> str:
@@ -62,7 +62,8 @@ class ToyEncoder:
         return Ragged.from_list(parts, self.dim)
 
 
-def load(path: str | None, *, device: str = "cpu", precision: str = "float32", **script: Any) -> ToyEncoder:
-    """The factory; PATH is a file that holds the salt, ``script`` what shall happen."""
+def load(path: str | None, *, device: str, precision: str) -> ToyEncoder:
+    """The factory; PATH is a JSON file that holds the salt and what shall happen."""
     del device, precision
-    return ToyEncoder(int(Path(path).read_text()) if path else 0, **script)
+    script = json.loads(Path(path).read_text()) if path else {}
+    return ToyEncoder(script.pop("salt", 0), **script)

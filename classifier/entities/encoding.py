@@ -7,7 +7,7 @@ same set, so that a sentence that both read is encoded once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
 from classifier.data.features import FeatureSpec
@@ -18,6 +18,7 @@ from featstore.featurize.forecast import feature_meta
 from featstore.featurize.plan import running_threads
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
 
+MOST_TOKENS = 131072  # asked for since memory was last emptied, counted again each time: some 300 MB of vectors
 _Key = tuple[str, str]  # identity of the encoder, dtype
 
 
@@ -25,7 +26,7 @@ class Encoding:
     """Encoders at work; a context manager that closes the store's sets.
 
     Args:
-        encoders: by identity.
+        encoders: the encoders.
         store: a store to read vectors from and to keep them in; None: they are kept in memory only.
         threads: threads of the encoders.
 
@@ -33,11 +34,14 @@ class Encoding:
         UsageError: fewer threads than one.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, store: str | None = None, threads: int = 1) -> None:
+    def __init__(self, encoders: Iterable[Encoder], *, store: str | None = None, threads: int = 1) -> None:
         if threads < 1:
             raise UsageError(f"{threads} threads were asked for; at least 1 is needed.")
-        self._encoders, self._store, self._threads = encoders, store, threads
+        self._store, self._threads = store, threads
+        self._encoders: dict[str, Encoder] = {}
         self._sets: dict[_Key, FeatureStore] = {}
+        self._asked = 0
+        self.include(encoders)
 
     def __enter__(self) -> Encoding:
         return self
@@ -52,7 +56,14 @@ class Encoding:
     def fill(
         self, sentences: Mapping[bytes, Sequence[str]], specs: Sequence[FeatureSpec]
     ) -> tuple[list[FeatureStore], set[bytes]]:
-        """Return for each of ``specs`` a set that holds ``sentences``, and the keys that memory had no room for."""
+        """Return for each of ``specs`` a set that holds ``sentences``, and the keys that memory had no room for.
+
+        What else is in memory is let go of first, if it would be too much with these.
+        """
+        tokens = sum(map(len, sentences.values()))
+        if self._asked + tokens > MOST_TOKENS:
+            self.forget()
+        self._asked += tokens
         filled, lost = [], set()
         with running_threads(self._threads):
             for spec in specs:
@@ -64,8 +75,14 @@ class Encoding:
 
     def forget(self) -> None:
         """Let go of the vectors in memory; those in a store stay."""
+        self._asked = 0
         if self._store is None:
             self._sets = {}
+
+    def include(self, encoders: Iterable[Encoder]) -> None:
+        """Add encoders; of two of the same identity the first stays."""
+        for encoder in encoders:
+            self._encoders.setdefault(encoder.identity, encoder)
 
     def _set(self, spec: FeatureSpec, encoder: Encoder) -> FeatureStore:
         """Return the set of an encoder and a dtype, which is opened or made when it is first asked for."""

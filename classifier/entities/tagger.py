@@ -127,20 +127,17 @@ class Tagger:
 
     def encoding(self) -> Encoding:
         """Return the tagger's encoders at work."""
-        found = {encoder.identity: encoder for encoder in self.encoders.values()}
-        return Encoding(found, store=self._store, threads=self._threads)
+        return Encoding(self.encoders.values(), store=self._store, threads=self._threads)
 
     def tag_window(
         self, window: Sequence[Document | BadDocument], encoding: Encoding, mode: str = "missing"
     ) -> list[Document | BadDocument]:
         """Tag some documents; the vectors of their sentences stay in ``encoding`` if they are not too many."""
-        wanted = {n: d for n, d in enumerate(window) if isinstance(d, Document) and _is_tagged(d, mode)}
+        wanted = {n: d for n, d in enumerate(window) if isinstance(d, Document) and is_tagged(d, mode)}
         sentences = [s for n, d in wanted.items() for s in sentences_of(replace(d, entities=()), n)]
         found: dict[int, list[tuple[int, int, str]]] = {n: [] for n in wanted}
         failed: set[int] = set()
-        for number, chunk in enumerate(_chunks(sentences)):
-            if number:
-                encoding.forget()
+        for chunk in _chunks(sentences):
             stores, lost = encoding.fill({s.key: s.tokens for s in chunk}, self.checkpoint.features)
             failed |= {sentence.document for sentence in chunk if sentence.key in lost}
             kept = [sentence for sentence in chunk if sentence.key not in lost]
@@ -151,6 +148,11 @@ class Tagger:
             no_room = "memory has no room to encode one of its sentences."
             tagged[n] = BadDocument(document.id, "", no_room) if n in failed else _with_found(document, found[n])
         return tagged
+
+    def encode(self, documents: Iterable[Document], encoding: Encoding) -> None:
+        """Encode the sentences of some documents in one go, for :meth:`tag_window` to find them."""
+        sentences = {s.key: s.tokens for d in documents for s in sentences_of(replace(d, entities=()))}
+        encoding.fill(sentences, self.checkpoint.features)
 
     def _find(
         self, sentences: Sequence[TaggedSentence], stores: Sequence[FeatureStore]
@@ -181,7 +183,8 @@ def windows(documents: Iterable[Document | BadDocument]) -> Iterator[list[Docume
         yield window
 
 
-def _is_tagged(document: Document, mode: str) -> bool:
+def is_tagged(document: Document, mode: str) -> bool:
+    """Tell whether a mode tags a document."""
     return mode == "always" or (mode == "missing" and not document.entities)
 
 

@@ -1,12 +1,14 @@
 """A trained model at work: documents with entities to relations.
 
     from classifier import Extractor
+    Extractor.load("MODEL/").extract("Aspirin inhibits COX-2.")
     Extractor.load("MODEL/").extract("Aspirin inhibits COX-2.", [(0, 7, "CHEMICAL"), (17, 22, "GENE")])
 
 In: a model (a bundle, or the folder of a trained fold) and documents. Out: the relations of each, in the order of the
-documents. All pairs of the types that the model knows in one sentence are candidates, marked as in training. Sentences
-are encoded on the way, through a store if one is named, else in memory, rounded to the same dtype, so that a pair gets
-the probabilities that evaluation from the cache would give it.
+documents. A document without mentions is tagged first (:mod:`classifier.extract.tagging`). All pairs of the types that
+the model knows in one sentence are candidates, marked as in training. Sentences are encoded on the way, through a store
+if one is named, else in memory, rounded to the same dtype, so that a pair gets the probabilities that evaluation from
+the cache would give it.
 
 Documents are read in windows of a few thousand tokens: memory does not grow with their number, and a window's
 sentences fill the encoders' batches. In the sentence context a sentence is encoded once for all its pairs, and its
@@ -17,13 +19,14 @@ extraction that goes on at the end of a window gives, to the last digit, what it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
+from classifier.entities.encoding import Encoding
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import find_candidates, seen_by
+from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, relation_of
 from classifier.extract.work import WINDOW_TOKENS, Chunk, MarkedPair, Work, finish
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint
@@ -33,12 +36,10 @@ from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder
 from featstore.errors import DataError, ResourceError, UsageError
-from featstore.featurize.encode import encode_missing
-from featstore.featurize.forecast import feature_meta
 from featstore.featurize.plan import running_threads
 from featstore.formats import BadDocument, ModelFacts
 from featstore.records import Document, Entity, Instance, Relation
-from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
+from featstore.stores import FeatureStore
 from featstore.types import kind_of, shown
 
 WINDOW_DOCUMENTS = 512
@@ -54,6 +55,7 @@ class Extractor:
         store: a store to read vectors from and to keep them in; None keeps them in memory, window by window. Its index
             is in memory, so with a store memory grows by some hundred bytes a sentence.
         threads: threads of the matrix products; more than one may be slower, and differ in the last digit.
+        tagging: how documents get the mentions that they lack; None: they get none.
 
     Raises:
         MismatchError: an encoder that is not the one that the head was trained on; the text names both.
@@ -67,6 +69,7 @@ class Extractor:
         name: str = "model",
         store: str | None = None,
         threads: int = 1,
+        tagging: Tagging | None = None,
     ) -> None:
         if threads < 1:
             raise UsageError(f"{threads} threads were asked for; at least 1 is needed.")
@@ -74,8 +77,9 @@ class Extractor:
             check_encoder(spec, encoders[spec.name], spec.name)
         self.checkpoint = checkpoint
         self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive, checkpoint.corpus["name"])
-        self._encoders = [encoders[spec.name] for spec in checkpoint.features]
+        self._encoders = {spec.name: encoders[spec.name] for spec in checkpoint.features}
         self._store, self._threads = store, threads
+        self._tagging = tagging or Tagging()
 
     @classmethod
     def load(
@@ -86,6 +90,8 @@ class Extractor:
         store: str | None = None,
         threads: int = 1,
         device: str = "cpu",
+        tag: str = "missing",
+        tagger: str | Path | None = None,
     ) -> Extractor:
         """Load a model bundle (``cli bundle``), or the folder of a trained fold (``runs/NAME/fold-K``).
 
@@ -94,6 +100,9 @@ class Extractor:
             encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
             store, threads: see :class:`Extractor`.
             device: where the encoders run, ``cpu`` or ``cuda``.
+            tag: which documents a tagger finds the mentions of: those that have none (``missing``), all of them
+                (``always``), or none (``never``).
+            tagger: the tagger's folder; None: the one that comes with featstore.
 
         Raises:
             MissingFileError: there is no model.
@@ -114,7 +123,13 @@ class Extractor:
             name=name,
             store=store,
             threads=threads,
+            tagging=Tagging(tag, None if tagger is None else Path(tagger), threads, device),
         )
+
+    @property
+    def tagging(self) -> dict[str, str]:
+        """How documents get the mentions that they lack, as plain facts."""
+        return self._tagging.facts
 
     @property
     def marking(self) -> Marking:
@@ -126,7 +141,7 @@ class Extractor:
     def extract(
         self,
         text: str,
-        entities: Iterable[Entity | tuple[int, int, str]],
+        entities: Iterable[Entity | tuple[int, int, str]] = (),
         *,
         threshold: float | None = None,
         top: int | None = None,
@@ -137,7 +152,8 @@ class Extractor:
 
         Args:
             text: any number of sentences.
-            entities: the mentions, or for each (start, end, type), half-open, in characters of ``text``.
+            entities: the mentions, or for each (start, end, type), half-open, in characters of ``text``; without any,
+                a tagger finds them.
             threshold, top, max_distance, explain: see :class:`Wanted`.
 
         Raises:
@@ -168,8 +184,11 @@ class Extractor:
                 the options name.
         """
         pairing = self._checked_pairing(wanted or Wanted())
-        with self._stores() as stores:
-            yield from self._windows(documents, wanted or Wanted(), pairing, stores)
+        with self._encoding() as encoding:
+            groups = self._tagging.groups(documents, encoding, self._encoders)
+            for window in self._windows(groups, wanted or Wanted(), pairing, encoding):
+                encoding.forget()
+                yield window
 
     def extract_together(
         self, requests: Sequence[tuple[Sequence[Document], Wanted]]
@@ -183,12 +202,21 @@ class Extractor:
             requests: the documents of each, all of which are held in memory, and what is wanted of them.
         """
         pairings = [self._checked_pairing(wanted) for _, wanted in requests]
-        with self._stores() as stores:
-            begun = [self._begin(document, wanted) for documents, wanted in requests for document in documents]
-            filled, _ = self._encode([pair.instance for work in begun for pair in self._pairs(work)], stores)
+        with self._encoding() as encoding:
+            every = [document for documents, _ in requests for document in documents]
+            self._tagging.encode(every, encoding, self._encoders)
+            tagged = [list(self._tagging.groups(documents, encoding, self._encoders)) for documents, _ in requests]
+            begun = [
+                self._begin(document, wanted)
+                for groups, (_, wanted) in zip(tagged, requests, strict=True)
+                for group in groups
+                for document in group
+                if isinstance(document, Document)
+            ]
+            self._encode([pair.instance for work in begun for pair in self._pairs(work)], encoding)
             return [
-                [found for window in self._windows(documents, wanted, pairing, filled) for found in window]
-                for (documents, wanted), pairing in zip(requests, pairings, strict=True)
+                [found for window in self._windows(groups, wanted, pairing, encoding) for found in window]
+                for groups, (_, wanted), pairing in zip(tagged, requests, pairings, strict=True)
             ]
 
     def _checked_pairing(self, wanted: Wanted) -> Pairing:
@@ -207,31 +235,32 @@ class Extractor:
 
     def _windows(
         self,
-        documents: Iterable[Document | BadDocument],
+        groups: Iterable[list[Document | BadDocument]],
         wanted: Wanted,
         pairing: Pairing,
-        stores: Sequence[FeatureStore | None],
+        encoding: Encoding,
     ) -> Iterator[list[Extraction | BadDocument]]:
         window: list[Work | BadDocument] = []
         chunk = Chunk()
-        for document in documents:
-            window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
-            for pair in self._pairs(window[-1]):
-                if chunk.is_full_before(pair.instance):
-                    self._score(chunk, stores, wanted)
-                chunk.add(pair)
-            if chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
-                self._score(chunk, stores, wanted)
+        for group in groups:
+            for document in group:
+                window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
+                for pair in self._pairs(window[-1]):
+                    if chunk.is_full_before(pair.instance):
+                        self._score(chunk, encoding, wanted)
+                    chunk.add(pair)
+            if len(group) > 1 or chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
+                self._score(chunk, encoding, wanted)
                 yield [finish(each, wanted, pairing) for each in window]
                 window = []
-        self._score(chunk, stores, wanted)
+        self._score(chunk, encoding, wanted)
         if window:
             yield [finish(each, wanted, pairing) for each in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
-        with self._stores() as stores:
-            filled, lost = self._encode(instances, stores)
+        with self._encoding() as encoding:
+            filled, lost = self._encode(instances, encoding)
             if lost:
                 raise ResourceError(f"memory has no room to encode {len(lost):,} of the sentences.")
             return self._predict(instances, filled)
@@ -253,9 +282,9 @@ class Extractor:
                 id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
                 yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
 
-    def _score(self, chunk: Chunk, stores: Sequence[FeatureStore | None], wanted: Wanted) -> None:
+    def _score(self, chunk: Chunk, encoding: Encoding, wanted: Wanted) -> None:
         """Give the pairs of a chunk their relations, and empty it."""
-        filled, lost = self._encode([pair.instance for pair in chunk.pairs], stores)
+        filled, lost = self._encode([pair.instance for pair in chunk.pairs], encoding)
         for pair in chunk.pairs:
             pair.work.lost |= pair.instance.key in lost
         pairs = [pair for pair in chunk.pairs if pair.instance.key not in lost]
@@ -266,37 +295,17 @@ class Extractor:
                     pair.work.relations.append(relation)
         chunk.clear()
 
-    def _encode(
-        self, instances: Sequence[Instance], stores: Sequence[FeatureStore | None]
-    ) -> tuple[list[FeatureStore], set[bytes]]:
+    def _encode(self, instances: Sequence[Instance], encoding: Encoding) -> tuple[list[FeatureStore], set[bytes]]:
         """Return sets that hold the sentences of ``instances``, and the keys of those that memory had no room for."""
-        sentences = {instance.key: instance.tokens for instance in instances}
-        filled, lost = [], set()
-        with running_threads(self._threads):
-            for encoder, spec, store in zip(self._encoders, self.checkpoint.features, stores, strict=True):
-                own = store or create_store("", feature_meta(encoder, dtype=spec.dtype, backend=MEMORY))
-                lost |= set(encode_missing(sentences, encoder, own))
-                filled.append(own)
-        return filled, lost
+        return encoding.fill({instance.key: instance.tokens for instance in instances}, self.checkpoint.features)
 
     def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
         with running_threads(self._threads):
             return classify(self.checkpoint, instances, filled)
 
-    @contextmanager
-    def _stores(self) -> Iterator[list[FeatureStore | None]]:
-        """Open the feature sets that serve as a cache; None where each chunk has one of its own in memory."""
-        with ExitStack() as stack:
-            stores: list[FeatureStore | None] = []
-            for encoder, spec in zip(self._encoders, self.checkpoint.features, strict=True):
-                store = None
-                if self._store is not None:
-                    kept = find_sets(self._store, f"{spec.name}@{spec.identity}")
-                    backend = next((s.meta.backend for s in kept if s.meta.dtype == spec.dtype), "hdf5")
-                    meta = feature_meta(encoder, dtype=spec.dtype, backend=backend)
-                    store = stack.enter_context(closing(create_store(self._store, meta)))
-                stores.append(store)
-            yield stores
+    def _encoding(self) -> Encoding:
+        """Return the head's encoders at work."""
+        return Encoding(self._encoders.values(), store=self._store, threads=self._threads)
 
 
 def _entity(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:

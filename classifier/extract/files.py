@@ -113,7 +113,7 @@ def extract_files(
     writer = writer_of(job.target_format)
     documents = _Counted(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
-    facts = {"model": model, "to": job.target_format, **asdict(job.wanted)}
+    facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, **asdict(job.wanted)}
     types: dict[str, str] = {}
     with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents

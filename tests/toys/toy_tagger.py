@@ -27,7 +27,7 @@ NAMES = {
 FILLER = ("inhibits", "the", "in", "cells", "of", "rats", "was", "seen")
 
 
-def write_corpus(folder: Path, types: Sequence[str], count: int = 40, seed: int = 1) -> Path:
+def write_corpus(folder: Path, types: Sequence[str], count: int = 24, seed: int = 1) -> Path:
     """Write documents that name all things, of which only those of ``types`` are annotated."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)

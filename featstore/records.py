@@ -70,6 +70,23 @@ class StatedRelation:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a document's text: its title, its abstract, a paragraph.
+
+    Attributes:
+        start: character offset of its first character in ``Document.text``.
+        end: character offset after its last character.
+        kind: ``title``, ``abstract``, ``paragraph``, ..; empty if it has no kind.
+        section: the heading that it stands under (``METHODS``); empty if there is none.
+    """
+
+    start: int
+    end: int
+    kind: str = ""
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text with its entities.
 
@@ -80,6 +97,8 @@ class Document:
         split: ``train``, ``dev``, ``test``, or None.
         bioc: the document as BioC JSON has it, if it was read from BioC: its passages, infons and relations are
             written again as they were. No part of what makes two documents equal.
+        passages: its parts, rising, where its format knows them and is not BioC. No part of what makes two documents
+            equal either.
         relations: the relations that the input states. No part of what makes two documents equal either.
     """
 
@@ -88,6 +107,7 @@ class Document:
     entities: tuple[Entity, ...]
     split: str | None = None
     bioc: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    passages: tuple[Passage, ...] = field(default=(), compare=False)
     relations: tuple[StatedRelation, ...] = field(default=(), compare=False)
 
 

@@ -5,7 +5,7 @@ In: a path, and the name of a format or what can be guessed of it. Out: document
 and a line in ``FORMATS``. Offsets are half-open and count characters (Unicode code points) of ``Document.text``.
 """
 
-from featstore.formats.contract import BadDocument, Format, ModelFacts, Nothing, Writer
+from featstore.formats.contract import BadDocument, Format, ModelFacts, Nothing, Reading, Writer
 from featstore.formats.table import FORMATS, read_documents, readable, writable, writer_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Format",
     "ModelFacts",
     "Nothing",
+    "Reading",
     "Writer",
     "read_documents",
     "readable",

@@ -12,12 +12,14 @@ by a tool that counts UTF-16 units or bytes shows by its mentions and is refused
 changes nothing else. Relations that are there already are kept. What they say is in the document's ``relations``: the
 label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the values
 of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes from
-elsewhere is written as one passage. The type of an entity is its infon ``type``, its concept the infon ``identifier``.
+elsewhere is written with the passages that it is known to have (title, abstract), or as one. Mentions that are found
+later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``, its concept the infon ``identifier``.
 """
 
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -25,7 +27,7 @@ from typing import Any
 
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
 from featstore.formats.contract import ModelFacts
-from featstore.records import Document, Entity, Relation, StatedRelation
+from featstore.records import Document, Entity, Passage, Relation, StatedRelation
 
 Json = Mapping[str, Any]
 
@@ -61,7 +63,7 @@ def document_of(given: object) -> Document:
 
 def with_relations(document: Document, relations: Sequence[Relation], model: ModelFacts) -> dict[str, Any]:
     """Return a document as BioC JSON has it, with the relations added to those that it has."""
-    given = document.bioc if document.bioc is not None else _one_passage(document)
+    given = document.bioc if document.bioc is not None else _in_passages(document)
     taken = {relation.get("id") for part in _parts(given) for relation in members(part, "relations")}
     free = (id_ for id_ in map("R{}".format, count(1)) if id_ not in taken)
     added = [_relation(next(free), relation, model) for relation in relations]
@@ -171,17 +173,33 @@ def _with_annotations(part: Json, added: Sequence[Entity]) -> dict[str, Any]:
     return {**part, "annotations": [*members(part, "annotations"), *own]}
 
 
-def _one_passage(document: Document) -> dict[str, Any]:
-    """Return a document that does not come from BioC as one passage."""
-    passage = {
-        "offset": 0,
-        "infons": {},
-        "text": document.text,
-        "sentences": [],
-        "annotations": [_annotation(entity) for entity in document.entities],
-        "relations": [],
-    }
-    return {"id": document.id, "infons": {}, "passages": [passage], "annotations": [], "relations": []}
+def _in_passages(document: Document) -> dict[str, Any]:
+    """Return a document that does not come from BioC: its passages, or all of it as one."""
+    parts = document.passages or (Passage(0, len(document.text)),)
+    passages = [
+        {
+            "offset": part.start,
+            "infons": {
+                **({"type": part.kind} if part.kind else {}),
+                **({"section": part.section} if part.section else {}),
+            },
+            "text": document.text[part.start : part.end],
+            "sentences": [],
+            "annotations": annotations,
+            "relations": [],
+        }
+        for part, annotations in zip(parts, _by_passage(parts, document.entities), strict=True)
+    ]
+    return {"id": document.id, "infons": {}, "passages": passages, "annotations": [], "relations": []}
+
+
+def _by_passage(parts: Sequence[Passage], entities: Sequence[Entity]) -> list[list[dict[str, Any]]]:
+    """Return the mentions of each passage, as annotations: those that begin in it."""
+    starts = [part.start for part in parts]
+    found: list[list[dict[str, Any]]] = [[] for _ in parts]
+    for entity in entities:
+        found[max(bisect_right(starts, entity.start) - 1, 0)].append(_annotation(entity))
+    return found
 
 
 def _annotation(entity: Entity) -> dict[str, Any]:

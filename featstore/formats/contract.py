@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from featstore.records import Document, Relation
 
@@ -59,6 +59,26 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How files shall be read, where their format leaves a choice.
+
+    Attributes:
+        lines: of plain text, each line is a document, not each file.
+        text_column: of a table, the names of the columns that hold the text, in their order; none: those that are
+            usually called so.
+        id_column: of a table, the name of the column that holds the ids; None: one that is usually called so, or else
+            the rows are numbered.
+    """
+
+    lines: bool = False
+    text_column: tuple[str, ...] = ()
+    id_column: str | None = None
+
+
+AS_USUAL = Reading()
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A line of the table of formats.
 
@@ -68,29 +88,42 @@ class Format:
         reads: whether it is read.
         writes: whether it is written.
         suffixes: of its files, in small letters.
-        begins: pattern of how its files begin, after a byte order mark and blanks.
+        named: pattern of what the name of a file must hold for its format to be guessed.
+        begins: pattern of how its files begin, after a byte order mark and blanks; empty: in any way.
+        telling: pattern of a beginning that no other format has, by which it is told whatever the name; empty: none.
+        roots: names of the outermost element, where it is XML.
         folder: patterns of the files in a folder of it.
+        takes: the members of :class:`Reading` that its reader takes.
+        explains: whether what is written has room for the attention on each token.
+        skips: what of its files is not read, as a sentence; empty if there is nothing to say.
     """
 
     module: str
     reads: bool = True
     writes: bool = True
     suffixes: tuple[str, ...] = ()
+    named: str = ""
     begins: bytes = b""
+    telling: bytes = b""
+    roots: tuple[str, ...] = ()
     folder: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    explains: bool = False
+    skips: str = ""
 
 
 class Reader(Protocol):
     """What reading is: a path to its documents, one after the other, in constant memory.
 
-    A document that is not what the format says is yielded as a :class:`BadDocument` in its place.
+    A reader whose format takes members of :class:`Reading` has them as keywords of the same names. A
+    document that is not what the format says is yielded as a :class:`BadDocument` in its place.
 
     Raises:
         MissingFileError: there is nothing at the path.
         DataError: what is there is not of the format, or cannot be read on from here.
     """
 
-    def __call__(self, path: Path) -> Iterator[Document | BadDocument]: ...
+    def __call__(self, path: Path, **taken: Any) -> Iterator[Document | BadDocument]: ...
 
 
 class Writer(Protocol):

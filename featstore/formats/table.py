@@ -6,29 +6,82 @@ Each format lives in a file of its own that is imported when it is asked for; ad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from featstore.errors import DataError
-from featstore.formats.contract import BadDocument, Format, Reader, Writer
+from featstore.errors import DataError, UsageError
+from featstore.formats.contract import AS_USUAL, BadDocument, Format, Reader, Reading, Writer
 from featstore.formats.guess import guess_format
+from featstore.formats.source import source_of
 from featstore.records import Document, check_choice
 
+_PUBTATOR = rb"[^|\s]+\|t\|"
+_MEDLINE = rb"PMID ?- ?\d"
+
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("featstore.formats.jsonl", suffixes=(".jsonl", ".ndjson"), begins=rb"\{"),
-    "tsv": Format("featstore.formats.tsv", reads=False),
-    "bioc-xml": Format("featstore.formats.bioc_xml", suffixes=(".xml",), begins=rb"<"),
-    "bioc-json": Format("featstore.formats.bioc_json", suffixes=(".json",), begins=rb"[\[{]"),
-    "pubtator": Format("featstore.formats.pubtator", suffixes=(".pubtator", ".txt"), begins=rb"[^|\s]+\|t\|"),
+    "jsonl": Format(
+        "featstore.formats.jsonl",
+        suffixes=(".jsonl", ".ndjson"),
+        begins=rb"\{",
+        telling=rb'\{\s*"(id|text|entities|head|tail|label)"\s*:',
+        explains=True,
+    ),
+    "bioc-xml": Format("featstore.formats.bioc_xml", suffixes=(".xml",), roots=("collection",), explains=True),
+    "bioc-json": Format(
+        "featstore.formats.bioc_json",
+        suffixes=(".json",),
+        begins=rb"[\[{]",
+        telling=rb'\[?\s*\{(?s:.*?)"(passages|documents|PubTator3)"\s*:',
+        explains=True,
+    ),
+    "pubtator": Format(
+        "featstore.formats.pubtator", suffixes=(".pubtator", ".txt"), begins=_PUBTATOR, telling=_PUBTATOR
+    ),
     "brat": Format("featstore.formats.brat", writes=False, folder=("*.ann",)),
     "chemprot": Format(
         "featstore.formats.chemprot",
         suffixes=(".tsv",),
+        named="abstracts",
         begins=rb"[^\t\n]+\t[^\t\n]*\t[^\t\n]*(\n|\Z)",
         folder=("*abstracts*.tsv", "*/*abstracts*.tsv"),
     ),
+    "pubmed-xml": Format(
+        "featstore.formats.pubmed_xml",
+        writes=False,
+        suffixes=(".xml",),
+        roots=("PubmedArticleSet", "PubmedBookArticleSet"),
+    ),
+    "medline": Format(
+        "featstore.formats.medline",
+        writes=False,
+        suffixes=(".nbib", ".medline", ".txt"),
+        begins=_MEDLINE,
+        telling=_MEDLINE,
+    ),
+    "jats": Format(
+        "featstore.formats.jats",
+        writes=False,
+        suffixes=(".xml", ".nxml"),
+        roots=("article", "pmc-articleset", "OAI-PMH"),
+        skips="the cells of tables, formulas, references, footnotes, acknowledgements, appendices and supplements "
+        "are not read.",
+    ),
+    "csv": Format(
+        "featstore.formats.columns",
+        writes=False,
+        suffixes=(".csv",),
+        takes=("text_column", "id_column"),
+    ),
+    "tsv": Format(
+        "featstore.formats.tsv",
+        suffixes=(".tsv", ".tab"),
+        takes=("text_column", "id_column"),
+        explains=True,
+    ),
+    "text": Format("featstore.formats.text", writes=False, suffixes=(".txt", ".text"), takes=("lines",)),
 }
 
 
@@ -42,25 +95,54 @@ def writable() -> tuple[str, ...]:
     return tuple(name for name, entry in FORMATS.items() if entry.writes)
 
 
-def read_documents(path: str | Path, format: str | None = None) -> Iterator[Document | BadDocument]:  # noqa: A002
+def read_documents(
+    path: str | Path,
+    format: str | None = None,  # noqa: A002
+    reading: Reading = AS_USUAL,
+) -> Iterator[Document | BadDocument]:
     """Return the documents of a file or folder, one after the other, in constant memory.
 
     Args:
-        path: a file (for all but brat and chemprot also gzipped), or the folder of a format that is one.
+        path: a file (for all but brat and chemprot also gzipped), the folder of a format that is one, a pipe, or ``-``
+            for standard input.
         format: its name; by default it is guessed from the suffix and the first bytes.
+        reading: how it shall be read, where its format leaves a choice.
 
     Returns:
         An iterator; a bad document is a :class:`BadDocument` in its place. A file that breaks off is one more of them,
         without an id, after the documents that could be read.
 
     Raises:
-        UsageError: no such format, or none can be guessed.
+        UsageError: no such format, none can be guessed, or one that ``reading`` does not suit.
         MissingFileError: there is nothing at the path.
         DataError: while iterating: the file is not of the format.
     """
-    path = Path(path)
-    name = guess_format(path, FORMATS) if format is None else check_choice("the input format", format, readable())
-    return _documents(path, cast(Reader, import_module(FORMATS[name].module).read))
+    path = source_of(Path(path))
+    name = format_of(path, format, reading)
+    taken = {name: getattr(reading, name) for name in FORMATS[name].takes}
+    return _documents(path, cast(Reader, import_module(FORMATS[name].module).read), taken)
+
+
+def format_of(path: Path, format: str | None, reading: Reading = AS_USUAL) -> str:  # noqa: A002
+    """Return the name of the format that a file or folder is read in.
+
+    Args:
+        path: as :func:`~featstore.formats.source.source_of` gives it.
+        format: its name; None: it is guessed.
+        reading: how it shall be read.
+
+    Raises:
+        UsageError, MissingFileError, DataError: see :func:`read_documents`.
+    """
+    name = (
+        guess_format(path, FORMATS, reading) if format is None else check_choice("the input format", format, readable())
+    )
+    for given in fields(reading):
+        if getattr(reading, given.name) != given.default and given.name not in FORMATS[name].takes:
+            option = f"--{given.name.replace('_', '-')}"
+            takers = ", ".join(n for n, entry in FORMATS.items() if given.name in entry.takes)
+            raise UsageError(f"{path} is read as {name}, which has no {option}; that is for {takers}.")
+    return name
 
 
 def writer_of(name: str) -> Writer:
@@ -72,11 +154,11 @@ def writer_of(name: str) -> Writer:
     return cast(Writer, import_module(FORMATS[check_choice("the output format", name, writable())].module))
 
 
-def _documents(path: Path, read: Reader) -> Iterator[Document | BadDocument]:
+def _documents(path: Path, read: Reader, taken: Mapping[str, Any]) -> Iterator[Document | BadDocument]:
     """Yield the documents; once some have been read, an error is one of them and the last."""
     some = False
     try:
-        for found in read(path):
+        for found in read(path, **taken):
             yield found
             some = True
     except DataError as error:

@@ -1,17 +1,20 @@
-"""TSV: one relation a line, for a spreadsheet or a script. Written only.
+"""TSV: relations, one a line, for a spreadsheet or a script; it is read as documents.
 
-In: documents with their relations. Out: a header and, for each relation, both mentions with their offsets in the
-document, their concepts, the label with its meaning and probability, the sentence and the model. Offsets are half-open,
-in characters of the document. A mention or sentence that holds a tab or a line break has blanks in their place, one for
-one. ``attention``, where it was asked for, is ``START-END:WEIGHT`` of each token, with blanks between.
+In: a table (:mod:`featstore.formats.columns`). Out: its documents; and the other way round, from documents with their
+relations a header and, for each relation, both mentions with their offsets in the document, their concepts, the label
+with its meaning and probability, the sentence and the model. Offsets are half-open, in characters of the document. A
+mention or sentence that holds a tab or a line break has blanks in their place, one for one. ``attention``, where it
+was asked for, is ``START-END:WEIGHT`` of each token, with blanks between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from featstore.formats import columns
 from featstore.formats.content import on_one_line
-from featstore.formats.contract import ModelFacts, Nothing
+from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.labels import meaning_of
 from featstore.records import Document, Entity, Relation
 
@@ -31,6 +34,13 @@ COLUMNS = (
     "attention",
     "model",
 )
+
+
+def read(
+    path: Path, *, text_column: Sequence[str] = (), id_column: str | None = None
+) -> Iterator[Document | BadDocument]:
+    """Yield the documents of a table whose cells are parted by tabs."""
+    return columns.read(path, text_column=text_column, id_column=id_column, delimiters=("\t",))
 
 
 def header(model: ModelFacts) -> str:  # noqa: ARG001

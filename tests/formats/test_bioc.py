@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from featstore.errors import DataError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
-from featstore.records import Document, Entity, Relation
+from featstore.formats.bioc import with_mentions
+from featstore.records import Document, Entity, Passage, Relation
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -279,3 +281,27 @@ def test_attention_that_was_asked_for_is_an_infon_of_its_relation(write: Write, 
     assert again.bioc is not None
     (relation,) = again.bioc["relations"]
     assert json.loads(relation["infons"]["attention"]) == [[20, 27, 0.75], [30, 36, 0.25]]
+
+
+@pytest.mark.parametrize("format_", ["bioc-xml", "bioc-json"])
+def test_title_and_abstract_stay_passages_and_found_mentions_are_added_to_theirs(write: Write, format_: str) -> None:
+    passages = (Passage(0, 8, "title"), Passage(9, 25, "abstract", "RESULTS"))
+    text = "Aspirin.\nIt blocks COX-2."
+    entities = (Entity("T1", "CHEMICAL", 0, 7, "Aspirin"), Entity("T2", "GENE", 19, 24, "COX-2"))
+    plain = Document("1", text, entities, passages=passages)
+    bare = replace(READ, entities=READ.entities[:0], bioc=changed("passages", 0, "annotations", to=[]))
+    found = Entity("F1", "GENE", READ.entities[1].start, READ.entities[1].end, READ.entities[1].text)
+    writer = writer_of(format_)
+    documents = [writer.document(d, [], MODEL) for d in (plain, with_mentions(bare, [found]))]
+    written = writer.header(MODEL) + writer.separator.join(documents) + writer.footer()
+    first, second = read_documents(write("b", written), format_)
+    assert first == plain
+    assert isinstance(first, Document)
+    assert first.bioc is not None
+    about = [(p["offset"], p["infons"], p["text"], len(p["annotations"])) for p in first.bioc["passages"]]
+    assert about == [
+        (0, {"type": "title"}, "Aspirin.", 1),
+        (9, {"type": "abstract", "section": "RESULTS"}, "It blocks COX-2.", 1),
+    ]
+    assert isinstance(second, Document)
+    assert found in second.entities

@@ -93,7 +93,7 @@ def test_what_is_no_such_table_is_refused(tables: Tables, write: Write) -> None:
     with pytest.raises(DataError, match=r"line 1: 6 columns; id, title, abstract"):
         list(read_documents(tables(ENTITIES, ENTITIES), "chemprot"))
     with pytest.raises(DataError, match="no file of abstracts"):
-        list(read_documents(write("a.tsv", ABSTRACTS)))
+        list(read_documents(write("a.tsv", ABSTRACTS), "chemprot"))
     with pytest.raises(DataError, match=r"holds no file \*abstracts"):
         list(read_documents(write("other/a.tsv", ABSTRACTS).parent, "chemprot"))
     with pytest.raises(MissingFileError, match=r"alone_entities\.tsv"):

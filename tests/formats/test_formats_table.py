@@ -28,7 +28,7 @@ def test_unknown_names_are_refused(write: Write) -> None:
     with pytest.raises(UsageError, match="jsonl"):
         read_documents(path, "jsnl")
     with pytest.raises(UsageError, match="unknown"):
-        read_documents(path, "tsv")
+        read_documents(path, "table")
     with pytest.raises(UsageError, match="tsv"):
         writer_of("csv")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from formats_of_text import PLAIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,9 @@ def good(format_: str) -> dict[str, bytes]:
         rows = [f"{i}\t{e.id}\t{e.type}\t{e.start}\t{e.end}\t{e.text}\n" for i in range(3) for e in ENTITIES]
         abstracts = "".join(f"{i}\t{TEXT.replace(chr(10), chr(9))}\n" for i in range(3))
         return {"a_abstracts.tsv": abstracts.encode(), "a_entities.tsv": "".join(rows).encode()}
+    if format_ in PLAIN:
+        before, each, after = PLAIN[format_]
+        return {"file": (before + "".join(each.format(i, *TEXT.split("\n")) for i in range(3)) + after).encode()}
     writer = writer_of(format_)
     body = writer.separator.join(writer.document(Document(str(i), TEXT, ENTITIES), RELATIONS, MODEL) for i in range(3))
     return {"file": (writer.header(MODEL) + body + writer.footer()).encode()}

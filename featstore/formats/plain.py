@@ -1,0 +1,77 @@
+"""What is done to text that comes without mentions, so that sentences and offsets are what a reader of it expects.
+
+In: text as a file, a cell or a field has it. Out: the same text, character for character as long, in which control
+characters are blanks and the line breaks of wrapped lines are blanks too: a line break ends a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from featstore.formats.content import Flaw, check_name, check_text
+from featstore.records import Document, Passage
+
+LONGEST_TEXT = 10_000_000  # characters; a longer one is many documents in one
+WRAPPED = range(40, 101)  # characters of the longest line of text that was wrapped
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_PARAGRAPH = re.compile(r"[^\n]+(?:\n[^\n]+)+")
+
+
+def clean(text: str) -> str:
+    """Return a text with a blank for each control character and for each line break inside a wrapped paragraph.
+
+    A paragraph (lines without an empty one between them) was wrapped if the length of its longest line is in
+    :data:`WRAPPED`; a line break in it is a wrap if the next word would have made the line longer than that one.
+
+    Raises:
+        Flaw: half of a surrogate pair, or more than :data:`LONGEST_TEXT` characters.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise Flaw(
+            f"the text has {len(text):,} characters; at most {LONGEST_TEXT:,} are read as one document: split it."
+        )
+    return _PARAGRAPH.sub(lambda found: _unwrapped(found[0]), _CONTROL.sub(" ", check_text(text)))
+
+
+def make_plain(id_: str, passages: Iterable[tuple[str, str, str]]) -> Document:
+    """Return a document without mentions whose passages stand one after the other, a line break between each two.
+
+    Args:
+        id_: its id.
+        passages: (kind, section, text) of each, see :class:`~featstore.records.Passage`; one without text is left out.
+
+    Raises:
+        Flaw: an id that is none, no text at all, or text that is none.
+    """
+    check_name("id of the document", id_)
+    texts: list[str] = []
+    found: list[Passage] = []
+    end = -1
+    for kind, section, text in passages:
+        if text.strip():
+            start = end + 1
+            end = start + len(text)
+            texts.append(clean(text))
+            found.append(Passage(start, end, kind, section))
+    if not texts:
+        raise Flaw("there is no text in it.")
+    if end > LONGEST_TEXT:
+        raise Flaw(f"the text has {end:,} characters; at most {LONGEST_TEXT:,} are read as one document: split it.")
+    return Document(id_, "\n".join(texts), (), passages=tuple(found))
+
+
+def _unwrapped(paragraph: str) -> str:
+    lines = paragraph.split("\n")
+    width = max(map(len, lines))
+    return "".join(_joined(lines, width)) if width in WRAPPED else paragraph
+
+
+def _joined(lines: Sequence[str], width: int) -> Iterable[str]:
+    """Yield lines with what stands between them: a blank where the first word of the next had no room."""
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        yield line
+        if following:
+            word = following.split(maxsplit=1)[0] if following.strip() else ""
+            yield " " if len(line.rstrip()) + 1 + len(word) > width else "\n"

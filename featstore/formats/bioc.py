@@ -10,10 +10,11 @@ by a tool that counts UTF-16 units or bytes shows by its mentions and is refused
 
 *What is kept.* The document as it was read stays with the :class:`Document`, so that writing adds relations and
 changes nothing else. Relations that are there already are kept. What they say is in the document's ``relations``: the
-label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the values
-of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes from
-elsewhere is written with the passages that it is known to have (title, abstract), or as one. Mentions that are found
-later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``, its concept the infon ``identifier``.
+label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the
+values of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes
+from elsewhere is written with the passages that it is known to have (title, abstract), or as one. Mentions that are
+found later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``, its
+concept the infon ``identifier``.
 """
 
 from __future__ import annotations

@@ -269,6 +269,8 @@ class Corpus:
         notes: what the reader counted and the user should know (pairs across sentences, glued boundaries, ..).
         problems: the places that were left out because they are not what the format says.
         gold: what the official score counts, where that is more than the labels of the instances.
+        documents: id of a document -> the part that it is in, also of those that have no pair; empty where the
+            corpus does not say which document a sentence is of.
     """
 
     spec: str
@@ -282,6 +284,7 @@ class Corpus:
     notes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     gold: GoldStandard | None = None
+    documents: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def folds(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featstore.commands.console import (
+    err,
     escape,
     out,
     print_facts,
@@ -29,9 +30,23 @@ if TYPE_CHECKING:
 def data_check(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="As for --corpus.")] = "sample",
     instances: Instances = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CORPUS",
+            help="Show instead what the corpus shares with this one: documents by id, sentences by text.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count a corpus, prove its offsets, and look for test sentences in the training parts."""
+    """Count a corpus, prove its offsets, and look for test sentences in the training parts.
+
+    Places that are not what the format says are named on stderr, the rest is counted, and the exit code is 3. A file
+    that cannot be read at all ends the command with 4.
+    """
+    if against is not None:
+        _check_against(corpus, against, as_json)
+        return
     from featstore.corpora.audit import check_corpus
 
     report = check_corpus(corpus, instances=instances)
@@ -39,6 +54,27 @@ def data_check(
         print_json(report.to_json())
     else:
         _print_report(report)
+    for problem in report.problems:
+        err.print(escape(f"left out: {problem}"), soft_wrap=True)
+    if report.problems:
+        raise typer.Exit(3)
+
+
+def _check_against(corpus: str, against: str, as_json: bool) -> None:
+    from featstore.corpora.overlap import check_overlap
+
+    found = check_overlap(corpus, against)
+    if as_json:
+        print_json(found.to_json())
+        return
+    print_table(
+        f"{found.spec}: what of it is in {found.other}",
+        ["part", "in part", "documents by id", "instances", "sentence exactly there", "exactly or nearly"],
+        [
+            [p.part, p.other, f"{len(p.documents):,}", f"{p.instances:,}", f"{p.exact:,}", f"{p.near:,}"]
+            for p in found.parts
+        ],
+    )
 
 
 def _print_report(report: CorpusReport) -> None:

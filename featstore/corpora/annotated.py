@@ -68,6 +68,14 @@ class Task:
         heads, tails = (frozenset(kind[place] for kind in self.kinds) for place in (0, 1))
         return PairTypes(heads, tails, kinds=frozenset(self.kinds))
 
+    def names_of(self, entity: Entity) -> Sequence[str]:
+        """Return what a mention is called in the gold standard: its own id, or its concepts."""
+        if not self.concepts:
+            return (entity.id,)
+        if entity.concept is None or entity.concept == "-1":
+            return ()
+        return re.split(f"[{re.escape(self.separators)}]", entity.concept) if self.separators else (entity.concept,)
+
     @property
     def related(self) -> frozenset[tuple[str, str]]:
         """The pairs of types that may be related, in either order."""
@@ -81,10 +89,12 @@ class Source:
     Attributes:
         document: with its entities, its relations and the part of the corpus that it is in.
         place: the file, as messages name it.
+        passages: whether a line break in the text parts two passages, so that no mention may hold one.
     """
 
     document: Document
     place: Path
+    passages: bool = True
 
 
 @dataclass(slots=True)
@@ -121,11 +131,11 @@ def corpus_of(
                 f"{source.place}: the document {document.id} is given twice, here and in {known[document.id].place}."
             )
         known[document.id] = source
-        whole = [entity for entity in document.entities if "\n" not in entity.text]
-        for entity in document.entities:
-            if "\n" in entity.text:
-                why = f"the entity {entity.id} at {entity.start}-{entity.end} lies in two passages"
-                problems.append(_problem(source, None, f"{why}; a mention must lie in one."))
+        crossing = [e for e in document.entities if source.passages and "\n" in e.text]
+        for entity in crossing:
+            why = f"the entity {entity.id} at {entity.start}-{entity.end} lies in two passages"
+            problems.append(_problem(source, None, f"{why}; a mention must lie in one."))
+        whole = [entity for entity in document.entities if entity not in crossing]
         _add(name, replace(source, document=replace(document, entities=tuple(whole))), task, marking, found, problems)
     return Corpus(
         spec=name,
@@ -139,6 +149,7 @@ def corpus_of(
         notes=_in_order(found.notes),
         problems=tuple(problems),
         gold=GoldStandard(tuple(found.relations), found.pairs),
+        documents={id_: source.document.split for id_, source in known.items()},
     )
 
 
@@ -147,7 +158,7 @@ def _add(name: str, source: Source, task: Task, marking: Marking, found: _Found,
     document, notes = source.document, found.notes
     split = SplitDocument.of(document)
     gold: dict[GoldPair, list[str]] = defaultdict(list)
-    arguments = _arguments(document, task)
+    arguments = types_of(document, task)
     for relation in document.relations:
         try:
             pair = _pair(document, relation, arguments, task)
@@ -163,7 +174,7 @@ def _add(name: str, source: Source, task: Task, marking: Marking, found: _Found,
             notes["relations between types that make no pair"] += not _is_related(relation, arguments, task)
     reached: set[GoldPair] = set()
     for head, tail in split.candidates(task.types):
-        pairs = tuple(gold_pair(document.id, *both) for both in product(_concepts(head, task), _concepts(tail, task)))
+        pairs = tuple(gold_pair(document.id, *both) for both in product(task.names_of(head), task.names_of(tail)))
         if not pairs:
             notes["pairs of a mention without a concept"] += 1
             continue
@@ -191,20 +202,11 @@ def _add(name: str, source: Source, task: Task, marking: Marking, found: _Found,
     notes["boundaries glued"] += split.sentences.glued
 
 
-def _concepts(entity: Entity, task: Task) -> Sequence[str]:
-    """Return what a mention is called in the gold standard: its own id, or its concepts."""
-    if not task.concepts:
-        return (entity.id,)
-    if entity.concept is None or entity.concept == "-1":
-        return ()
-    return re.split(f"[{re.escape(task.separators)}]", entity.concept) if task.separators else (entity.concept,)
-
-
-def _arguments(document: Document, task: Task) -> Mapping[str, set[str]]:
+def types_of(document: Document, task: Task) -> Mapping[str, set[str]]:
     """Return all that a relation may name: an id or a concept -> the types of its mentions."""
     types: dict[str, set[str]] = defaultdict(set)
     for entity in document.entities:
-        for argument in _concepts(entity, task):
+        for argument in task.names_of(entity):
             types[argument].add(entity.type)
     return types
 

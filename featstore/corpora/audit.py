@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.duplicates import near_duplicates
-from featstore.corpora.table import load_corpus
+from featstore.corpora.table import read_quietly
 from featstore.corpora.text import SPLITTER, TOKENISER
 from featstore.records import Corpus, Instance
 
@@ -97,6 +98,7 @@ class CorpusReport:
         tokens: their tokens.
         leakage: one entry a fold; empty where there is no test part.
         notes: what the reader counted.
+        problems: the places that were left out because they are not what the format says.
     """
 
     spec: str
@@ -114,6 +116,7 @@ class CorpusReport:
     tokens: TokenStats
     leakage: tuple[Leakage, ...]
     notes: Mapping[str, int]
+    problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data that ``json.dumps`` takes."""
@@ -123,7 +126,7 @@ class CorpusReport:
 def check_corpus(spec: str, *, instances: Path | None = None) -> CorpusReport:
     """Read a corpus and report on it; errors as :func:`featstore.corpora.load_corpus`."""
     # The plain sentences: in the sentence context the encoders see no tags.
-    return audit(load_corpus(spec, context="sentence", instances=instances))
+    return audit(read_quietly(CorpusChoice(spec, context="sentence", instances=instances)))
 
 
 def audit(corpus: Corpus) -> CorpusReport:
@@ -145,6 +148,7 @@ def audit(corpus: Corpus) -> CorpusReport:
         tokens=_token_stats(list(sentences.values())),
         leakage=_leakage(corpus, sentences),
         notes=dict(corpus.notes),
+        problems=tuple(problem.text for problem in corpus.problems),
     )
 
 

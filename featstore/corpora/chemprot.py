@@ -91,6 +91,7 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
             ),
             {_id(pair): (gold_pair(*pair),) for pair in chosen},
         ),
+        documents={pmid: document.split for pmid, document in release.documents.items()},
     )
 
 

@@ -20,8 +20,7 @@ def near_duplicates(sets: Sequence[frozenset[str]], threshold: float) -> Iterato
         sets: one set of words a sentence; empty sets are similar to nothing.
         threshold: above 0, at most 1.
     """
-    count = Counter(word for words in sets for word in words)
-    ordered = [sorted(words, key=lambda word: (count[word], word)) for words in sets]
+    ordered = _rarest_first(sets)
     # word -> positions of the sets that have it in their prefix
     holders: dict[str, list[int]] = defaultdict(list)
     for position in sorted(range(len(sets)), key=lambda p: len(sets[p])):
@@ -34,6 +33,40 @@ def near_duplicates(sets: Sequence[frozenset[str]], threshold: float) -> Iterato
                 yield min(position, other), max(position, other)
         for word in prefix:
             holders[word].append(position)
+
+
+def near_pairs(
+    ones: Sequence[frozenset[str]], others: Sequence[frozenset[str]], threshold: float
+) -> Iterator[tuple[int, int]]:
+    """Yield all pairs of a position in ``ones`` and one in ``others`` whose sets are as similar as ``threshold``.
+
+    Args:
+        ones, others: one set a text, of words or of runs of words; empty sets are similar to nothing.
+        threshold: above 0, at most 1.
+    """
+    ordered = _rarest_first([*ones, *others])
+    holders: dict[str, list[int]] = defaultdict(list)
+    for position, words in enumerate(ordered[len(ones) :]):
+        for word in words[: _prefix(len(words), threshold)]:
+            holders[word].append(position)
+    for position, words in enumerate(ordered[: len(ones)]):
+        mine = ones[position]
+        for other in sorted({o for word in words[: _prefix(len(words), threshold)] for o in holders[word]}):
+            theirs = others[other]
+            shorter, longer = sorted((len(mine), len(theirs)))
+            if shorter >= threshold * longer - 1e-9 and _jaccard(mine, theirs) >= threshold:
+                yield position, other
+
+
+def _rarest_first(sets: Sequence[frozenset[str]]) -> list[list[str]]:
+    """Return the words of each set in one fixed order, in which a word that few sets have comes early."""
+    count = Counter(word for words in sets for word in words)
+    return [sorted(words, key=lambda word: (count[word], word)) for words in sets]
+
+
+def _prefix(size: int, threshold: float) -> int:
+    """Return how many of the first words of a set must be looked at."""
+    return size - math.ceil(threshold * size - 1e-9) + 1 if size else 0
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

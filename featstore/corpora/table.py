@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from featstore.corpora.choice import CorpusChoice
+from featstore.corpora.known import warn_of_overlap
 from featstore.corpora.mark import Marking
 from featstore.errors import UsageError, did_you_mean
 from featstore.records import Corpus
@@ -47,6 +48,7 @@ READERS: dict[str, str] = {
     "hprd50": "featstore.corpora.ppi:read_hprd50",
     "iepa": "featstore.corpora.ppi:read_iepa",
     "lll": "featstore.corpora.ppi:read_lll",
+    "documents": "featstore.corpora.documents:read",
     "jsonl": "featstore.corpora.jsonl:read",
 }
 
@@ -57,8 +59,7 @@ def load_corpus(
     """Load the corpus that ``spec`` names; places that had to be left out are told as warnings.
 
     Args:
-        spec: ``sample`` (bundled, GAD's layout), ``sample:chemprot`` (bundled, ChemProt's), ``chemprot:DIR``,
-            ``gad:DIR``, ``euadr:DIR`` (without DIR: what ``cli data get`` fetched), ``jsonl:FILE``.
+        spec: ``NAME``, for a corpus that ``cli data get`` fetched, or ``NAME:PATH``; see ``READERS`` for the names.
         indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         instances: for chemprot, the list of instances to take; by default ``lim_kang_instances.tsv`` in DIR if it is
@@ -73,6 +74,18 @@ def load_corpus(
 
 def read_corpus(choice: CorpusChoice) -> Corpus:
     """Load the corpus that is chosen; see :func:`load_corpus`."""
+    corpus = read_quietly(choice)
+    for problem in corpus.problems[:_SHOWN]:
+        _log.warning("left out: %s", problem.text)
+    if len(corpus.problems) > _SHOWN:
+        _log.warning(
+            "left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, choice.spec
+        )
+    return corpus
+
+
+def read_quietly(choice: CorpusChoice) -> Corpus:
+    """Load the corpus that is chosen; only its ``problems`` tell what was left out."""
     name, _, path = choice.spec.partition(":")
     if name not in READERS:
         raise UsageError(
@@ -82,10 +95,5 @@ def read_corpus(choice: CorpusChoice) -> Corpus:
     module, _, function = READERS[name].partition(":")
     reader: CorpusReader = getattr(import_module(module), function)
     corpus = replace(reader(path or None, choice.marking, choice.instances), spec=choice.spec)
-    for problem in corpus.problems[:_SHOWN]:
-        _log.warning("left out: %s", problem.text)
-    if len(corpus.problems) > _SHOWN:
-        _log.warning(
-            "left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, choice.spec
-        )
+    warn_of_overlap(corpus)
     return corpus

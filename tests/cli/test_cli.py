@@ -213,3 +213,27 @@ def test_extract_tells_of_bad_documents_and_goes_on(run: Run, pairs: Pairs, tmp_
     assert run("extract", str(documents), "-o", "o", "--run", "r", "--threshold", "2").code == 2
     assert run("extract", "nowhere.jsonl", "-o", "o", "--run", "r").code == 4
     assert run("extract", str(documents), "-o", "o", "--model", "nowhere").code == 4
+
+
+def test_data_check_goes_on_after_what_is_bad(run: Run, tmp_path: Path) -> None:
+    entities = [
+        {"id": "T1", "type": "GENE", "start": 0, "end": 3},
+        {"id": "T2", "type": "GENE", "start": 10, "end": 13},
+    ]
+    relations = [{"head": "T1", "tail": "T2", "label": "binds"}, {"head": "T1", "tail": "T9", "label": "binds"}]
+    document = {"id": "7", "text": "TNF binds IL6.", "entities": entities, "relations": relations}
+    (tmp_path / "a.jsonl").write_text(json.dumps(document))
+    found = run("data", "check", "documents:a.jsonl", "--json")
+    assert found.code == 3
+    assert "left out: a.jsonl, line 1: document 7: a relation binds has the argument 'T9'" in found.err
+    report = found.json()
+    assert report["counts"]["all"] == {"NONE": 0, "binds": 1, "total": 1}
+    assert len(report["problems"]) == 1
+
+
+def test_data_check_against_another_corpus(run: Run, pairs: Callable[[Path], Path], tmp_path: Path) -> None:
+    pairs(tmp_path / "a.jsonl")
+    found = run("data", "check", "jsonl:a.jsonl", "--against", "jsonl:a.jsonl", "--json").json()
+    same = {(p["part"], p["other"]): p["exact"] == p["instances"] for p in found["parts"]}
+    assert same == {(a, b): a == b for a in ("train", "dev", "test") for b in ("train", "dev", "test")}
+    assert "sentence exactly there" in run("data", "check", "sample", "--against", "jsonl:a.jsonl").out

@@ -36,8 +36,7 @@ from featstore.corpora.release import refuse_list
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256
 from featstore.formats import BadDocument, read_documents
-from featstore.formats.guess import guess_format
-from featstore.formats.table import FORMATS
+from featstore.formats.table import format_of
 from featstore.records import Corpus, Document, Problem
 
 _PARTS = {
@@ -97,7 +96,7 @@ def _places(path: Path) -> list[_Place]:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; documents:PATH wants a file or a folder.")
     if path.is_file():
-        return [_Place(path, guess_format(path, FORMATS), None)]
+        return [_Place(path, format_of(path, None), None)]
     inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
     parts = [(each, split) for each in inside if (split := _split_of(each)) is not None]
     if parts:
@@ -108,14 +107,14 @@ def _places(path: Path) -> list[_Place]:
 def _inside(path: Path, split: str | None) -> list[_Place]:
     """Return what is read of a part: itself if it is a file or the folder of a format, else its files."""
     try:
-        return [_Place(path, guess_format(path, FORMATS), split)]
+        return [_Place(path, format_of(path, None), split)]
     except UsageError:
         if path.is_file():
             raise
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     if not files:
         raise MissingFileError(f"{path} holds no documents; files of a format that is read are wanted.")
-    return [_Place(file, guess_format(file, FORMATS), split) for file in files]
+    return [_Place(file, format_of(file, None), split) for file in files]
 
 
 def _split_of(path: Path) -> str | None:
@@ -189,7 +188,8 @@ def _task(path: Path, documents: Sequence[Document]) -> Task:
         types = types_of(document, bare)
         for relation in document.relations:
             if len(relation.arguments) == 2:
-                orders.update(product(*(types.get(argument, set()) for argument in relation.arguments)))
+                first, second = (types.get(argument, set()) for argument in relation.arguments)
+                orders.update(product(first, second))
     # Of the two orders of two types the more frequent one, of equal ones the first in the alphabet.
     kinds = [kind for kind in orders if _leads(kind, orders)]
     if not kinds:

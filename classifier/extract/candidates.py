@@ -90,3 +90,27 @@ def _place(split: SplitDocument, span: tuple[int, int], entity: Entity) -> tuple
     if place[0] == place[1]:
         raise DataError(f"the entity {entity.id} at characters {entity.start}-{entity.end} holds no word.")
     return place
+
+
+def entity_of(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:
+    """Return a mention that a caller gives, held against its text.
+
+    Args:
+        text: the text.
+        number: of the mention, for its id.
+        given: the mention, or its start, end and type.
+
+    Raises:
+        DataError: it is empty, outside of the text, or not what stands there.
+    """
+    if isinstance(given, Entity):
+        entity = given
+    else:
+        start, end, type_ = given
+        entity = Entity(f"T{number}", type_, start, end, text[start:end])
+    if not 0 <= entity.start < entity.end <= len(text) or entity.text != text[entity.start : entity.end]:
+        raise DataError(
+            f"the entity {entity.id} at {entity.start}-{entity.end} is empty, outside of the text of {len(text):,} "
+            "characters, or not what stands there."
+        )
+    return entity

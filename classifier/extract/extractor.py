@@ -18,17 +18,17 @@ extraction that goes on at the end of a window gives, to the last digit, what it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.extract.bundle import is_bundle, read_bundle
-from classifier.extract.candidates import find_candidates, seen_by
+from classifier.extract.candidates import entity_of, find_candidates, seen_by
 from classifier.extract.tagging import Tagging
-from classifier.extract.wanted import Extraction, Wanted, relation_of
-from classifier.extract.work import WINDOW_TOKENS, Chunk, MarkedPair, Work, finish
+from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
+from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint
 from classifier.runs.classify import classify
 from classifier.training.predict import Predictions
@@ -40,9 +40,9 @@ from featstore.featurize.plan import running_threads
 from featstore.formats import BadDocument, ModelFacts
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import FeatureStore
-from featstore.types import kind_of, shown
 
-WINDOW_DOCUMENTS = 512
+# Called with a document's id, how many of its pairs have been scored, and how many it has.
+Scored = Callable[[str, int, int], None]
 
 
 class Extractor:
@@ -160,7 +160,7 @@ class Extractor:
             DataError: an entity that is outside of the text or holds no word.
             UsageError: an option out of range, or a model that does not say what makes a pair.
         """
-        found = [_entity(text, number, given) for number, given in enumerate(entities, start=1)]
+        found = [entity_of(text, number, given) for number, given in enumerate(entities, start=1)]
         wanted = Wanted(threshold, top, max_distance, explain)
         (result,) = self.extract_documents([Document("text", text, tuple(found))], wanted)
         if isinstance(result, BadDocument):
@@ -175,18 +175,27 @@ class Extractor:
             yield from window
 
     def windows(
-        self, documents: Iterable[Document | BadDocument], wanted: Wanted | None = None
+        self,
+        documents: Iterable[Document | BadDocument],
+        wanted: Wanted | None = None,
+        *,
+        scored: Scored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
-        """Yield the same, window by window.
+        """Yield the same, window by window; of ``documents`` no more has been read than was yielded.
+
+        Args:
+            documents: see :meth:`extract_documents`.
+            wanted: likewise.
+            scored: called after each few seconds of work on a document that has very many pairs.
 
         Raises:
             UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
                 the options name.
         """
-        pairing = self._checked_pairing(wanted or Wanted())
+        pairing = checked_pairing(self.checkpoint.pairing, wanted or Wanted())
         with self._encoding() as encoding:
             groups = self._tagging.groups(documents, encoding, self._encoders)
-            for window in self._windows(groups, wanted or Wanted(), pairing, encoding):
+            for window in self._windows(groups, wanted or Wanted(), pairing, encoding, scored):
                 encoding.forget()
                 yield window
 
@@ -201,7 +210,7 @@ class Extractor:
         Args:
             requests: the documents of each, all of which are held in memory, and what is wanted of them.
         """
-        pairings = [self._checked_pairing(wanted) for _, wanted in requests]
+        pairings = [checked_pairing(self.checkpoint.pairing, wanted) for _, wanted in requests]
         with self._encoding() as encoding:
             every = [document for documents, _ in requests for document in documents]
             self._tagging.encode(every, encoding, self._encoders)
@@ -213,25 +222,12 @@ class Extractor:
                 for document in group
                 if isinstance(document, Document)
             ]
-            self._encode([pair.instance for work in begun for pair in self._pairs(work)], encoding)
+            works = [work for work in begun if isinstance(work, Work)]
+            self._encode([pair.instance for work in works for pair in self._pairs(work)], encoding)
             return [
                 [found for window in self._windows(groups, wanted, pairing, encoding) for found in window]
                 for groups, (_, wanted), pairing in zip(tagged, requests, pairings, strict=True)
             ]
-
-    def _checked_pairing(self, wanted: Wanted) -> Pairing:
-        """Return what makes a pair, if the model says it and the options name only types that it has."""
-        pairing = self.checkpoint.pairing
-        if pairing is None:
-            raise UsageError(
-                "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
-                "again, or give it pairs (--format pairs)."
-            )
-        for _, meant in wanted.types:
-            if kind_of(meant, pairing.types) is None:
-                types = ", ".join(map(shown, pairing.types))
-                raise UsageError(f"the model has no type '{meant}' that a mention can be named by; it has {types}.")
-        return pairing
 
     def _windows(
         self,
@@ -239,22 +235,17 @@ class Extractor:
         wanted: Wanted,
         pairing: Pairing,
         encoding: Encoding,
+        scored: Scored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
-        window: list[Work | BadDocument] = []
-        chunk = Chunk()
-        for group in groups:
-            for document in group:
-                window.append(self._begin(document, wanted) if isinstance(document, Document) else document)
-                for pair in self._pairs(window[-1]):
-                    if chunk.is_full_before(pair.instance):
-                        self._score(chunk, encoding, wanted)
-                    chunk.add(pair)
-            if len(group) > 1 or chunk.tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
-                self._score(chunk, encoding, wanted)
-                yield [finish(each, wanted, pairing) for each in window]
-                window = []
-        self._score(chunk, encoding, wanted)
-        if window:
+        def score(chunk: Chunk) -> None:
+            works = [pair.work for pair in chunk.pairs[-1:]]
+            self._score(chunk, encoding, wanted)
+            for last in works:
+                if scored and last.scored < len(last.candidates):
+                    scored(last.document.id, last.scored, len(last.candidates))
+
+        works = ([self._begin(d, wanted) if isinstance(d, Document) else d for d in group] for group in groups)
+        for window in windows(works, self._pairs, score):
             yield [finish(each, wanted, pairing) for each in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
@@ -275,17 +266,17 @@ class Extractor:
             return BadDocument(document.id, "", str(error))
         return Work(document, split, candidates)
 
-    def _pairs(self, work: Work | BadDocument) -> Iterator[MarkedPair]:
+    def _pairs(self, work: Work) -> Iterator[MarkedPair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
-        if isinstance(work, Work):
-            for c in work.candidates:
-                id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
-                yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
+        for c in work.candidates:
+            id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
+            yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
 
     def _score(self, chunk: Chunk, encoding: Encoding, wanted: Wanted) -> None:
         """Give the pairs of a chunk their relations, and empty it."""
         filled, lost = self._encode([pair.instance for pair in chunk.pairs], encoding)
         for pair in chunk.pairs:
+            pair.work.scored += 1
             pair.work.lost |= pair.instance.key in lost
         pairs = [pair for pair in chunk.pairs if pair.instance.key not in lost]
         if pairs:
@@ -306,17 +297,3 @@ class Extractor:
     def _encoding(self) -> Encoding:
         """Return the head's encoders at work."""
         return Encoding(self._encoders.values(), store=self._store, threads=self._threads)
-
-
-def _entity(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:
-    if isinstance(given, Entity):
-        entity = given
-    else:
-        start, end, type_ = given
-        entity = Entity(f"T{number}", type_, start, end, text[start:end])
-    if not 0 <= entity.start < entity.end <= len(text) or entity.text != text[entity.start : entity.end]:
-        raise DataError(
-            f"the entity {entity.id} at {entity.start}-{entity.end} is empty, outside of the text of {len(text):,} "
-            "characters, or not what stands there."
-        )
-    return entity

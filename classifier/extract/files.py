@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,11 +25,10 @@ from pathlib import Path
 from classifier.extract.extractor import Extractor
 from classifier.extract.journal import Figures, open_extraction
 from classifier.extract.wanted import Extraction, Wanted
-from classifier.extract.work import MOST_PAIRS
 from featstore.corpora import jsonl
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import check_output_file, is_stream, write_file
-from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
+from featstore.formats import BadDocument, ModelFacts, Writer, count_documents, read_documents, writer_of
 from featstore.progress import Progress
 from featstore.records import Document
 from featstore.types import kind_of, shown
@@ -36,6 +36,9 @@ from featstore.types import kind_of, shown
 PAIRS = "pairs"
 _MOST_TYPES = 1000
 _LONGEST_LINE = 1 << 20  # looked at to tell pairs from documents
+_PAIRS_AT_ONCE = 1024  # of marked pairs
+_SECONDS_BETWEEN_LINES = 5.0  # of the log, about one document
+_log = logging.getLogger("featstore.extract")
 
 Report = Callable[[BadDocument], None]
 
@@ -96,7 +99,9 @@ def extract_files(
         extractor: the model.
         job: what shall be extracted.
         report: called with each bad document.
-        progress: called with (documents done, None) after each window.
+        progress: called with (documents done, documents to do) after each few seconds of work; those that an
+            interrupted extraction had done are not counted. In the middle of a document with very many pairs it is
+            called too, and the log says how many pairs have been scored.
 
     Raises:
         UsageError: an unknown format, an option that does not go with another, the part of another extraction.
@@ -109,7 +114,7 @@ def extract_files(
     if not is_stream(job.target) and any(source.resolve() == job.target.resolve() for source in job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
     if job.source_format == PAIRS or (job.source_format is None and all(map(_holds_pairs, job.sources))):
-        return _classify_pairs(extractor, job, start)
+        return _classify_pairs(extractor, job, start, progress)
     writer = writer_of(job.target_format)
     documents = _Counted(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
@@ -119,15 +124,40 @@ def extract_files(
         resumed_at = part.figures.documents
         _skip(documents, part.figures, job.target)
         part.begin(writer.header(extractor.facts))
-        for window in extractor.windows(documents, job.wanted):
+        standing = _Standing(job, resumed_at, progress)
+        for window in extractor.windows(documents, job.wanted, scored=standing.within):
             text, figures = _written(window, writer, extractor.facts, part.figures, report)
             part.add(text, replace(figures, digest=documents.digest))
             _note_types(window, extractor, job.wanted, types)
-            if progress:
-                progress(documents.count, None)
+            standing.tell(documents.count)
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name != "digest"}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
+
+
+class _Standing:
+    """Tells how far an extraction is."""
+
+    def __init__(self, job: ExtractionJob, resumed_at: int, progress: Progress | None) -> None:
+        self._progress, self._resumed_at = progress, resumed_at
+        counts = [count_documents(source, job.source_format) for source in job.sources] if progress else []
+        self._total = None if None in counts else sum(filter(None, counts)) - resumed_at
+        self._done = 0
+        self._logged = time.monotonic()
+
+    def tell(self, documents: int) -> None:
+        """Tell that so many documents are done, those of an interrupted extraction too."""
+        self._done = documents - self._resumed_at
+        if self._progress:
+            # The total of a large file is an estimate, which may turn out too low.
+            self._progress(self._done, None if self._total is None else max(self._total, self._done))
+
+    def within(self, id_: str, scored: int, pairs: int) -> None:
+        """Tell that a document is at work that has many pairs."""
+        self.tell(self._done + self._resumed_at)
+        if time.monotonic() - self._logged >= _SECONDS_BETWEEN_LINES:
+            self._logged = time.monotonic()
+            _log.info("document %s: %s of %s pairs are scored", id_, f"{scored:,}", f"{pairs:,}")
 
 
 class _Counted:
@@ -223,15 +253,15 @@ def _holds_pairs(path: Path) -> bool:
     return isinstance(first, dict) and {"text", "head", "tail"} <= first.keys()
 
 
-def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float) -> Extracted:
+def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float, progress: Progress | None) -> Extracted:
     """Classify sentences with marked pairs: one object a line, in the order given."""
     if job.target_format != "jsonl" or job.wanted != Wanted() or len(job.sources) != 1:
         raise UsageError("pairs are classified as they stand: one file of them, to jsonl, without further options.")
     corpus = jsonl.read(str(job.sources[0]), extractor.marking, None)
     labels = extractor.checkpoint.labels
     lines = []
-    for first in range(0, len(corpus.instances), MOST_PAIRS):
-        instances = corpus.instances[first : first + MOST_PAIRS]
+    for first in range(0, len(corpus.instances), _PAIRS_AT_ONCE):
+        instances = corpus.instances[first : first + _PAIRS_AT_ONCE]
         predictions = extractor.classify(instances)
         for instance, number, row in zip(instances, predictions.labels, predictions.probabilities, strict=True):
             relation = {
@@ -242,6 +272,8 @@ def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float) -> E
                 "probabilities": dict(zip(labels, map(float, row), strict=True)),
             }
             lines.append(json.dumps(relation, ensure_ascii=False) + "\n")
+        if progress:
+            progress(len(lines), len(corpus.instances))
     write_file(job.target, "".join(lines).encode("utf-8"))
     count = len(lines)
     return Extracted(count, 0, count, count, 0, time.perf_counter() - start)

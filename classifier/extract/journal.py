@@ -1,9 +1,9 @@
 """The output of an extraction: it grows piece by piece, is whole under its name or not there, and goes on after a kill.
 
 In: pieces of text, each with the figures that hold after it. Out: ``OUT.part`` with a journal beside it,
-``OUT.part.json``, and at the end ``OUT``. After each piece the part is flushed to the disk and then the journal is
-replaced; whatever a killed writer left behind the journal's offset is cut off. The journal names what is being
-written: a part of something else is never gone on with.
+``OUT.part.json``, and at the end ``OUT``. When a piece comes and half a second has passed, the part is flushed to the
+disk and then the journal is replaced; whatever a killed writer left behind the journal's offset is cut off. The journal
+names what is being written: a part of something else is never gone on with.
 
 Where ``OUT`` is a symbolic link, all this happens beside the file that it points at. A pipe, a device and standard
 output cannot be gone on with: they get the pieces as they come.
@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from classifier.runs.checkpoint import read_json, to_json
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, clear_errors, flush, is_stream, lock, open_output, put_in_place, write_file
+
+JOURNAL_SECONDS = 0.5  # between two entries: flushing after every piece would take as long as a quick model
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ class Figures:
 class Output(Protocol):
     """Where an extraction writes."""
 
-    figures: Figures
+    @property
+    def figures(self) -> Figures:
+        """What has been done, up to the last piece."""
+        ...
 
     def begin(self, header: str) -> None:
         """Make ready for the first piece; where there is none yet, ``header`` comes before it."""
@@ -82,6 +89,21 @@ def open_extraction(target: Path, facts: Mapping[str, Any], *, fresh: bool = Fal
     return Stream(target) if is_stream(target) else PartFile(behind_links(target), facts, fresh=fresh)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far a part is; replaced as a whole, so that no interrupt finds one half of it changed.
+
+    Attributes:
+        written: bytes of the part that are good.
+        waiting: what is to be written after them.
+        figures: what holds after that.
+    """
+
+    written: int = 0
+    waiting: str = ""
+    figures: Figures = field(default_factory=Figures)
+
+
 class Stream:
     """A pipe, a device or standard output, as an output of an extraction; each piece leaves as soon as it is there."""
 
@@ -108,7 +130,7 @@ class Stream:
 
 
 class PartFile:
-    """The unfinished part of ``target``, a plain file; what was added stays, whatever happens next.
+    """The unfinished part of ``target``, a plain file; what is in its journal stays, whatever happens next.
 
     Args:
         target: the file that shall be made.
@@ -125,8 +147,8 @@ class PartFile:
         self._target, self._facts = target, json.loads(json.dumps(facts))
         self._part = target.with_name(f"{target.name}.part")
         self._journal = target.with_name(f"{target.name}.part.json")
-        self.figures = Figures()
-        self._offset = 0
+        self._state = _State()
+        self._kept, self._since = Figures(), time.monotonic()
         with clear_errors(self._part):
             self._file = self._locked()
         try:
@@ -139,13 +161,19 @@ class PartFile:
             raise
 
     @property
+    def figures(self) -> Figures:
+        """What has been done, up to the last piece."""
+        return self._state.figures
+
+    @property
     def _size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
 
-    def _locked(self) -> IO[bytes]:
+    def _locked(self) -> FileIO:
         """Open the part for this process alone (where there are no locks, the user has to see to that)."""
         while True:
-            file = open(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")  # noqa: SIM115
+            descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115
             if lock(file.fileno()) is False:
                 file.close()
                 raise UsageError(f"another process is writing {self._part}; wait for it, or name another file.")
@@ -175,35 +203,53 @@ class PartFile:
             )
         if self._size < offset:
             raise DataError(f"{self._part} is shorter than its journal says; begin anew with --fresh.")
-        self.figures, self._offset = figures, offset
+        self._state, self._kept = _State(offset, "", figures), figures
 
     def begin(self, header: str) -> None:
         with clear_errors(self._part):
-            self._file.truncate(self._offset)  # what is not in the journal
-            self._file.seek(self._offset)
-        if not self._offset:
+            self._file.truncate(self._state.written)  # what is not in the journal
+        if not self._state.written:
             self.add(header, self.figures)
 
     def add(self, text: str, figures: Figures) -> None:
-        self._write(text)
-        self.figures = figures
-        journal = {"facts": self._facts, "figures": asdict(figures), "bytes": self._offset}
+        self._state = _State(self._state.written, self._state.waiting + text, figures)
+        if time.monotonic() - self._since >= JOURNAL_SECONDS:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write down what has come since the last time."""
+        self._write()
+        journal = {"facts": self._facts, "figures": asdict(self.figures), "bytes": self._state.written}
         write_file(self._journal, to_json(journal))
+        self._kept, self._since = self.figures, time.monotonic()
+
+    def _write(self) -> None:
+        """Write what is waiting; what an attempt that failed has left of it is written over."""
+        rest = memoryview(self._state.waiting.encode("utf-8"))
+        end = self._state.written + len(rest)
+        with clear_errors(self._part):
+            self._file.seek(self._state.written)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            flush(self._file)
+        self._state = _State(end, "", self.figures)
 
     def finish(self, footer: str) -> None:
-        self._write(footer)
+        self._kept = self.figures  # from here on nothing goes into the journal, and so the end does not
+        self._state = _State(self._state.written, self._state.waiting + footer, self.figures)
+        self._write()
         with clear_errors(self._target):
             put_in_place(self._part, self._target)  # still locked: nobody may go on with it
             self._journal.unlink(missing_ok=True)
         self._file.close()
 
     def close(self) -> None:
-        if not self._file.closed and not self.figures.documents:  # a part without a document is of no use
-            self._part.unlink(missing_ok=True)
-            self._journal.unlink(missing_ok=True)
-        self._file.close()
-
-    def _write(self, text: str) -> None:
-        with clear_errors(self._part):
-            self._offset += self._file.write(text.encode("utf-8"))
-            flush(self._file)
+        if self._file.closed:
+            return
+        with self._file:
+            if self.figures.documents:
+                if self.figures != self._kept:
+                    self._keep()
+            else:  # a part without a document is of no use
+                self._part.unlink(missing_ok=True)
+                self._journal.unlink(missing_ok=True)

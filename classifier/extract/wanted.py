@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
 from classifier.runs.checkpoint import Checkpoint
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
 from featstore.records import Document, Instance, Relation
+from featstore.types import kind_of, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,24 @@ class Extraction:
     relations: tuple[Relation, ...]
     pairs: int
     nothing: Nothing | None = None
+
+
+def checked_pairing(pairing: Pairing | None, wanted: Wanted) -> Pairing:
+    """Return what makes a pair, if the model says it and the options name only types that it has.
+
+    Raises:
+        UsageError: it does not, or they do.
+    """
+    if pairing is None:
+        raise UsageError(
+            "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
+            "again, or give it pairs (--format pairs)."
+        )
+    for _, meant in wanted.types:
+        if kind_of(meant, pairing.types) is None:
+            types = ", ".join(map(shown, pairing.types))
+            raise UsageError(f"the model has no type '{meant}' that a mention can be named by; it has {types}.")
+    return pairing
 
 
 def relation_of(

@@ -1,11 +1,13 @@
 """Documents and pairs on their way through a model.
 
-In: candidates, marked one by one. Out: chunks of them that are scored at once, and, when all pairs of a document have
-been scored, what the model says of it.
+In: candidates, marked one by one. Out: chunks of them that are scored at once, windows of documents that are done, and
+what the model says of each. Chunks and windows are small enough that one takes a few seconds with the slowest encoder,
+so that whoever writes the documents down can do so in steps that short. Where they end depends on the documents alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from classifier.data.pairing import Pairing
@@ -16,8 +18,9 @@ from featstore.corpora.pairs import SplitDocument
 from featstore.formats import BadDocument
 from featstore.records import Document, Instance, Relation
 
-WINDOW_TOKENS = 16384  # of distinct sentences: two of the encoders' batches
-MOST_PAIRS = 4096  # scored at once
+WINDOW_TOKENS = 4096  # of distinct sentences, encoded at once; encoders are hardly faster with more
+WINDOW_STEPS = 1 << 17  # tokens of all pairs, scored at once
+WINDOW_DOCUMENTS = 512
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Work:
         split: the document as the model sees it, its mentions named by the model's types, split into sentences.
         candidates: its pairs.
         relations: those of the pairs that were scored so far.
+        scored: how many were.
         lost: whether memory had no room for one of its sentences.
     """
 
@@ -36,6 +40,7 @@ class Work:
     split: SplitDocument
     candidates: list[Candidate]
     relations: list[Relation] = field(default_factory=list)
+    scored: int = 0
     lost: bool = False
 
 
@@ -62,20 +67,54 @@ class Chunk:
 
     def clear(self) -> None:
         self.pairs: list[MarkedPair] = []
-        self.tokens = 0
+        self._tokens = self._steps = 0
         self._sentences: set[bytes] = set()
 
     def add(self, pair: MarkedPair) -> None:
         self.pairs.append(pair)
+        self._steps += len(pair.instance.layout)
         if pair.instance.key not in self._sentences:
             self._sentences.add(pair.instance.key)
-            self.tokens += len(pair.instance.tokens)
+            self._tokens += len(pair.instance.tokens)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is here should be scored."""
+        return self._tokens >= WINDOW_TOKENS or self._steps >= WINDOW_STEPS
 
     def is_full_before(self, instance: Instance) -> bool:
-        """Whether what is here should be scored before this pair comes; the pairs of a sentence stay together."""
-        if len(self.pairs) >= MOST_PAIRS:
-            return True
-        return self.tokens >= WINDOW_TOKENS and instance.key not in self._sentences
+        """Whether it should before this pair comes; the pairs of a sentence stay together, if they are not too many."""
+        return self._steps >= WINDOW_STEPS or (self.is_full and instance.key not in self._sentences)
+
+
+def windows(
+    groups: Iterable[Sequence[Work | BadDocument]],
+    marked: Callable[[Work], Iterable[MarkedPair]],
+    score: Callable[[Chunk], None],
+) -> Iterator[list[Work | BadDocument]]:
+    """Yield documents in windows, all their pairs scored.
+
+    Args:
+        groups: documents that were read together; a window ends with one of them.
+        marked: gives the pairs of one.
+        score: scores a chunk of pairs and empties it.
+    """
+    window: list[Work | BadDocument] = []
+    chunk, is_done = Chunk(), False
+    for group in groups:
+        window += group
+        for pair in (pair for work in group if isinstance(work, Work) for pair in marked(work)):
+            if chunk.is_full_before(pair.instance):
+                score(chunk)
+                is_done = True
+            chunk.add(pair)
+        if is_done or len(group) > 1 or chunk.is_full or len(window) >= WINDOW_DOCUMENTS:
+            score(chunk)
+            yield window
+            window, is_done = [], False
+    score(chunk)
+    if window:
+        yield window
 
 
 def finish(work: Work | BadDocument, wanted: Wanted, pairing: Pairing) -> Extraction | BadDocument:

@@ -117,7 +117,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], N
             return
         last = now
         rate = done / max(1e-9, now - start)
-        left = "" if total is None else f", {duration((total - done) / max(1e-9, rate))} left"
+        left = "" if total is None or not done else f", {duration((total - done) / max(1e-9, rate))} left"
         of = "" if total is None else f"/{total:,}"
         err.print(f"{what}: {done:,}{of} {unit}, {rate:,.0f}/s{left}", soft_wrap=True)
 

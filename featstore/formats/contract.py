@@ -95,6 +95,8 @@ class Format:
         folder: patterns of the files in a folder of it.
         takes: the members of :class:`Reading` that its reader takes.
         explains: whether what is written has room for the attention on each token.
+        mark: what a file has once for each document, to foretell how many there are; empty if there is no such thing,
+            or if a file of a folder is one document.
         skips: what of its files is not read, as a sentence; empty if there is nothing to say.
     """
 
@@ -109,6 +111,7 @@ class Format:
     folder: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     explains: bool = False
+    mark: bytes = b""
     skips: str = ""
 
 

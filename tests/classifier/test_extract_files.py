@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
-from classifier.extract import Extracted, ExtractionJob, extract_files
-from classifier.extract import extractor as engine
+from classifier.extract import Extracted, ExtractionJob, extract_files, journal, work
 from classifier.extract.wanted import Wanted
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.formats import BadDocument, read_documents, writable
@@ -23,7 +22,8 @@ DOCUMENTS = 40
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "WINDOW_DOCUMENTS", 8)
+    monkeypatch.setattr(work, "WINDOW_DOCUMENTS", 8)
+    monkeypatch.setattr(journal, "JOURNAL_SECONDS", 0.0)
 
 
 def line(number: int) -> str:
@@ -101,8 +101,8 @@ def test_an_interrupted_extraction_goes_on(source: Path, tmp_path: Path, to: str
 def test_a_killed_extraction_goes_on(source: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom toy_model import WordEncoder, make_extractor\n"
-        "from classifier.extract import extractor\nfrom classifier.extract import ExtractionJob, extract_files\n"
-        "extractor.WINDOW_DOCUMENTS = 8\n"
+        "from classifier.extract import ExtractionJob, extract_files, journal, work\n"
+        "work.WINDOW_DOCUMENTS = 8\njournal.JOURNAL_SECONDS = 0.0\n"
         "def before(batch):\n    if any('drug20' in tokens for tokens in batch): os.kill(os.getpid(), signal.SIGKILL)\n"
         "extract_files(make_extractor(WordEncoder(before)), ExtractionJob([Path(sys.argv[1])], Path(sys.argv[2])))\n"
     )

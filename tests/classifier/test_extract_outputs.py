@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
-from classifier.extract import ExtractionJob, extract_files
+from classifier.extract import ExtractionJob, extract_files, journal
 from classifier.extract.journal import Figures, PartFile
 from featstore.errors import ResourceError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "JOURNAL_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from toy_model import LABELS, WordEncoder, make_checkpoint, make_document, make_
 import classifier
 from classifier.data.pairing import pairing_of
 from classifier.extract.candidates import LONGEST
-from classifier.extract.extractor import WINDOW_DOCUMENTS, Extractor
+from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction, Wanted
+from classifier.extract.work import WINDOW_DOCUMENTS
 from featstore.corpora import load_corpus
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, instances_from_documents

@@ -99,6 +99,7 @@ FORMATS: dict[str, Format] = {
         takes=("text_column", "id_column"),
         explains=True,
     ),
+    "html": Format("featstore.formats.html", reads=False, explains=True),
     "text": Format("featstore.formats.text", writes=False, suffixes=(".txt", ".text"), takes=("lines",)),
 }
 

@@ -6,7 +6,7 @@ row, drawn from the row's files in proportion to their size; the corpus is featu
 sentence once (``--context sentence``); a head is trained, and the F1 of its best epoch on the dev part printed. The
 test part is not looked at.
 
-Every stage is a ``cli`` command of one thread whose result is kept: run again, only what is missing is done.
+Every stage is a ``cli`` command of one thread whose result is kept, so that a second run does only what is missing.
 ``--launcher`` puts words before each of these commands, such as ``"nice -n 10"`` or a batch system's ``"srun -n 1"``.
 
     python benchmarks/corpora_of_pretraining.py --text pubmed=FILE --text chemistry=FILE --text pmc=FILE \\
@@ -33,14 +33,14 @@ PAPER = {
     frozenset({"pubmed", "pmc"}): "70.19",
     frozenset({"pubmed", "chemistry", "pmc"}): "70.77",
 }
-# Small batches: where little is read, it is the number of steps that limits a model.
+# Batches are small, because the number of steps limits a model that reads little.
 STREAMS, LENGTH = 32, 64
 HEAD = ["--optimizer", "adamw", "--lr", "1e-3", "--dropout", "0.4", "--standardise", "--precision", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is compared.
+    """The comparison.
 
     Attributes:
         texts: the files of each group; the first group is the base.
@@ -49,8 +49,8 @@ class Plan:
         out: folder for everything that is made.
         hidden: units of each direction's LSTM.
         steps: optimiser steps of each direction, of ``STREAMS`` times ``LENGTH`` characters.
-        epochs: epochs of the head at most.
-        launcher: words before each command.
+        epochs: largest number of epochs of the head.
+        launcher: words that are put before each command.
     """
 
     texts: Mapping[str, Sequence[str]]
@@ -70,10 +70,10 @@ class Plan:
 
 
 def run(plan: Plan, folder: Path, stage: str, words: Sequence[str]) -> Any:
-    """Return what ``cli WORDS --json`` prints, kept in ``folder`` from an earlier run if it was the same command.
+    """Return the output of ``cli WORDS --json``, which is kept in ``folder`` and used again for the same command.
 
     Raises:
-        SystemExit: the command failed; its log is told.
+        SystemExit: the command failed; the message names its log.
     """
     kept = folder / f"{stage}.json"
     if kept.exists():

@@ -162,7 +162,7 @@ class AllenNLP:
 class WholeAllenNLP:
     """AllenNLP 2.10.1's own biLM from its own installation, beside this torch.
 
-    torchvision, which its package asks for when imported and ELMo has no use for, is left out.
+    torchvision is left out: the package imports it, but ELMo does not use it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -182,14 +182,14 @@ class WholeAllenNLP:
 
 
 def install_allennlp(folder: Path) -> None:
-    """Install AllenNLP 2.10.1 into ``folder`` without what it pins: a torch that Python 3.11 never had."""
+    """Install AllenNLP 2.10.1 into ``folder`` without the torch that it pins, which does not exist for Python 3.11."""
     if not (folder / "allennlp").exists():
         packages = ["allennlp==2.10.1", "overrides", "nltk", "tensorboardX", "fairscale"]
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-t", folder, *packages], check=True)
 
 
 def make_engine(name: str, folder: Path, engine: str, allennlp: str) -> Callable[[], Engine]:
-    """Import what an engine needs and return what loads it."""
+    """Import the libraries of an engine and return the function that loads it."""
     if engine == "flair":
         import flair.embeddings  # noqa: F401
 

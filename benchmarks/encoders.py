@@ -47,8 +47,8 @@ class Setup:
 
     Attributes:
         engine: ``flair``, ``allennlp-light``, ``allennlp``, or a precision of ours.
-        threads: of each process.
-        processes: that encode at the same time.
+        threads: number of threads of each process.
+        processes: number of processes that encode at the same time.
     """
 
     engine: str
@@ -62,15 +62,15 @@ class Setup:
 
 @dataclass(slots=True)
 class Row:
-    """What was measured of a setup.
+    """The measurements of a setup.
 
     Attributes:
-        setup: it.
+        setup: the setup.
         ends: pipes to its processes.
-        tokens: that its processes encode in a turn, together.
+        tokens: number of tokens that its processes encode in a turn, together.
         seconds: of each turn.
-        vectors: of the first few sentences.
-        megabytes: by which its processes' peaks of memory rose, together.
+        vectors: the vectors of the first few sentences.
+        megabytes: sum of the increases of its processes' peak memory.
     """
 
     setup: Setup
@@ -127,7 +127,8 @@ def _resident(name: str) -> float:
 
 
 def _live(name: str, folder: Path, engine: str, allennlp: str, end: Connection) -> None:
-    """The life of an engine's process: load; then sentences in, vectors of the first few and memory out."""
+    """Run in an engine's process: load the engine, then receive sentences and send the vectors of the first few and the
+    memory."""
     load = make_engine(name, folder, engine, allennlp)  # imports what it needs; the code itself shall not count
     before = _resident("VmRSS")
     encode = load()

@@ -90,7 +90,7 @@ def share(folder: Path, wanted: int) -> tuple[dict[str, list[Instance]], list[st
 
 
 def run_case(case: Row, instances: Sequence[Instance], folder: Path, sender: Any) -> None:
-    """In a process of its own: send what one case took."""
+    """Run in a process of its own: measure one case and send the result."""
     torch.set_num_threads(1)
     if "bert" in case["what"]:
         import_module("transformers.models.bert.modeling_bert")  # the code itself shall not count
@@ -119,7 +119,7 @@ def measure(case: Row, instances: Sequence[Instance], folder: Path) -> Row:
 
 
 def cases(arguments: argparse.Namespace) -> list[Row]:
-    """Return the cases that are asked for, BERT's first."""
+    """Return the cases that were asked for, those of BERT first."""
     only, precisions = arguments.only.split(","), arguments.precisions.split(",")
     head = {"head": arguments.head, "members": arguments.members}
     found: list[Row] = []

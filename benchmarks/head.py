@@ -1,11 +1,11 @@
-"""What lifts the head: settings compared on the dev parts, never on a test part. Resumable.
+"""Compare settings of the head on dev parts, never on a test part. An interrupted comparison goes on.
 
 In: a corpus whose vectors are stored, a recipe, a base of training options and changes to it, each ``NAME=VALUE
 NAME=VALUE`` with the fields of TrainConfig. Out: a line for each change: dev F1 over folds and seeds of the best epoch
 (mean and deviation) and of the last one, dev F1 of the seeds' averaged probabilities, the same after a shift towards
 the positive labels (classifier.training.favour) that was chosen on the other half of the dev part, the lowest dev
-loss, and the seconds of an epoch. What is kept below ``--out`` is not trained again. ``dev_share=0.3`` gives a dev part
-that is large enough to tell settings apart.
+loss, and the seconds of an epoch. Results below ``--out`` are kept and not trained again. ``dev_share=0.3`` gives a dev
+part that is large enough to tell settings apart.
 
     python benchmarks/head.py --corpus gad:$DATA/gad --out runs/head --folds 1,2 --base "features=glove ..." \
         "" "project=100" "project=100 members=3"
@@ -98,12 +98,12 @@ def fit(corpus: Corpus, store: Path, config: TrainConfig, fold: int) -> Result:
 
 
 def f1(corpus: Corpus, gold: NDArray[np.int64], scores: NDArray[np.floating]) -> float:
-    """Return micro-F1 in per cent of what scores highest; Shape: gold (n,), scores (n, labels)."""
+    """Return micro-F1 in per cent of the labels with the highest scores; Shape: gold (n,), scores (n, labels)."""
     return 100 * (score(gold, scores.argmax(1), corpus.labels, corpus.positive).micro.f1 or 0.0)
 
 
 def shifted_f1(corpus: Corpus, gold: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Return micro-F1 with each half of the dev part shifted as is best on the other half."""
+    """Return micro-F1 if each half of the dev part is shifted by the amount that is best on the other half."""
     positive = np.array([label in corpus.positive for label in corpus.labels])
     first = np.random.default_rng(0).permutation(len(gold)) % 2 == 0
     shifted = probabilities.copy()

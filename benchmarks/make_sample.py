@@ -5,7 +5,7 @@ In: ``sample_grammar.toml`` beside this file. Out: DIR/gad and DIR/chemprot, byt
     python benchmarks/make_sample.py data/sample
 
 The sentences are drawn from a small grammar with claims, denials, questions, paraphrases and other entities that the
-claim may be about instead, so that the label hangs on which entity stands where, and a few labels are flipped. No two
+claim may be about instead, so that the label depends on which entity is where, and a few labels are flipped. No two
 sentences of the GAD part share 0.8 of their words, so that its folds do not leak.
 """
 
@@ -50,7 +50,7 @@ class Draw:
         return self.pick([row for row in rows for _ in range(row[0])])  # type: ignore[no-any-return]
 
     def several(self, choices: Sequence[str], number: int) -> list[str]:
-        """Pick a number of different ones."""
+        """Pick several different ones."""
         left = list(choices)
         return [left.pop(int(self._random() * len(left))) for _ in range(number)]
 
@@ -95,7 +95,7 @@ def write_gad(folder: Path, rows: Sequence[tuple[str, str]]) -> None:
 
 @dataclass
 class Article:
-    """A document as it grows: its text, its mentions, its relations, the pairs that a list of instances names."""
+    """A document under construction: its text, its mentions, its relations, and the pairs in the list of instances."""
 
     pmid: str
     text: str

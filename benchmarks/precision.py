@@ -2,8 +2,8 @@
 
 In: GAD's folder, a store to keep vectors in, the features. Out: F1 of the positive class on the dev part of each fold.
 One head is trained a fold, on float32 vectors; it then reads the dev part's vectors of each encoder at each precision,
-the others in float32, and of all encoders at that precision. So a change is that of the vectors alone: another
-training would add its own chance, which is larger. The test parts are not looked at.
+the others in float32, and of all encoders at that precision. Any change therefore comes from the vectors alone. A
+second training would add random variation, which is larger. The test parts are not looked at.
 
     python benchmarks/precision.py $DATA/gad [--features glove+cse+elmo] [--folds 1,2,3] [--epochs 8]
 """

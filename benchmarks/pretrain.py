@@ -67,14 +67,14 @@ def sample(source: Path, folder: Path, characters: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What every trainer is given.
+    """The input of every trainer.
 
     Attributes:
-        folder: the text, as :func:`sample` lays it out.
+        folder: folder of the text, in the layout of :func:`sample`.
         items: the characters.
-        streams: streams side by side (flair: ``mini_batch_size``).
-        length: characters between cuts (flair: ``sequence_length``).
-        steps: updates that are timed.
+        streams: number of streams side by side (flair: ``mini_batch_size``).
+        length: number of characters between cuts (flair: ``sequence_length``).
+        steps: number of updates that are timed.
     """
 
     folder: Path
@@ -85,12 +85,12 @@ class Race:
 
     @property
     def characters(self) -> int:
-        """What the timed updates read."""
+        """Number of characters that the timed updates read."""
         return self.steps * self.streams * self.length
 
 
 class _Timed(Exception):
-    """Leaves flair's loop when all steps are timed."""
+    """Raised to leave flair's loop when all steps are timed."""
 
 
 def ours(race: Race, forward: bool, precision: str, begin: Callable[[], float]) -> tuple[float, float]:
@@ -117,7 +117,7 @@ def ours(race: Race, forward: bool, precision: str, begin: Callable[[], float]) 
 
 
 def flairs(race: Race, forward: bool, precision: str, begin: Callable[[], float]) -> tuple[float, float]:
-    """Return the same of flair's trainer, read from batch to batch within its own loop."""
+    """Return the same for flair's trainer, measured from batch to batch within its own loop."""
     import flair
     from flair.data import Dictionary
     from flair.models import LanguageModel
@@ -153,11 +153,11 @@ class Way:
     """A way to train.
 
     Attributes:
-        label: what the table calls it.
+        label: its name in the table.
         trainer: :func:`ours` or :func:`flairs`.
-        precision: of the matrix products.
-        processes: directions trained side by side.
-        threads: of each process.
+        precision: precision of the matrix products.
+        processes: number of directions that are trained side by side.
+        threads: number of threads of each process.
     """
 
     label: str
@@ -184,7 +184,7 @@ class Way:
 
 
 def _work(way: Way, race: Race, forward: bool, barrier: Barrier, queue: Queue[tuple[float, float]]) -> None:
-    """What a process runs."""
+    """The function that a process runs."""
     torch.set_num_threads(way.threads)
     torch.set_flush_denormal(True)
 

@@ -40,12 +40,12 @@ CLIENTS = 50
 
 @dataclass(slots=True)
 class Load:
-    """What some clients saw.
+    """The measurements of some clients.
 
     Attributes:
         seconds: from the first request to the last answer.
         waits: seconds from each request to its answer.
-        refused: requests that were answered with 503, and sent again.
+        refused: number of requests that were answered with 503 and sent again.
         lost: answers that did not come or were not those that the document gets alone.
         memory: the server's resident bytes, once a second.
     """
@@ -85,7 +85,7 @@ def as_json(document: Document) -> dict[str, Any]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process that are in memory."""
+    """Return the resident memory of a process in bytes."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", text)
     assert found

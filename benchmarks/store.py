@@ -1,9 +1,9 @@
-"""How fast the stores read and write, beside the plainest things that could be used instead.
+"""How fast the stores read and write, beside the simplest alternatives.
 
 In: how many sentences of how many columns. Out: Markdown tables on stdout, and for each goal of the project whether
-it is met. Everything is measured in one run, the layouts in turn within each round; medians of the rounds count. Files
-are read warm, from the page cache, so that reading and opening wait for nothing: their times are processor time,
-which neighbours on a shared machine disturb least. Writing is wall time.
+it is met. Everything is measured in one run, with the layouts in turn within each round, and the medians of the rounds
+are printed. Files are read from the page cache, so reading and opening do not wait for the disk. Their times are
+processor time, which other programs on a shared machine disturb least. Writing is wall time.
 
     python benchmarks/store.py
 """

@@ -1,4 +1,4 @@
-"""How long an epoch of the head takes and what memory it needs, against the ways it is usually done. One thread.
+"""How long an epoch of the head takes and how much memory it needs, against the usual ways to do it. One thread.
 
 In: the encoders (their widths count, and how fast they are) and a number of instances. Out: a table of the seconds of
 an epoch of GAD's size (135 batches of 32, extrapolated from the median batch after the first epoch), of the share that
@@ -103,7 +103,7 @@ def make_vectors(instances: list[Instance], inputs: list[InputConfig]) -> Vector
 
 
 class PlainHead(nn.Module):
-    """The same head as most would write it, on nn.LSTM."""
+    """The same head, written in the usual way with nn.LSTM."""
 
     def __init__(self, config: HeadConfig, packed: bool) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ def flair_trainer(instances: list[Instance], vectors: Vectors, config: HeadConfi
     from flair.training_utils import store_embeddings
 
     class Stored(TokenEmbeddings):
-        """Embeddings that were computed before and are kept with the tokens."""
+        """Embeddings that were computed earlier and are kept with the tokens."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -238,7 +238,7 @@ def flair_trainer(instances: list[Instance], vectors: Vectors, config: HeadConfi
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a training step with its data and of the data alone, in seconds of CPU time; peak memory in MB."""
+    """The cost of a training step with its data, and of the data alone, in seconds of CPU time; peak memory in MB."""
 
     step: float
     data: float
@@ -269,7 +269,7 @@ def measure(make: Callable[[], Made], epochs: int, answer: multiprocessing.Simpl
 
 
 def contenders(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Callable[[], Made]]:
-    """Return what makes each contender; ``names`` are the encoders' specs."""
+    """Return the function that makes each contender; ``names`` are the encoders' specs."""
     inputs = tuple(InputConfig(e.dim // e.layers, e.layers) for e in map(load_encoder, names))
     instances = make_instances(options.instances, options.pairs)
     vectors = make_vectors(instances, list(inputs))

@@ -1,8 +1,8 @@
-"""The outcome of an ablation: rows, tests between them, what indicators change, what it costs.
+"""The outcome of an ablation: its rows, tests between them, the effect of indicators, and costs.
 
-In: a grid, what became of its cells, and the folders they lie in. Out: an :class:`Ablation` of plain data, from which
-:mod:`classifier.ablate.tables` and :mod:`classifier.ablate.html` make what people read. Only complete cells count; a
-row says how many it has.
+In: a grid, the outcome of each cell, and the folder of the runs. Out: an :class:`Ablation` of plain data, from which
+:mod:`classifier.ablate.tables` and :mod:`classifier.ablate.html` make what people read. Only complete cells count, and
+each row states how many it has.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ class RowResult:
     """A row, all its cells together.
 
     Attributes:
-        row: which.
-        cells: complete cells, and ``of`` how many.
-        of: cells in the grid.
-        summary: means over the cells; ``f1_deviation`` is over all of them.
+        row: the row.
+        cells: number of complete cells.
+        of: number of cells in the grid.
+        summary: means over the cells; its ``f1_deviation`` is over all of them.
         interval: the 95 % interval of the mean F1, by a bootstrap over the test sentences; None if F1 is not defined.
-        fold_deviation: sample standard deviation over the folds, seeds averaged; None for one fold.
-        seed_deviation: over the seeds, folds averaged; None for one seed.
-        without_exact: without test sentences that stand in the training part.
-        without_near: without those that nearly do, too.
-        cost: what it costs.
-        paper: F1 of the paper's row, which has tags, for a row with tags or blinded; None if it has none.
+        fold_deviation: sample standard deviation over the folds, after averaging over seeds; None for one fold.
+        seed_deviation: sample standard deviation over the seeds, after averaging over folds; None for one seed.
+        without_exact: F1 without test sentences that also occur in the training part.
+        without_near: F1 without those and without test sentences that have a near duplicate in the training part.
+        cost: its costs.
+        paper: F1 of the paper's row with tags, for a row that is tagged or blinded; None if the paper has no such row.
     """
 
     row: GridRow
@@ -82,7 +82,7 @@ class RowTest:
     Attributes:
         first, second: the rows.
         comparison: the test.
-        p_holm: p, adjusted for all tests of the ablation (Holm 1979).
+        p_holm: the p-value, adjusted for all tests of the ablation (Holm 1979); None if the data allow no test.
     """
 
     first: GridRow
@@ -93,12 +93,12 @@ class RowTest:
 
 @dataclass(frozen=True, slots=True)
 class TagsGain:
-    """By how much tags beat replacement (the paper's Table 5), all else equal.
+    """The gain of tags over replacement (the paper's Table 5), with everything else equal.
 
     Attributes:
         tags, replace: the two rows.
         gain: difference of their mean F1.
-        p: of the paired test between them.
+        p: p-value of the paired test between them.
         paper: the paper's difference; None for another corpus.
     """
 
@@ -114,12 +114,12 @@ class Ablation:
     """All that a report shows.
 
     Attributes:
-        grid: what was asked for.
-        corpus: name and digest.
+        grid: the grid.
+        corpus: name and digest of the corpus.
         positive: the labels that F1 counts.
         rows: the rows that have a complete cell, in the grid's order.
-        tests: between all pairs of rows that share a fold.
-        gains: tags against replacement.
+        tests: the tests between all pairs of rows that share a fold.
+        gains: the gains of tags over replacement.
         results: the complete cells of each row.
         failed: the cells that failed.
     """
@@ -139,13 +139,13 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
 
     Args:
         grid: the grid.
-        events: what became of each cell.
-        store_root: the store, for what a row costs.
+        events: the outcome of each cell.
+        store_root: the store, for the costs of a row.
         runs: the folder of the run folders.
 
     Raises:
         DataError: no cell is complete.
-        MismatchError: cells of different versions of the corpus, or of different encoders of one name.
+        MismatchError: cells belong to different versions of the corpus, or to different encoders of one name.
     """
     failed = tuple(event for event in events if event.status == FAILED)
     of_no_use = {event.cell.folder(runs) for event in failed}

@@ -1,7 +1,7 @@
-"""Where a grid stands, from what is heard of its cells.
+"""The progress of a grid, from the events of its cells.
 
-In: a grid and :class:`~classifier.ablate.CellEvent` after event. Out: one line a row for a table that is drawn live,
-and one line a finished cell for a log.
+In: a grid and one :class:`~classifier.ablate.CellEvent` after the other. Out: one line a row for a table that is drawn
+live, and one line a finished cell for a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HEADER = ("row", "cells", "failed", "mean F1", "now")
 
 
 class Board:
-    """Follows a grid."""
+    """The progress of a grid."""
 
     def __init__(self, grid: Grid) -> None:
         rows = grid.rows()
@@ -28,7 +28,7 @@ class Board:
         self._total = len(grid.cells())
 
     def update(self, event: CellEvent) -> str:
-        """Take in an event; return a line for the log, empty while the cell is being trained."""
+        """Take in an event and return a line for the log, which is empty while the cell is being trained."""
         self._last[event.cell] = event
         if event.status == RUNNING:
             return ""

@@ -1,9 +1,9 @@
-"""Running a grid: every cell that is not there yet is trained and evaluated, a failed one does not stop the others.
+"""Run a grid: train and evaluate every cell that is missing. A cell that fails does not stop the others.
 
-In: a :class:`~classifier.ablate.grid.Grid`, a store and the folder of runs. Out: one run folder a cell, as ``cli
-train`` and ``cli eval`` make it, and what became of each cell. A cell that is complete is not run again, so resuming
-is running the same command once more. Several processes take a cell at a time from this one and hold one corpus and a
-share of the memory budget each; a process that dies takes only its cell with it.
+In: a :class:`~classifier.ablate.grid.Grid`, a store and the folder of runs. Out: one run folder for each cell, as ``cli
+train`` and ``cli eval`` make it, and the outcome of each cell. A complete cell is not run again, so a grid is resumed
+by running the same command again. With several processes, each takes one cell at a time from this one, and holds one
+corpus and its share of the memory budget. If a process dies, only its cell is lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from classifier.training.loop import Epoch
 from featstore.errors import FeatstoreError, UsageError
 from featstore.records import Corpus
 
-PATIENCE = 10.0  # seconds that a process has to end when it is told to
+PATIENCE = 10.0  # seconds that a process has to end after it was asked to
 RUNNING, DONE, KEPT, FAILED = "running", "done", "kept", "failed"
 
 
@@ -40,10 +40,11 @@ class CellEvent:
 
     Attributes:
         cell: the cell.
-        status: :data:`RUNNING` after each epoch, then :data:`DONE` or :data:`FAILED`; :data:`KEPT` if it was there.
-        epoch: the epoch that ended; None at the beginning and at the end.
-        error: what went wrong with a failed cell.
-        f1: of a complete cell.
+        status: :data:`RUNNING` after each epoch, then :data:`DONE` or :data:`FAILED`; :data:`KEPT` if the cell was
+            complete before.
+        epoch: the epoch that has just ended; None at the beginning and at the end.
+        error: the error of a failed cell.
+        f1: F1 of a complete cell.
     """
 
     cell: Cell
@@ -58,7 +59,7 @@ CellProgress = Callable[[CellEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """Where cells find what they need and put what they make."""
+    """The places from which cells read and to which they write."""
 
     store_root: str
     runs: Path
@@ -80,15 +81,15 @@ def ablate(
         grid: the cells.
         store_root: the store that holds the vectors.
         runs: the folder of the run folders.
-        jobs: processes; with one, cells run in this process.
-        ram_budget: bytes of vectors that all processes together may hold.
-        progress: called with everything that happens.
+        jobs: number of processes; with one, cells run in this process.
+        ram_budget: number of bytes of vectors that all processes together may hold.
+        progress: called with every event.
 
     Returns:
-        What became of each cell, in the order of the grid.
+        The outcome of each cell, in the order of the grid.
 
     Raises:
-        UsageError: a fold that the corpus does not have; nothing was run.
+        UsageError: the corpus does not have one of the folds; nothing was run.
         KeyboardInterrupt: after the processes have ended; complete cells are kept, and an interrupted one goes on from
             its last saved epoch.
     """
@@ -124,7 +125,7 @@ def ablate(
 
 
 def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
-    """Look at a complete cell: it counts if it is of this configuration, corpus and form of head."""
+    """Check a complete cell. It counts if its configuration, its corpus and its form of head are the present ones."""
     result = read_result(cell.folder(runs))
     if result.config != cell.config:
         error = f"{result.folder} belongs to another configuration ({result.config.corpus.spec}); "
@@ -138,7 +139,7 @@ def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
 
 
 class _Loader:
-    """Loads the corpus of a cell, and holds the last one."""
+    """Loads the corpus of a cell and keeps the last one."""
 
     def __init__(self, config: RunConfig | None = None, corpus: Corpus | None = None) -> None:
         self._of = config and config.corpus
@@ -146,13 +147,13 @@ class _Loader:
 
     def __call__(self, config: RunConfig) -> Corpus:
         if self._corpus is None or self._of != config.corpus:
-            self._corpus = None  # never two at a time
+            self._corpus = None  # never hold two corpora at the same time
             self._corpus, self._of = run_corpus(config), config.corpus
         return self._corpus
 
 
 def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> None:
-    """Train and evaluate a cell; an error becomes an event."""
+    """Train and evaluate a cell; an error is turned into an event."""
 
     def report(event: Epoch | Notice) -> None:
         if isinstance(event, Epoch):
@@ -172,7 +173,7 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> Non
     except (FeatstoreError, MemoryError, OSError) as error:
         tell(CellEvent(cell, FAILED, error=str(error) or type(error).__name__))
     except Exception as error:
-        # A mistake of ours must not cost the cells that would have worked; the report shows where it was made.
+        # An error in our own code must not cost the cells that would have worked. The report shows the traceback.
         tell(CellEvent(cell, FAILED, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
     else:
         tell(CellEvent(cell, DONE, f1=evaluation.metrics.micro.f1))
@@ -180,7 +181,7 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> Non
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process and the cell that it is at."""
+    """A process and the cell that it works on."""
 
     process: BaseProcess
     connection: Connection
@@ -188,7 +189,7 @@ class _Worker:
 
 
 def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: CellProgress) -> None:
-    """Hand cells to ``jobs`` processes, one at a time each, until all are through."""
+    """Give cells to ``jobs`` processes, one cell at a time each, until all are done."""
     waiting = deque(cells)
     workers: list[_Worker] = []
     try:
@@ -198,7 +199,7 @@ def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: CellProgress) ->
             for worker in workers:
                 if waiting and worker.cell is None:
                     worker.cell = waiting.popleft()
-                    with suppress(BrokenPipeError):  # it has died; the next look at its connection says so
+                    with suppress(BrokenPipeError):  # the process has died; the next look at its connection shows it
                         worker.connection.send(worker.cell)
             ready = wait([worker.connection for worker in workers])
             for worker in [worker for worker in workers if worker.connection in ready]:
@@ -209,13 +210,13 @@ def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: CellProgress) ->
             worker.process.terminate()
         for worker in workers:
             worker.process.join(PATIENCE)
-            worker.process.kill()  # of no effect on one that has ended
+            worker.process.kill()  # has no effect on a process that has ended
             worker.process.join()
             worker.connection.close()
 
 
 def _listen(worker: _Worker, tell: CellProgress) -> bool:
-    """Take in what a process says; return whether it lives."""
+    """Handle a message of a process; return whether the process is alive."""
     try:
         event: CellEvent = worker.connection.recv()
     except (EOFError, ConnectionResetError):
@@ -242,8 +243,8 @@ def _start(room: _Room) -> _Worker:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Inside, SIGINT waits; a process started here never hears it. Ctrl-C reaches a whole group of processes, and only
-    the first of them shall act on it."""
+    """Block SIGINT inside this context, so that a process that is started here never receives it. Ctrl-C reaches a
+    whole group of processes, and only the first of them must act on it."""
     resource_tracker.ensure_running()  # its start, which the first process causes, would let SIGINT through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -253,7 +254,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _work(room: _Room, connection: Connection) -> None:
-    """The life of one process: cell after cell, until it is told to end."""
+    """Run in a process: run cell after cell until the process is ended."""
     load = _Loader()
     try:
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))

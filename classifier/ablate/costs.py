@@ -1,7 +1,7 @@
-"""What a row of an ablation costs: time to train, time to extract, memory, room in the store.
+"""The costs of a row of an ablation: time to train, time to extract, memory, room in the store.
 
-In: a row's results, the store, and the corpus as the row reads it. Out: a :class:`Cost`. Nothing is measured here; all
-of it was recorded when the work was done, on the machine that did it.
+In: the results of a row, the store, and the corpus as the row reads it. Out: a :class:`Cost`. Nothing is measured here.
+All figures were recorded when the work was done, on the machine that did it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from featstore.stores.sets import SetInfo
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a row costs; None where it was not recorded.
+    """The costs of a row; None where a figure was not recorded.
 
     Attributes:
-        train_seconds: to train one cell, mean.
-        epochs: of one cell, mean.
-        peak_memory: bytes resident while a cell was trained, the largest of all.
-        head_ms: to read and score one test instance, mean.
-        encode_ms: to encode one test instance with all encoders of the row: what `cli featurize` took for a token,
-            times the tokens of the distinct test sentences, shared among their instances.
-        store_bytes: that the vectors of the corpus's distinct sentences take.
+        train_seconds: mean time to train one cell.
+        epochs: mean number of epochs of one cell.
+        peak_memory: largest resident memory, in bytes, while a cell was trained.
+        head_ms: mean time to read and score one test instance.
+        encode_ms: time to encode one test instance with all encoders of the row. It is the time of `cli featurize` for
+            a token, times the number of tokens of the distinct test sentences, divided by the number of their
+            instances.
+        store_bytes: room that the vectors of the corpus's distinct sentences take.
     """
 
     train_seconds: float
@@ -43,17 +44,18 @@ class Cost:
 
     @property
     def extraction_ms(self) -> float | None:
-        """From plain tokens to a label, one instance; None unless both parts are known."""
+        """Time from plain tokens to the label of one instance; None unless both parts are known."""
         return None if self.head_ms is None or self.encode_ms is None else self.head_ms + self.encode_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How much there is to encode in a corpus, marked in one way.
+    """The amount of text to encode in a corpus that is marked in one way.
 
     Attributes:
-        tokens: of its distinct sentences.
-        per_instance: for each fold, tokens of the distinct sentences of its test part for each of its instances.
+        tokens: number of tokens of its distinct sentences.
+        per_instance: for each fold, the number of tokens of the distinct test sentences, divided by the number of test
+            instances.
     """
 
     tokens: int
@@ -74,7 +76,7 @@ def _tokens(instances: Iterable[Instance]) -> int:
 
 
 def row_cost(results: Sequence[FoldResult], store_root: str, corpus: Workload) -> Cost:
-    """Return what a row costs.
+    """Return the costs of a row.
 
     Args:
         results: its cells.

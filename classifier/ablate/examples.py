@@ -1,8 +1,8 @@
-"""What a trained head looks at: the attention over a few test sentences.
+"""The attention of a trained head over a few test sentences.
 
 In: an evaluated fold, its corpus and the store. Out: an :class:`Example` for each of a few test instances: positives
-that were found or missed, and negatives that were called positive, the surest of each kind. The sentences go into the
-report that a user makes of the user's own corpus, and nowhere else.
+that were found or missed, and negatives that were called positive. Of each kind, those with the highest probability are
+taken. The sentences are written only to the report, which a user makes of the user's own corpus.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ LONGEST = 80  # tokens; a longer sentence is hard to read in a report
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A test instance and what the head made of it.
+    """A test instance and the prediction of the head.
 
     Attributes:
-        id: of the instance.
+        id: id of the instance.
         kind: :data:`FOUND`, :data:`MISSED` or :data:`INVENTED`.
-        gold, predicted: labels.
-        probability: of the predicted label.
-        words: what the head read, tags included.
-        weights: attention of each word, summing to 1.
+        gold, predicted: the two labels.
+        probability: probability of the predicted label.
+        words: the words that the head read, including tags.
+        weights: attention of each word; the weights sum to 1.
         entities: whether a word belongs to one of the two mentions.
     """
 
@@ -49,11 +49,11 @@ class Example:
 
 
 def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Path) -> list[Example]:
-    """Score a few test instances of a fold once more and return where the head looked.
+    """Score a few test instances of a fold again and return the attention.
 
     Args:
         result: the fold.
-        corpus: as its run loads it.
+        corpus: the corpus as the run loads it.
         store_root: the store that holds its vectors.
 
     Raises:
@@ -79,7 +79,7 @@ def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Pat
 
 
 def _candidates(result: FoldResult, corpus: Corpus) -> list[Instance]:
-    """The test instances of a kind that is shown, at most a few hundred of each; short sentences only."""
+    """Return test instances of the kinds that are shown, at most a hundred of each kind, with short sentences only."""
     saved, labels = read_predictions(result), result.metrics.labels
     by_id = {instance.id: instance for instance in corpus.instances}
     found: dict[str, list[Instance]] = {}

@@ -24,9 +24,9 @@ def markdown(ablation: Ablation, command: str, made: date) -> str:
     """Return the report as Markdown.
 
     Args:
-        ablation: what it shows.
-        command: the line that made it.
-        made: the day on which it is made.
+        ablation: the ablation.
+        command: the command line that made it.
+        made: the day on which the report is made.
     """
     known = [*facts(ablation), ("report made", made.isoformat())]
     parts = [
@@ -42,7 +42,7 @@ def markdown(ablation: Ablation, command: str, made: date) -> str:
 
 
 def rows_csv(ablation: Ablation) -> str:
-    """Return one line a row, unrounded."""
+    """Return one line for each row, unrounded."""
     return _csv([_flat(r) for r in ablation.rows])
 
 
@@ -65,7 +65,7 @@ def _flat(r: RowResult) -> dict[str, Any]:
 
 
 def cells(ablation: Ablation) -> list[dict[str, Any]]:
-    """Return one entry a cell that is complete or failed, unrounded."""
+    """Return one entry for each cell that is complete or failed, unrounded."""
     complete = [
         {
             **asdict(row),
@@ -93,7 +93,7 @@ def cells(ablation: Ablation) -> list[dict[str, Any]]:
 
 
 def cells_csv(ablation: Ablation) -> str:
-    """Return one line a cell."""
+    """Return one line for each cell, unrounded."""
     return _csv(cells(ablation))
 
 

@@ -1,8 +1,8 @@
 """The grid of an ablation: which heads are trained and evaluated.
 
-In: feature combinations, folds, seeds, indicators, contexts and heads, and how heads are trained. Out: a
-:class:`Cell` for each point: one configuration and one fold, a folder that ``cli train`` would have made as well. A
-:class:`GridRow` is what a report compares: cells that differ in fold and seed alone.
+In: feature combinations, folds, seeds, indicators, contexts, heads and training options. Out: a :class:`Cell` for each
+combination: one configuration and one fold. Its folder is the one that ``cli train`` would use. A :class:`GridRow` is
+what a report compares: cells that differ in fold and seed alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from featstore.stores.views import VIEW
 
 @dataclass(frozen=True, slots=True, order=True)
 class GridRow:
-    """What a report compares.
+    """A row of a report: cells that differ in fold and seed alone.
 
     Attributes:
         features: as ``--features`` spells them.
@@ -49,7 +49,7 @@ class Cell:
     """One point of the grid.
 
     Attributes:
-        config: of the run.
+        config: configuration of the run.
         fold: the fold.
     """
 
@@ -79,10 +79,10 @@ class Grid:
     Attributes:
         features: combinations, as ``--features`` spells them.
         folds, seeds, indicators, contexts: the choices.
-        heads: the recipes.
+        heads: the recipes of the heads.
         corpus: the corpus's spec.
-        instances: the file that lists its instances; None: the corpus's own choice.
-        options: of the training, in place of the recipe's own (:func:`classifier.training.config.recipe`).
+        instances: the file that lists its instances; None leaves the choice to the corpus.
+        options: training options that replace those of the recipe (:func:`classifier.training.config.recipe`).
     """
 
     features: tuple[str, ...]
@@ -109,8 +109,8 @@ class Grid:
     def cells(self) -> tuple[Cell, ...]:
         """Return all cells, in the order in which they are run.
 
-        Rows advance together, fold by fold, so that an unfinished grid can be compared; cells that read the same
-        vectors' corpus stay together, so that a process loads it once.
+        Rows advance together, fold by fold, so that rows of an unfinished grid can be compared. Cells that read the
+        same corpus follow one another, so that a process loads it once.
         """
         return tuple(
             Cell(
@@ -144,7 +144,7 @@ def split_features(text: str) -> tuple[str, ...]:
     """Read ``A; A+B; ..``: combinations separated by semicolons.
 
     Raises:
-        UsageError: a combination that is not one.
+        UsageError: a part is not a combination of features.
     """
     words = [word for word in text.split(";") if word.strip()]
     return tuple("+".join(map(str, parse_features(word))) for word in words)
@@ -158,10 +158,10 @@ def all_subsets(encoders: Sequence[str]) -> tuple[str, ...]:
 def featurized(store_root: str | Path) -> tuple[str, ...]:
     """Return the names of the encoders that a store holds vectors of, the narrowest first.
 
-    Views are left out: beside the set that it was made from, a view says nothing new.
+    Views are left out, because a view adds nothing to the set that it was made from.
 
     Raises:
-        UsageError: it holds none.
+        UsageError: the store holds no vectors.
     """
     sets = [info.meta for info in list_sets(store_root)]
     widths = {meta.name: meta.dim for meta in sets if meta.facts.get("kind") != VIEW}
@@ -172,12 +172,12 @@ def featurized(store_root: str | Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """What is left to do for a row.
+    """The cells of a row that are left to run.
 
     Attributes:
         name: the row.
-        cells: in the grid.
-        complete: those that are trained and evaluated.
+        cells: number of its cells in the grid.
+        complete: number of cells that are trained and evaluated.
     """
 
     name: str
@@ -186,7 +186,7 @@ class RowPlan:
 
 
 def plan(grid: Grid, runs: Path) -> list[RowPlan]:
-    """Return what is left to do."""
+    """Return what is left to run, row by row."""
     rows = grid.rows()
     cells = {row: [cell for cell in grid.cells() if cell.row == row] for row in rows}
     return [

@@ -53,11 +53,11 @@ def html_report(
     """Return the page.
 
     Args:
-        ablation: what it shows.
-        examples: attention of the best row.
-        command: the line that made it.
-        made: the day on which it is made.
-        no_examples: why there are no examples.
+        ablation: the ablation.
+        examples: sentences with the attention of the best row.
+        command: the command line that made it.
+        made: the day on which the report is made.
+        no_examples: the reason if there are no examples.
     """
     heading = escape(title(ablation))
     body = [
@@ -125,7 +125,7 @@ def _duration(seconds: float) -> str:
 
 
 def _main_table(ablation: Ablation) -> str:
-    """The scores as dots with intervals, and as a table."""
+    """Return the scores, as dots with intervals and as a table."""
     table, best = scores(ablation), best_row(ablation)
     if table is None:
         return ""
@@ -159,7 +159,7 @@ def _plain(table: Table | None) -> str:
 
 
 def _test_matrix(ablation: Ablation) -> str:
-    """Differences between all rows, row less column; p below each."""
+    """Return the differences between all rows, row less column, with the p-value below."""
     called = names(ablation)
     tests = {(t.first, t.second): t for t in ablation.tests}
     if not tests:
@@ -190,7 +190,8 @@ def _test_matrix(ablation: Ablation) -> str:
 
 
 def _attention(ablation: Ablation, examples: Sequence[Example]) -> str:
-    """The sentences, each word as strong as its weight; each sentence has its own scale, from 0 to its largest."""
+    """Return the example sentences. A word is shaded by its weight, on a scale of its sentence from 0 to the largest
+    weight."""
     out = []
     for example in examples:
         largest = max(example.weights)

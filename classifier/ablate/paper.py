@@ -1,4 +1,4 @@
-"""What the paper reports (Hiai et al. 2021), to stand beside what was measured here.
+"""Figures of the paper (Hiai et al. 2021), to be shown beside those that were measured here.
 
 F1 of the positive class on GAD, mean over ten folds, and micro-F1 over the five scored groups on the test part of
 ChemProt; both in shares of 1.
@@ -35,12 +35,12 @@ TAGS_GAIN: Mapping[str, float] = {"gad": 0.009, "chemprot": 0.016}
 
 
 def corpus_name(spec: str) -> str:
-    """Return the corpus that a spec means: ``gad`` for ``gad:DIR``; the samples have other names."""
+    """Return the name of the corpus in a spec: ``gad`` for ``gad:DIR``."""
     return spec.partition(":")[0]
 
 
 def light_f1(spec: str, features: str) -> float | None:
-    """Return the F1 that the paper's Table 2 has for a row; None if it has no such row. ``bioglove`` is a GloVe."""
+    """Return F1 of a row in the paper's Table 2, or None if the table has no such row. ``bioglove`` counts as GloVe."""
     parsed = parse_features(features)
     names = {feature.name for feature in parsed}
     if len(names) < len(parsed):

@@ -24,7 +24,7 @@ class Figure:
 
     Attributes:
         html: the drawings; empty if there is nothing to draw.
-        caption: what the marks mean, plain text.
+        caption: the meaning of the marks, in plain text.
     """
 
     html: str
@@ -38,7 +38,7 @@ def scores_figure(ablation: Ablation) -> Figure:
 
 
 def _points(ablation: Ablation, costs: Sequence[float | None]) -> list[Point]:
-    """Return what plots show of each row that has a score and a cost."""
+    """Return a point for each row that has a score and a cost."""
     called = names(ablation)
     points = []
     for n, (result, cost) in enumerate(zip(ablation.rows, costs, strict=True), 1):
@@ -50,7 +50,7 @@ def _points(ablation: Ablation, costs: Sequence[float | None]) -> list[Point]:
 
 
 def _about_marks(points: Sequence[Point]) -> str:
-    """Say what the marks of a plot mean, of those that it has."""
+    """Explain the marks that a plot has."""
     bars = any(p.low < p.high for p in points)
     diamonds = any(p.reference is not None for p in points)
     said = "A dot is the mean F1" + (", and its bar is the 95 % interval." if bars else ".")

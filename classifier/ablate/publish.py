@@ -27,10 +27,10 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
     """Write a report.
 
     Args:
-        ablation: what it says.
-        store_root: the store, for the attention of the best row; without its vectors the report says so.
+        ablation: the ablation.
+        store_root: the store, for the attention of the best row. If the vectors are missing, the report says so.
         out: the folder; it is created.
-        command: the line that made it.
+        command: the command line that made it.
     """
     shown = ablation.results[best_row(ablation).row][0]
     examples: Sequence[Example] = ()

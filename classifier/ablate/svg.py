@@ -1,8 +1,8 @@
 """Small plots as inline SVG, by a few functions of our own.
 
 In: numbers and names. Out: an ``<svg>`` element. Colours are the classes of the page that holds it, so that a plot
-follows its light or dark scheme; every name is escaped; what a mark means stands in its ``<title>``, which a browser
-shows when the pointer rests on it.
+follows its light or dark scheme; every name is escaped; the meaning of a mark is its ``<title>``, which a browser shows
+when the pointer rests on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-LINE, LETTER = 15, 6.6  # height of a line of text, and the width of a letter at most, on average
+LINE, LETTER = 15, 6.6  # height of a line of text, and average width of a letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Point:
     """A row as plots show it.
 
     Attributes:
-        label: what is written beside its mark.
-        name: what it is called in full.
+        label: the text beside its mark.
+        name: its name in full.
         score: F1, a share of 1.
         low, high: the ends of the interval of the score, shares of 1; both equal the score if there is none.
-        cost: what it costs, above 0; plots without costs do not read it.
+        cost: its cost, above 0; plots without costs do not use it.
         reference: a score to set beside it (the paper's), a share of 1; None if there is none.
     """
 
@@ -38,7 +38,7 @@ class Point:
 
     @property
     def tip(self) -> str:
-        """What a browser shows when the pointer rests on the mark."""
+        """The text that a browser shows when the pointer rests on the mark."""
         interval = f" (95 % interval {100 * self.low:.2f} to {100 * self.high:.2f})" if self.low < self.high else ""
         return f"{self.name}: F1 {100 * self.score:.2f}{interval}"
 
@@ -64,7 +64,7 @@ class Axis:
         return self.start + (value - low) / (high - low) * (self.stop - self.start)
 
     def ticks(self) -> list[float]:
-        """Round values, about five of them."""
+        """Return about five round values."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
             ratio = self.high / self.low
@@ -121,7 +121,7 @@ def _front(points: Sequence[Point]) -> list[Point]:
 
 
 def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
-    """Draw scores against costs, the cost on a logarithmic scale; a line joins what no other point beats in both."""
+    """Draw scores against costs on a logarithmic scale. A line joins the points that no other point beats in both."""
     width, height, left, bottom, top = 340, 290, 46, 44, 14
     right = 26 + LETTER * max(len(p.label) for p in points)
     x = Axis(min(p.cost for p in points) / 1.3, max(p.cost for p in points) * 1.3, left, width - right, log=True)
@@ -149,14 +149,15 @@ def _reference(point: Point, x: float, y: float) -> str:
 
 
 def _labels(marks: Sequence[tuple[float, float, str]], column: float, top: float, bottom: float) -> str:
-    """Write names in a column on the right, in the order of their marks, none upon another, each led to its mark."""
+    """Write names in a column on the right, in the order of their marks and without overlap, each with a line to its
+    mark."""
     wanted = sorted(marks, key=lambda mark: mark[1])
     heights: list[float] = []
     for n, (_, y, _) in enumerate(wanted):
         least = top + LINE * 0.7 + n * LINE if not heights else heights[-1] + LINE
         heights.append(max(least, y))
     excess = max(0.0, heights[-1] - bottom)
-    for n in reversed(range(len(heights))):  # push back what ran out at the bottom
+    for n in reversed(range(len(heights))):  # push back the names that run out at the bottom
         limit = heights[n + 1] - LINE if n + 1 < len(heights) else heights[-1] - excess
         heights[n] = min(heights[n], limit)
     out = []

@@ -32,10 +32,10 @@ class Table:
     """A table of finished text.
 
     Attributes:
-        title: what it shows.
+        title: its title.
         header: names of the columns; the first holds words, the others figures.
         rows: the cells.
-        note: what the reader must know; may be empty.
+        note: explanations for the reader; may be empty.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Table:
 
 
 def verdict(ablation: Ablation) -> list[str]:
-    """Return what the figures say, in sentences."""
+    """Return the findings in sentences."""
     called, best = names(ablation), best_row(ablation)
     results = every_result(ablation)
     folds, seeds = len({r.fold for r in results}), len({r.config.train.seed for r in results})
@@ -68,7 +68,7 @@ def verdict(ablation: Ablation) -> list[str]:
 
 
 def _significance(ablation: Ablation, best: RowResult) -> list[str]:
-    """Say whether the best row's lead is more than chance, if the data allow any test of it."""
+    """Return a sentence on whether the lead of the best row is more than chance, if there is a test of it."""
     rivals = [t for t in ablation.tests if best.row in (t.first, t.second)]
     if not rivals:
         return []
@@ -101,9 +101,9 @@ def _table(
 
     Args:
         heading: the title.
-        columns: the name of each column and what to say of it below the table; may be empty.
-        rows: the cells; ``-`` and nothing at all count as empty.
-        note: what to say below the table in any case.
+        columns: the name of each column and its explanation below the table, which may be empty.
+        rows: the cells; ``-`` and an empty text count as empty.
+        note: an explanation that does not depend on columns.
     """
     cells = list(rows)
     kept = [n for n in range(len(columns)) if any(row[n] not in ("-", "") for row in cells)]

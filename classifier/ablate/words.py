@@ -57,7 +57,7 @@ def title(ablation: Ablation) -> str:
 
 
 def facts(ablation: Ablation) -> list[tuple[str, str]]:
-    """Return what the reader must know first, as pairs of a word and its value."""
+    """Return the facts that a reader needs first, as pairs of a name and a value."""
     results = every_result(ablation)
     limits = _numbers({r.config.train.max_epochs for r in results})
     kept = [r.best_epoch for r in results]
@@ -86,7 +86,7 @@ def _range(values: Sequence[int]) -> str:
 
 
 def about_tests(ablation: Ablation) -> str:
-    """Say which tests they are, and whether they have any power."""
+    """Return a sentence on which tests these are, and on their power if they have none."""
     methods = " and ".join(sorted({test.comparison.method for test in ablation.tests}))
     number = len(ablation.tests)
     adjusted = f"; p (Holm) is adjusted for {number} tests" if number > 1 else ""

@@ -4,14 +4,16 @@ In: vectors of a batch, row by row, and where each sequence finds its rows. Out:
 The equations are those of ``torch.nn.LSTM`` (Hochreiter and Schmidhuber 1997); they are written out with their
 gradient because that allows what a general layer cannot do:
 
-- inputs that need no gradient get none, and every row is projected once, without padding, for all who share it;
-- both directions run in one loop, and with sequences sorted by length step t computes only those still running;
+- inputs that need no gradient get none, and every row is projected once, without padding, for all sequences that share
+  it;
+- both directions run in one loop, and because sequences are sorted by length, step t computes only those that have not
+  ended;
 - the gradient of the recurrent weights is one product over all steps instead of a sum of T small ones;
-- tanh is taken as 2 sigmoid(2x) - 1, which a CPU computes several times faster and as exactly;
-- products may be bfloat16, everything else stays float32.
+- tanh is computed as 2 sigmoid(2x) - 1, which is several times faster on a CPU and as exact;
+- products may be in bfloat16, and everything else stays in float32.
 
-Every tensor begins with the direction (0 forward, 1 backward). The gates lie in the order input, forget, output, cell,
-so that three sigmoids are one call.
+Every tensor begins with the direction (0 forward, 1 backward). The gates are in the order input, forget, output, cell,
+so that the three sigmoids are one call.
 """
 
 from __future__ import annotations
@@ -131,8 +133,9 @@ class _BiLSTM(torch.autograd.Function):
         hidden, low = width // GATES, h.dtype
         d_out = torch.stack([grads[0][0], grads[0][1].flatten(0, 1)[back].view(steps, batch, hidden)])
 
-        # What does not depend on later steps, for all steps at once: the derivative of the cell by each gate's
-        # pre-activation (for the output gate: of the hidden state), and of the hidden state by the cell.
+        # These derivatives do not depend on later steps, so they are computed for all steps at once: that of the cell
+        # by the pre-activation of each gate (for the output gate: that of the hidden state), and that of the hidden
+        # state by the cell.
         i, f, o, g = gates.chunk(GATES, dim=-1)
         slope = torch.addcmul(gates, gates, gates, value=-1)
         d_i, d_f, d_o, d_g = slope.chunk(GATES, dim=-1)
@@ -167,7 +170,8 @@ class _BiLSTM(torch.autograd.Function):
 
 
 def _bilstm_forgetful(rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
-    """Do what :class:`_BiLSTM` does and keep nothing for a gradient, so that a step's data stays in the cache."""
+    """Compute the same as :class:`_BiLSTM`, but keep nothing for a gradient, so that the data of a step stays in the
+    cache."""
     steps, batch = index.shape
     hidden, low_weight = weight.shape[1], weight.to(rows.dtype)
     back = _reversal(lengths, steps).view(steps, batch)
@@ -195,7 +199,7 @@ def _cell(gate: Tensor, before: Tensor, out: Tensor) -> Tensor:
 
 
 def _reversal(lengths: Tensor, steps: int) -> Tensor:
-    """Return where step t of each sequence stands when the sequence is read backwards; padding stays in place.
+    """Return the position of step t of each sequence when the sequence is read backwards; padding stays in place.
 
     Shape: lengths (B,) -> (steps * B,) int64, positions in the flat (steps, B) grid. The map is its own inverse.
     """

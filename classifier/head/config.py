@@ -1,4 +1,4 @@
-"""What determines the shape of a head and how it computes; plain values, so that reading them needs no torch."""
+"""The shape of a head and how it computes, as plain values, so that reading them does not need torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class InputConfig:
 
     Attributes:
         dim: width of one layer.
-        layers: 1, or how many layers lie side by side (layer-major) to be mixed by learned weights.
+        layers: number of layers that lie side by side (layer-major) and are mixed by learned weights; 1 for a single
+            layer.
     """
 
     dim: int
@@ -24,21 +25,24 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
-    """What determines the shape of a head and how it computes.
+    """The shape of a head and how it computes.
 
     Attributes:
         inputs: the features, in the order of the rows that :meth:`Head.forward` takes.
         labels: number of labels.
         tags: number of learned tag vectors (0 in the tagged context).
         hidden: hidden units of each direction.
-        dropout: share of the input vectors' elements and of h* that training sets to zero (Zhou et al. 2016, 4.2).
+        dropout: share of the elements of the input vectors and of h* that are set to zero in training (Zhou et al.
+            2016, 4.2).
         standardise: keep mean and scale of each input column, see :meth:`Head.standardise`.
-        project: width that each wider feature is mapped to by learned weights before the Bi-LSTM; 0: none is mapped.
-        members: heads that differ in their initial weights and their dropout, and whose probabilities are averaged.
-        precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
+        project: width to which each wider feature is mapped by learned weights before the Bi-LSTM; 0 maps none.
+        members: number of heads that differ in their initial weights and their dropout, and whose probabilities are
+            averaged.
+        precision: precision of the matrix products, ``float32`` or ``bfloat16``; everything else is in float32.
     """
 
-    # A head that classified the entities' mean states too; it brought nothing. Run folders still say that it is off.
+    # An earlier head also classified the mean states of the entities, which brought nothing. Run folders still record
+    # that this option is off.
     REMOVED: ClassVar[Mapping[str, object]] = {"spans": False}
 
     inputs: tuple[InputConfig, ...]

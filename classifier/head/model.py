@@ -1,14 +1,14 @@
 """The paper's head: a Bi-LSTM with attention over frozen vectors (Hiai et al. 2021, eq. 1-10; Zhou et al. 2016).
 
 In: the vectors of a batch's distinct sentences, row by row, and for each sequence the rows that it consists of.
-Out: a score for each label, and the attention weights. With h_t the hidden state at token t, forward and backward
-part concatenated (the usual Bi-LSTM; Zhou et al. add the two instead):
+Out: a score for each label, and the attention weights. Let h_t be the hidden state at token t, its forward and backward
+part concatenated (as is usual; Zhou et al. add the two). Then
 
     m_t = w . tanh(h_t),  a = softmax(m),  r = sum_t a_t h_t,  h* = tanh(r),  p = softmax(W h* + b)
 
-The vectors are inputs, not parameters: nothing is differentiated with respect to them. So each feature has its own
-input weight (W [x; y] = W_x x + W_y y), applied to all rows of the batch in one product, once for a sentence however
-many pairs share it; only the mixed layers of ELMo and the learned tag vectors pass a gradient on.
+The vectors are inputs, not parameters, so nothing is differentiated with respect to them. Each feature has its own
+input weight (W [x; y] = W_x x + W_y y). It is applied to all rows of the batch in one product, and once for a
+sentence that several pairs share. Only the mixed layers of ELMo and the learned tag vectors pass a gradient on.
 Torch only: no paths, no store, no optimiser.
 """
 
@@ -50,7 +50,8 @@ class LayerMix(nn.Module):
 
 
 class FeatureInput(nn.Module):
-    """The input side of one feature: its rows, standardised, mixed and thinned out; its weights and tag vectors."""
+    """The input side of one feature: its rows are standardised, mixed and dropped out; it has the weights and the tag
+    vectors."""
 
     def __init__(self, feature: InputConfig, config: HeadConfig) -> None:
         super().__init__()
@@ -85,14 +86,14 @@ class FeatureInput(nn.Module):
         x = self.drop(x if copies == 1 else x.repeat(copies, 1))
         if self.projection is None:
             return x
-        # Scaled here and not where it is initialised: an optimiser that moves each weight by about its learning rate
-        # (AdamW) would else move the output of a wide feature the more, the wider it is (Karras et al. 2018, 4.1).
+        # The scale is applied here and not at initialisation. AdamW moves each weight by about the learning rate, so
+        # the output of a feature would otherwise move faster, the wider the feature is (Karras et al. 2018, 4.1).
         scaled = self.projection * self.feature.dim**-0.5
         projected: Tensor = x @ scaled.to(self.dtype).t()
         return projected
 
     def drop(self, x: Tensor) -> Tensor:
-        """Dropout whose share is rounded to 1/256: eight decisions for each 64 random bits."""
+        """Apply dropout whose share is rounded to 1/256, so that 64 random bits give eight decisions."""
         threshold = round(256 * self.dropout)
         if not (self.training and threshold):
             return x
@@ -128,7 +129,7 @@ class Head(nn.Module):
             index: the sequences; ``i >= 0`` is row i, ``-1 - j`` tag vector j; anything at padding.
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
-            copies: how many times the rows are there: row i of copy c is ``c * R + i`` and has a dropout of its own.
+            copies: how often the rows are repeated. Row i of copy c is ``c * R + i`` and has a dropout of its own.
         """
         features = cast(Sequence[FeatureInput], self.features)
         inputs = [feature(x, copies) for feature, x in zip(features, rows, strict=True)]
@@ -163,7 +164,8 @@ class Head(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Several heads of one shape as one: the mean of their probabilities (as scores: its logarithm) and attention."""
+    """Several heads of one shape used as one. Its scores are the logarithm of their mean probability, and its attention
+    is their mean attention."""
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
@@ -192,5 +194,5 @@ AnyHead = Head | Ensemble
 
 
 def make_head(config: HeadConfig) -> AnyHead:
-    """Return what ``config`` describes, newly initialised."""
+    """Return a newly initialised head, or several, as ``config`` describes."""
     return Head(config) if config.members == 1 else Ensemble(config)

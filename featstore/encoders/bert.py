@@ -1,10 +1,10 @@
 """Any BERT-like checkpoint of Hugging Face's transformers, as vectors of words.
 
 In: sentences of tokens and a folder that ``AutoModel`` and ``AutoTokenizer`` load. Out: for each token, in each chosen
-layer, its first subword's vector or the mean over its subwords. A sentence longer than the model reads goes through in
-windows that overlap by half, and a subword's vector comes from the window in which it stands farthest from an
-edge, so nothing is dropped. Windows of equal length are run together and nothing is padded. The products are those of
-:mod:`featstore.encoders.kernels`, so every precision serves here too.
+layer, its first subword's vector or the mean over its subwords. A sentence that is longer than the model can read is
+cut into windows that overlap by half. The vector of a subword comes from the window in which it is farthest from an
+edge, so nothing is dropped. Windows of equal length are run together and nothing is padded. The matrix products come
+from :mod:`featstore.encoders.kernels`, so every precision is available.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from featstore.records import check_choice
 
 BATCH_SUBWORDS = 4096
 POOLING = ("first", "mean")
-# What of a checkpoint's folder decides the vectors.
+# The files of a checkpoint that decide the vectors.
 SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
 
@@ -180,12 +180,12 @@ def _use_kernels(module: nn.Module, precision: str, device: torch.device) -> Non
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
-    """Return tokenizer and model; only local files, no code of the checkpoint's own."""
+    """Return tokenizer and model. Only local files are read, and no code that comes with the checkpoint is run."""
     from transformers import AutoModel, AutoTokenizer
 
     if not (folder / "config.json").is_file():
         raise MissingFileError(
-            f"{folder}/config.json does not exist; bert:DIR wants a checkpoint folder of transformers."
+            f"{folder}/config.json does not exist; bert:DIR needs a folder with a checkpoint of transformers."
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(  # type: ignore[no-untyped-call]
@@ -222,10 +222,11 @@ def load(
 
     Args:
         path: the folder.
-        layers: which layers' vectors, as transformers counts them: 0 the embeddings, -1 the last.
+        layers: the layers whose vectors are returned, numbered as in transformers: 0 is the embeddings and -1 the last
+            layer.
         pooling: ``first`` subword, or ``mean`` over a token's subwords.
         device: torch's name of the device.
-        precision: of the linear layers.
+        precision: precision of the linear layers.
 
     Raises:
         UsageError: no path, or an unknown option.

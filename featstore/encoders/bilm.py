@@ -2,9 +2,9 @@
 
 In: settings and weights, from our trainer or from a folder. Out: an :class:`BiLM` in float32 with the names and
 the gate order of torch. The files keep, name by name, the layout of bilm-tf that AllenNLP reads, so a published
-model works here and ours works there. The differences between TensorFlow's terms and torch's (matrices
-transposed, gates i, g, f, o instead of i, f, g, o, the forget gate's 1 that TensorFlow adds while running) are
-settled here and nowhere else.
+model works here and ours works there. This module alone handles the differences between TensorFlow and torch:
+transposed matrices, gates in the order i, g, f, o instead of i, f, g, o, and the 1 that TensorFlow adds to the forget
+gate while running.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class BiLMConfig:
         filters: (width, number) of each convolution (``char_cnn.filters``).
         n_highway: highway layers above the convolutions.
         activation: ``relu`` or ``tanh``, after the convolutions; the highway's is always relu.
-        max_characters: characters that a token has room for, its two markers among them.
+        max_characters: number of characters of a token that are read, including its two markers.
         dim: units of each LSTM (``lstm.dim``).
         projection_dim: width of the token layer and of each LSTM's projected output.
         n_layers: LSTM layers in each direction.
-        cell_clip: bound of the LSTM's cell, or None.
-        proj_clip: bound of the projected output, or None.
+        cell_clip: bound of the LSTM's cell state; None if it is not clipped.
+        proj_clip: bound of the projected output; None if it is not clipped.
         use_skip_connections: whether each LSTM layer after the first adds its input to its output.
 
     Raises:
@@ -173,7 +173,7 @@ def save_elmo(folder: str | Path, lm: BiLM, *, dtype: str = "float32") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How a dataset of the file and tensors of ours turn into each other."""
+    """How a dataset of the file and our tensors are converted into each other."""
 
     file_shape: Callable[..., tuple[int, ...]]
     to_file: Callable[..., Array]

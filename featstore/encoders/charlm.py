@@ -24,10 +24,10 @@ class CharLMConfig:
         hidden_size: units of each LSTM layer.
         nlayers: LSTM layers.
         embedding_size: width of a character's embedding.
-        nout: width of the projection above the LSTM, or None where there is none.
+        nout: width of the projection above the LSTM; None if the model has none.
         is_forward: whether it reads from left to right; a backward model reads the reversed string.
         document_delimiter: what stood before each text in training; every string begins with it.
-        dropout: dropout in training; no part in encoding.
+        dropout: dropout in training; it is not used in encoding.
         items: the characters by index; index 0 stands for every unknown one (``<unk>``), an empty string for an
             index that no character has.
 

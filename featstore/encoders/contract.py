@@ -15,8 +15,9 @@ class EncoderOptions:
     """How an encoder computes; every encoder takes these options.
 
     Attributes:
-        precision: of its matrix products, ``float32``, ``bfloat16`` or ``int8``; part of its identity.
-        device: torch's name of the device it runs on, ``cpu`` or ``cuda``; no part of its identity.
+        precision: precision of its matrix products, ``float32``, ``bfloat16`` or ``int8``; it is part of the encoder's
+            identity.
+        device: torch's name of the device it runs on, ``cpu`` or ``cuda``; it is not part of the identity.
     """
 
     precision: str = "float32"
@@ -27,7 +28,7 @@ DEFAULT_OPTIONS = EncoderOptions()
 
 
 class Encoder(Protocol):
-    """What featurize needs of an encoder.
+    """What featurize needs from an encoder.
 
     Exactly one row per given token, float32. An encoder never re-tokenises, never mutates its input, keeps no
     state between sentences, and gives a sentence the same vectors whatever its batch mates are.
@@ -66,7 +67,7 @@ class Encoder(Protocol):
         """Encode sentences; Shape: values (sum T, D) float32, in the order given.
 
         Raises:
-            UsageError: a string stands in place of a sentence, that is, of a list of tokens.
+            UsageError: a sentence was given as a string, not as a list of tokens.
         """
         ...
 
@@ -75,7 +76,7 @@ def weights_of(encoder: Encoder) -> dict[str, str]:
     """Return the sha256 of each of an encoder's weight files, as its facts state them.
 
     Raises:
-        UsageError: they do not, though every encoder's must.
+        UsageError: the facts do not state them.
     """
     stated = encoder.facts.get("weights")
     if not isinstance(stated, Mapping):

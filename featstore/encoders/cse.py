@@ -56,7 +56,7 @@ class CSE:
     def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
         """Encode sentences; Shape: values (sum T, D) float32.
 
-        A token without characters has no edge: it gets zeros, and the others' vectors are as if it were not there.
+        An empty token has no edge. It gets zeros, and the vectors of the other tokens are the same as without it.
         """
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
@@ -147,7 +147,7 @@ def load(path: str | None, *, device: str = "cpu", precision: str = "float32") -
 
     Raises:
         MissingFileError: a model is not there.
-        DataError: it is damaged, or of the other direction.
+        DataError: a model is damaged, or reads in the other direction.
         UsageError: an unknown device or precision.
     """
     return CSE(Path(path) if path else bundled("cse"), device=device, precision=precision)

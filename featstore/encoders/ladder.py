@@ -1,8 +1,8 @@
-"""Encoding when memory is short: smaller and smaller batches, and what still does not fit is named.
+"""Encoding when memory is short: batches become smaller, and sentences that still do not fit are named.
 
 In: an encoder and sentences. Out: the vectors of those that could be encoded, and which they are. A batch that
-does not fit is halved until single sentences are left; a sentence that does not fit alone is left out and
-logged, so that one monster does not end a run.
+does not fit is halved until single sentences are left; a sentence that does not fit alone is left out and logged, so
+that one very long sentence does not end a run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that a device or the machine has no memory left; torch has no one class for it."""
+    """Say whether ``error`` means that a device or the machine has no memory left; torch has no single class for it."""
     import torch  # only here: encoders that need no torch pass through this module too
 
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
@@ -52,7 +52,7 @@ def encode_what_fits(encoder: Encoder, batch: Sequence[Sequence[str]]) -> tuple[
 
 
 def _try(encoder: Encoder, batch: Sequence[Sequence[str]]) -> Ragged | None:
-    """Return the vectors, or None if memory ran out; what the attempt held is free again by then."""
+    """Return the vectors, or None if memory ran out; the memory of the failed attempt is free again then."""
     try:
         return encoder.encode(batch)
     except (MemoryError, RuntimeError) as error:

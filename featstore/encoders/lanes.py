@@ -2,9 +2,9 @@
 
 In: the lengths of the sentences. Out: an order in which their items (characters or tokens) go through the network,
 one item of every lane a step. A lane is a row of the network's batch; when one sentence ends in it the next begins
-there, from a zero state. So every step multiplies the same full batch, whose shape the kernels like, long
-sentences pass their state on and need no room of their own, and nothing is ever padded. The longest sentences are
-placed first, each where the least stands, so that the lanes end nearly together; only then the batch shrinks.
+there, from a zero state. So every step multiplies a full batch of one shape, a long sentence passes its state on and
+needs no extra room, and nothing is padded. The longest sentences are placed first, each in the shortest lane so far, so
+that the lanes end at about the same step. The batch shrinks only there.
 """
 
 from __future__ import annotations

@@ -33,10 +33,10 @@ class LSTMLayer:
         ih: input (n, D) to gates (n, 4 H), the whole bias in it.
         hh: state (n, P) to gates (n, 4 H).
         hr: output (n, H) to state (n, P), or None where the output is the state (P = H).
-        hidden: H, a multiple of VECTOR; the units beyond the model's own stay zero.
+        hidden: H, rounded up to a multiple of VECTOR; the added units stay zero.
         width: P.
-        cell_clip: bound of the cell, or None.
-        proj_clip: bound of the projected state, or None.
+        cell_clip: bound of the cell state; None if it is not clipped.
+        proj_clip: bound of the projected state; None if it is not clipped.
         skip: whether the input is added to the output.
     """
 
@@ -63,16 +63,16 @@ def lstm_layer(
     proj_clip: float | None = None,
     skip: bool = False,
 ) -> LSTMLayer:
-    """Make a layer of weights in torch's terms.
+    """Make a layer from weights in torch's layout.
 
     Args:
         ih: Shape: (4 H, D), gates i, f, g, o.
         hh: Shape: (4 H, P).
         bias: Shape: (4 H,), the sum of all.
         hr: Shape: (P, H), or None.
-        device: where it shall run.
-        precision: of its products.
-        input_precision: of the input's product, if another.
+        device: the device to run on.
+        precision: precision of its matrix products.
+        input_precision: precision of the product with the input, if it is another one.
         cell_clip: bound of the cell.
         proj_clip: bound of the projected state.
         skip: whether the input is added to the output.
@@ -94,10 +94,10 @@ def lstm_layer(
 
 
 def _gates(rows: Tensor, room: int) -> Tensor:
-    """Put the gates of a weight (4 H, K) in the order i, f, o, g, with ``room`` units more, and those of g times -2.
+    """Put the gates of a weight (4 H, K) in the order i, f, o, g, add ``room`` units, and multiply gate g by -2.
 
-    So all four gates are sigmoids, as tanh(x) = 1 - 2 sigmoid(-2 x); torch's tanh takes six times as long as its
-    sigmoid. The product by -2 is exact. A unit of zero weights keeps the cell and the output zero.
+    Then all four gates are sigmoids, because tanh(x) = 1 - 2 sigmoid(-2 x), and torch's sigmoid takes a sixth of the
+    time of its tanh. Multiplying by -2 is exact. A unit with zero weights keeps its cell and its output at zero.
     """
     i, f, g, o = (F.pad(gate, (0, 0, 0, room)) for gate in rows.chunk(4))
     return torch.cat([i, f, o, -2 * g])
@@ -107,7 +107,7 @@ class WantedStates:
     """The rows of a plan whose outputs are kept, found on the host so that a device never has to wait."""
 
     def __init__(self, plan: LaneSchedule, target: Ints, device: torch.device) -> None:
-        """Take for each item where its output goes, or -1; Shape: target (items,)."""
+        """Store where the output of each item goes; -1 if it is not wanted. Shape: target (items,)."""
         goes = target[plan.rows]
         self._at = np.flatnonzero(goes >= 0)
         self._rows = torch.from_numpy(self._at).to(device)
@@ -154,7 +154,7 @@ def run(
 
 @contextmanager
 def _denormals_flushed() -> Iterator[None]:
-    """Take numbers below 1e-38 for zero: a saturated gate gives such, and they slow a CPU's arithmetic."""
+    """Treat numbers below 1e-38 as zero. A saturated gate produces them, and they slow down a CPU's arithmetic."""
     torch.set_flush_denormal(True)
     try:
         yield

@@ -27,11 +27,11 @@ def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", 
     Args:
         spec: ``NAME`` (the bundled default) or ``NAME:PATH``.
         device: torch's name of the device that it runs on, ``cpu`` or ``cuda``.
-        precision: of its matrix products, ``float32``, ``bfloat16`` or ``int8``.
-        own: options that only this encoder has, such as the ``oov`` rule of ``glove`` or the ``layers`` of ``bert``.
+        precision: precision of its matrix products, ``float32``, ``bfloat16`` or ``int8``.
+        own: options of this encoder alone, such as the ``oov`` rule of ``glove`` or the ``layers`` of ``bert``.
 
     Raises:
-        UsageError: no encoder of that name.
+        UsageError: there is no encoder of that name.
         MissingFileError, DataError: the weights are not there, or not what they should be.
     """
     name, _, path = spec.partition(":")

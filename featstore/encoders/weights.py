@@ -1,4 +1,4 @@
-"""What every weight file must pass before an encoder uses it: the right names, the right shapes, finite numbers.
+"""The checks of every weight file before an encoder uses it: the right names, the right shapes, finite numbers.
 
 In: the tensors of a file and the shapes that its options promise. Out: the same tensors in float32, or one
 error that names the file and the tensor.

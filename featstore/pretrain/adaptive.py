@@ -1,10 +1,10 @@
 """An adaptive softmax (Grave et al. 2017): true log-probabilities over a large vocabulary at a fraction of the cost.
 
-In: vectors and the words to predict, numbered by falling frequency. Out: the mean loss. The frequent words stand in
-the head beside one entry for each cluster of rarer ones; a cluster's words are scored, through a narrower projection,
-only where the target lies in it. Torch's own module fails under bfloat16 autocast. An encoder has no use for this layer
-and AllenNLP's format no place, so it is a file of its own beside the weights, from which the perplexity can be measured
-again.
+In: vectors and the words to predict, numbered by falling frequency. Out: the mean loss. The head scores the frequent
+words and one entry for each cluster of rarer words. The words of a cluster are scored through a narrower projection,
+and only where the target is one of them. Torch's own module fails under bfloat16 autocast. An encoder does not need
+this layer, and AllenNLP's format has no place for it. It is therefore written to a file of its own beside the weights,
+so that the perplexity can be measured again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AdaptiveSoftmax(nn.Module):
 
     Args:
         width: columns of the vectors.
-        vocabulary: words.
+        vocabulary: number of words.
         cutoffs: where each cluster begins; ascending.
         shrink: each cluster is projected to a ``shrink``-th of the width of the one before.
     """
@@ -66,7 +66,7 @@ class WordSoftmax:
     """The output layer of a trained word model.
 
     Attributes:
-        words: what it predicts, by number.
+        words: the words that it predicts, by number.
         weights: an :class:`AdaptiveSoftmax`'s tensors, cut at :func:`cutoffs_of` the number of words.
     """
 
@@ -92,7 +92,7 @@ def load_softmax(folder: Path, width: int) -> WordSoftmax:
 
     Raises:
         MissingFileError: there is none.
-        DataError: it is damaged, or reads vectors of another width.
+        DataError: the file is damaged, or its layer reads vectors of another width.
     """
     path = folder / SOFTMAX
     if not path.is_file():

@@ -1,10 +1,10 @@
 """Pre-train a bidirectional word language model (Peters et al. 2018), the network behind ELMo.
 
 In: text files. Out: an :class:`~featstore.encoders.bilm.BiLM`. Each sentence is read on its own, from zero states,
-between ``<S>`` and ``</S>``, forward and backward: just what the encoder does later, so that vectors in use come from
-states that were trained. Batches are sentences of like length. The character CNN runs once for each *distinct* word
-of a batch, and the softmax over the vocabulary is adaptive (Grave et al. 2017), which gives true probabilities, so
-that the perplexity reported is one.
+between ``<S>`` and ``</S>``, forward and backward. The encoder does the same later, so its vectors come from states
+that were trained. A batch holds sentences of similar length. The character CNN runs once for each *distinct* word of a
+batch, and the softmax over the vocabulary is adaptive (Grave et al. 2017), which gives true probabilities, so the
+reported perplexity is a true one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BiLSTMLayer(nn.Module):
         self.weight_hr = nn.Parameter(torch.randn(2, width, cells) * cells**-0.5)
         self.bias = nn.Parameter(torch.zeros(2, 4 * cells))
         with torch.no_grad():
-            self.bias[:, cells : 2 * cells].fill_(1.0)  # forget gates begin open
+            self.bias[:, cells : 2 * cells].fill_(1.0)  # forget gates start open
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape: (2, T, B, projection_dim) to the same."""
@@ -74,12 +74,12 @@ class BiLMNetwork(nn.Module):
         self.softmax = AdaptiveSoftmax(width, vocabulary, cutoffs_of(vocabulary))
         for gate in self.carry:
             assert isinstance(gate, nn.Linear)
-            nn.init.constant_(gate.bias, -2.0)  # begin by handing the convolutions' output on
+            nn.init.constant_(gate.bias, -2.0)  # at the start the layer passes the convolutions' output on
 
     def words(self, characters: Tensor) -> Tensor:
         """Return the token layer's vectors of words; Shape: (N, max_characters) to (N, projection_dim)."""
         longest = int((characters != PADDING).sum(1).max())
-        # Windows that begin after the longest word see padding alone and are all alike: one of them is enough.
+        # Windows that begin after the longest word hold only padding and are all the same, so one of them is enough.
         shown = characters[:, : min(characters.shape[1], longest + max(w for w, _ in self.config.filters))]
         embedded = self.char_embed(shown).transpose(1, 2)
         x = torch.cat([conv(embedded).amax(2) for conv in self.conv], dim=1)
@@ -115,12 +115,12 @@ class BiLMTask:
 
     Args:
         config: the model.
-        vocabulary: what the softmax predicts, most frequent words first.
+        vocabulary: the words that the softmax predicts, the most frequent first.
         source: the text.
         dropout: share of the LSTMs' inputs and outputs that is dropped.
-        tokens: tokens in a batch, over the whole group.
+        tokens: number of tokens in a batch, summed over the group.
         max_tokens: longest sentence.
-        precision: of the matrix products, ``bfloat16`` or ``float32``.
+        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share each batch.
     """
 
@@ -187,7 +187,7 @@ class BiLMTask:
         return sum(self._apply(b).item() * b.tokens for b in batches) / sum(b.tokens for b in batches)
 
     def settings(self) -> Mapping[str, Any]:
-        """What makes this training itself."""
+        """The settings that a checkpoint must share with this training."""
         return {
             "model": "bilm",
             "config": asdict(self.config),
@@ -202,7 +202,7 @@ class BiLMTask:
         return {}, {"position": asdict(self._pool_start), "pools": pools, "taken": self._taken, "units": self.units}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Take up what :meth:`state` returned."""
+        """Go on from what :meth:`state` returned."""
         self._seek(Position(**facts["position"]), facts["pools"])
         self.units = facts["units"]
         if facts["taken"]:
@@ -216,7 +216,7 @@ class BiLMTask:
         return BiLM(self.config, {ours: state[name] if d is None else state[name][d] for name, d, ours in placed})
 
     def softmax(self) -> WordSoftmax:
-        """The output layer, which only perplexity needs."""
+        """The output layer, which is needed only to measure perplexity."""
         assert isinstance(self.model, BiLMNetwork)
         weights = {name: tensor.detach().float().cpu() for name, tensor in self.model.softmax.state_dict().items()}
         return WordSoftmax(tuple(self.vocabulary), weights)

@@ -18,7 +18,7 @@ from featstore.markdown import markdown_table
 from featstore.pretrain.text import TextSource
 
 _CURVE_ROWS = 12
-# Settings that say where and how a training ran, not what it made.
+# Settings that say where and how a training ran. They have no influence on the model.
 _NOT_TOLD = {"text", "valid", "out", "fresh", "device", "flair"}
 
 
@@ -53,7 +53,7 @@ def write_card(
 
     Args:
         title: what the model is.
-        method: the paper it follows.
+        method: the paper that it follows.
         source: the text it was trained on.
         settings: everything that was chosen.
         logs: name of each training, and its log.

@@ -2,9 +2,9 @@
 
 In: text files. Out: a :class:`~featstore.encoders.charlm.CharLM` of one direction. One LSTM reads many streams of
 text in parallel; its state is carried from block to block and gradients stop at the block's edge (truncated
-backpropagation through time). Matrix products run in bfloat16, weights and optimiser stay in float32: on processors
-with bfloat16 instructions that is two to three times as fast. One thread a process; the two directions are two
-processes.
+backpropagation through time). Matrix products run in bfloat16, and weights and optimiser stay in float32. On processors
+with bfloat16 instructions this is two to three times as fast. Each process has one thread, and the two directions are
+two processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from featstore.pretrain.text import Position, TextSource, sentences
 UNKNOWN = "<unk>"
 OUTSIDE = -1
 _CODEPOINTS = 0x110000
-# Each stream begins anew, from a zero state at the start of a sentence, once in so many blocks.
+# The number of blocks after which a stream starts again, from a zero state at the start of a sentence.
 _ANEW = 16
 # Sentences measured in one batch.
 _TOGETHER = 64
@@ -50,7 +50,7 @@ def learn_characters(lines: Iterable[str], least: int) -> tuple[tuple[str, ...],
     The dictionary is ``<unk>`` and the characters that occur at least ``least`` times, most frequent first.
 
     Raises:
-        DataError: there are fewer than ten of them.
+        DataError: fewer than ten characters are that frequent.
     """
     counts = np.zeros(_CODEPOINTS, np.int64)
     read = 0
@@ -73,7 +73,7 @@ def _codepoints(text: str) -> NDArray[np.uint32]:
 
 
 class Alphabet:
-    """Characters to indices, by one table look-up; those it does not know are index 0."""
+    """Turns characters into indices by one table look-up. An unknown character has index 0."""
 
     def __init__(self, items: Sequence[str]) -> None:
         self._table = np.zeros(_CODEPOINTS, np.int32)
@@ -99,7 +99,7 @@ class CharLMNetwork(nn.Module):
         nn.init.uniform_(self.encoder.weight, -0.1, 0.1)
         nn.init.uniform_(self.decoder.weight, -0.1, 0.1)
         nn.init.zeros_(self.decoder.bias)
-        with torch.no_grad():  # a forget gate that begins open lets gradients pass from the first step on
+        with torch.no_grad():  # a forget gate that starts open lets gradients pass from the first step on
             for layer in range(config.nlayers):
                 getattr(self.rnn, f"bias_ih_l{layer}")[config.hidden_size : 2 * config.hidden_size].fill_(1.0)
 
@@ -123,7 +123,7 @@ class CharLMTask:
         source: the text.
         streams: B, streams of text side by side, over the whole group.
         length: T, characters between two cuts of the gradient.
-        precision: of the matrix products, ``bfloat16`` or ``float32``.
+        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share the streams.
     """
 
@@ -184,8 +184,8 @@ class CharLMTask:
     def _begin_anew(self, step: int) -> None:
         """Let the streams whose turn it is go to their next sentence and forget their state.
 
-        In use every sentence begins from a zero state. A model whose streams run on for ever hardly ever sees one, and
-        can go astray from there.
+        In use every sentence starts from a zero state. A model whose streams never stop hardly ever sees this state in
+        training, and may behave badly from there.
         """
         for stream in range(self._total):
             if stream % _ANEW == step % _ANEW:
@@ -207,7 +207,7 @@ class CharLMTask:
         return total / (len(parts) - 1)
 
     def settings(self) -> Mapping[str, Any]:
-        """What makes this training itself."""
+        """The settings that a checkpoint must share with this training."""
         return {
             "model": "charlm",
             "direction": self.name,
@@ -223,7 +223,7 @@ class CharLMTask:
         }
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The LSTM's state and the unread rests of the streams; the place in the text."""
+        """The LSTM's state, the unread rests of the streams, and the position in the text."""
         tensors = {"h": self._state[0], "c": self._state[1]}
         rests = self._streams.rests
         tensors["rests"] = torch.from_numpy(np.concatenate(rests))
@@ -231,7 +231,7 @@ class CharLMTask:
         return tensors, {"position": asdict(self._position), "units": self.units}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Take up what :meth:`state` returned."""
+        """Go on from what :meth:`state` returned."""
         self._state = (tensors["h"].to(self.device), tensors["c"].to(self.device))
         self._position = Position(**facts["position"])
         self.units = facts["units"]
@@ -249,7 +249,7 @@ class CharLMTask:
 def held_out_bits(lm: CharLM, source: TextSource) -> float:
     """Return the bits per character of a model on held-out sentences, each read as an encoder reads it.
 
-    That is in float32, from a zero state, a newline first. What a sentence ends with is predicted too.
+    Each is read in float32, from a zero state, after a newline. The end of each sentence is predicted too.
     """
     network = CharLMNetwork(lm.config, "float32")
     network.load_state_dict(dict(lm.weights))

@@ -1,7 +1,7 @@
 """Checkpoints of a training: one safetensors file whose header also carries the facts as JSON. No pickle.
 
 In: tensors (weights, optimiser, carried state, buffers, random state) and plain facts. Out: a file that is either
-wholly there or not at all, because it is written under another name, flushed to the disk and renamed.
+complete or absent, because it is written under another name, flushed to the disk and renamed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from featstore.files import make_folder, write_file
 
 
 def training_folder(out: Path, *, fresh: bool) -> Path:
-    """Return the folder below ``out`` that a training keeps its state in; it is made, and emptied if ``fresh``."""
+    """Return the folder below ``out`` in which a training keeps its state. The folder is created, and emptied if
+    ``fresh``."""
     folder = out / "training"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -40,7 +41,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
     """Return the tensors and facts of a checkpoint.
 
     Raises:
-        DataError: the file is damaged or is no checkpoint.
+        DataError: the file is damaged, or it is not a checkpoint.
     """
     try:
         with safe_open(path, framework="pt") as file:

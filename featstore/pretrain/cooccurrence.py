@@ -2,8 +2,8 @@
 
 In: sentences of words. Out: for every pair of words of the vocabulary the sum of 1/distance over all places where
 they stand at most ``window`` words apart in one sentence (Pennington et al. 2014, section 4.2). Pairs are counted in
-runs of a million words by sorting packed keys, and the runs merged, so that memory grows with the number of distinct
-pairs and not with the text.
+runs of a million words by sorting packed keys, and the runs are then merged. Memory therefore grows with the number of
+distinct pairs, not with the text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pairs:
 
 
 def count_pairs(sentences: Iterable[NDArray[np.int32]], vocabulary: int, window: int) -> Pairs:
-    """Count pairs in sentences of word numbers; words that are not in the vocabulary are left out beforehand.
+    """Count pairs in sentences of word numbers, from which words outside the vocabulary were removed before.
 
     Returns:
         each unordered pair once, in order of its words.
@@ -44,7 +44,9 @@ def count_pairs(sentences: Iterable[NDArray[np.int32]], vocabulary: int, window:
     levels: list[Counted | None] = []
     for run in _runs(sentences):
         counted = _count(run, vocabulary, window)
-        for level, waiting in enumerate(levels):  # merge like with like in size, as one adds binary numbers
+        for level, waiting in enumerate(
+            levels
+        ):  # merge runs of similar size, in the way in which binary numbers are added
             if waiting is None:
                 levels[level] = counted
                 break
@@ -71,7 +73,7 @@ def _runs(sentences: Iterable[NDArray[np.int32]]) -> Iterator[NDArray[np.int32]]
 
 
 def _count(run: NDArray[np.int32], vocabulary: int, window: int) -> Counted:
-    """Count one run: at each distance the run against itself, shifted."""
+    """Count one run by comparing it with itself, shifted by each distance."""
     parts: list[Counted] = []
     sentence = np.cumsum(run == _GAP)
     for distance in range(1, min(window, len(run) - 1) + 1):

@@ -1,8 +1,8 @@
 """``pretrain cse``: text files to a folder that ``cse:DIR`` takes.
 
 In: :class:`CSEConfig`. Out: ``forward.safetensors`` and ``backward.safetensors`` with a model card, and below
-``training/`` the checkpoints and logs. The directions are two models with nothing in common but the characters, so
-they train side by side, each in a process of its own.
+``training/`` the checkpoints and logs. The two directions are two models that share only the list of characters, so
+they are trained at the same time, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ class CSEConfig:
     Attributes:
         text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
         out: folder for the models.
-        valid: files of held-out text; none: one line in a hundred of ``text`` is held out.
+        valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
         direction: ``forward``, ``backward`` or ``both``.
         hidden_size: units of each LSTM layer; the width of one direction's vectors.
         nlayers: LSTM layers.
         embedding_size: width of a character's embedding.
         dropout: share of inputs and outputs of the LSTM that is dropped in training.
-        least: occurrences that a character needs to be in the dictionary.
+        least: number of occurrences that a character needs to enter the dictionary.
         streams: streams of text side by side.
         length: characters between two cuts of the gradient.
-        schedule: how long and how fast.
-        held_out_chars: characters of held-out text to measure on.
-        precision: of the matrix products, ``bfloat16`` or ``float32``.
-        processes: for each direction, the processes that share its streams.
+        schedule: length of the training and course of the learning rate.
+        held_out_chars: number of held-out characters on which the loss is measured.
+        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
+        processes: number of processes that share the streams of a direction.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        dtype: storage of the finished models, ``float16`` or ``float32``.
+        dtype: number type in which the finished models are stored, ``float16`` or ``float32``.
         flair: also write ``.pt`` files, for flair's ``FlairEmbeddings``.
-        fresh: forget checkpoints that are in ``out``.
+        fresh: ignore and remove checkpoints in ``out``.
 
     Raises:
-        UsageError: a value that no training can have.
+        UsageError: a value is out of range.
     """
 
     text: tuple[Path, ...]
@@ -104,18 +104,18 @@ class CSEConfig:
 
 
 def pretrain_cse(config: CSEConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
-    """Train and write character language models; a training that was cut off goes on.
+    """Train and write character language models. An interrupted training goes on.
 
     Args:
-        progress: called in this process with where each direction stands, about twice a second.
+        progress: called in this process with the state of each direction, about twice a second.
 
     Returns:
-        for each direction the path of its file and its log; under ``encoder`` the encoder's spec, or None where the
-        other direction is not there yet.
+        for each direction the path of its file and its log; under ``encoder`` the encoder's spec, or None if the other
+        direction is still missing.
 
     Raises:
-        MissingFileError, DataError: text that is not there, not UTF-8 or too little.
-        MismatchError: ``out`` holds checkpoints of a training with other settings.
+        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short.
+        MismatchError: ``out`` holds checkpoints of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
     training = training_folder(config.out, fresh=config.fresh)

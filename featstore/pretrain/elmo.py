@@ -1,8 +1,8 @@
 """``pretrain elmo``: text files to a folder that ``elmo:DIR`` takes.
 
-In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them,
-``softmax.safetensors`` (only to measure perplexity again) and a model card; below ``training/`` the vocabulary, the
-checkpoint and the log.
+In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them, ``softmax.safetensors``
+(which only measuring perplexity needs), a model card, and below ``training/`` the vocabulary, the checkpoint and the
+log.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ class ELMoConfig:
     Attributes:
         text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
         out: folder for the model.
-        valid: files of held-out text; none: one line in a hundred of ``text`` is held out.
+        valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
         dim: units of each LSTM.
         projection_dim: width of the token layer and of each direction's output.
         n_layers: LSTM layers in each direction.
         char_dim: width of a character's embedding.
         filters: width and number of the character convolutions.
         n_highway: highway layers.
-        max_characters: characters read of a token, its two markers among them.
+        max_characters: number of characters of a token that are read, including its two markers.
         cell_clip, proj_clip: bounds of the LSTMs' cells and outputs.
         dropout: share of the LSTMs' inputs and outputs that is dropped in training.
-        vocabulary: words that the softmax predicts, the most frequent ones.
-        least: occurrences that such a word needs.
-        tokens: tokens in a batch, over all processes.
-        max_tokens: longest sentence; longer ones are read in pieces.
-        schedule: how long and how fast.
-        held_out_chars: characters of held-out text to measure on.
-        precision: of the matrix products, ``bfloat16`` or ``float32``.
-        processes: processes that share each batch.
+        vocabulary: number of words that the softmax predicts; the most frequent ones are taken.
+        least: number of occurrences that such a word needs.
+        tokens: number of tokens in a batch, summed over all processes.
+        max_tokens: length of the longest sentence; longer ones are read in pieces.
+        schedule: length of the training and course of the learning rate.
+        held_out_chars: number of held-out characters on which the loss is measured.
+        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
+        processes: number of processes that share each batch.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        dtype: storage of the finished model, ``float16`` or ``float32``.
-        fresh: forget a checkpoint that is in ``out``.
+        dtype: number type in which the finished model is stored, ``float16`` or ``float32``.
+        fresh: ignore and remove a checkpoint in ``out``.
 
     Raises:
-        UsageError: a value that no training can have.
+        UsageError: a value is out of range.
     """
 
     text: tuple[Path, ...]
@@ -129,17 +129,17 @@ class ELMoConfig:
 
 
 def pretrain_elmo(config: ELMoConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
-    """Train and write a word biLM; a training that was cut off goes on.
+    """Train and write a word biLM. An interrupted training goes on.
 
     Args:
-        progress: called in this process with where the training stands, about twice a second.
+        progress: called in this process with the state of the training, about twice a second.
 
     Returns:
         the encoder's spec, the folder and the log.
 
     Raises:
-        MissingFileError, DataError: text that is not there, not UTF-8 or too little.
-        MismatchError: ``out`` holds a checkpoint of a training with other settings.
+        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short.
+        MismatchError: ``out`` holds a checkpoint of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
     training = training_folder(config.out, fresh=config.fresh)

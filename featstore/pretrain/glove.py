@@ -1,10 +1,11 @@
 """``pretrain glove``: text files to a table of word vectors that ``glove:FILE`` takes.
 
 In: :class:`GloVeConfig`. Out: ``glove.txt`` in GloVe's text format with a model card, and below ``training/`` the
-vocabulary, the pair counts, the checkpoint and the log. The model is Pennington et al.'s (2014): word times context
-vector plus two biases approach the logarithm of the pair's count, squared errors weighted by ``min(1, count / top) **
-0.75``, and a word's vector is the sum of its two. No maintained library trains it; here it is one more task of the
-common loop, so resume, log and progress are those of the language models.
+vocabulary, the pair counts, the checkpoint and the log. The model is that of Pennington et al. (2014). The product of a
+word's vector and a context's vector, plus two biases, approaches the logarithm of the pair's count. Squared errors are
+weighted by ``min(1, count / top) ** 0.75``, and the final vector of a word is the sum of its word and its context
+vector. No maintained library trains it. Here it is one more task of the common loop, so it resumes, logs and reports
+like the language models.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from featstore.pretrain.sentences import SPECIAL, learn_words
 from featstore.pretrain.text import TextSource, sentences
 
 VECTORS, VOCABULARY, PAIRS = "glove.txt", "vocabulary.json", "pairs.safetensors"
-# One pair in so many is held out.
+# One pair in this many is held out.
 _HELD_OUT = 200
 _PRIME = 2_147_483_647
 
@@ -50,17 +51,17 @@ class GloVeConfig:
     Attributes:
         text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
         out: folder for the vectors.
-        dim: columns.
-        window: words to either side that count as near.
-        vocabulary: words, the most frequent ones; in lower case.
-        least: occurrences that a word needs.
-        top: count from which on all pairs weigh alike.
-        pairs: pairs in a batch.
-        schedule: how long (epochs are passes over the pairs) and how fast.
-        fresh: forget a checkpoint that is in ``out``.
+        dim: number of columns.
+        window: number of words on either side that count as near.
+        vocabulary: number of words; the most frequent ones are taken, in lower case.
+        least: number of occurrences that a word needs.
+        top: count above which all pairs have the same weight.
+        pairs: number of pairs in a batch.
+        schedule: length of the training (an epoch is a pass over the pairs) and course of the learning rate.
+        fresh: ignore and remove a checkpoint in ``out``.
 
     Raises:
-        UsageError: a value that no training can have.
+        UsageError: a value is out of range.
     """
 
     text: tuple[Path, ...]
@@ -80,7 +81,7 @@ class GloVeConfig:
 
     @property
     def source(self) -> TextSource:
-        """The text; nothing of it is held out, single pairs are."""
+        """The text. No lines are held out, because single pairs are."""
         return TextSource(self.text, self.text)
 
     def sentences(self) -> Iterator[list[str]]:
@@ -101,7 +102,7 @@ class GloVeNetwork(nn.Module):
             nn.init.zeros_(table.weight)
 
     def forward(self, word: Tensor, context: Tensor) -> Tensor:
-        """Return what should be the logarithm of the count; Shape: (n,), (n,) to (n,)."""
+        """Return the estimate of the logarithm of the count; Shape: (n,), (n,) to (n,)."""
         dot: Tensor = (self.words(word) * self.contexts(context)).sum(-1, keepdim=True)
         total: Tensor = dot + self.word_bias(word) + self.context_bias(context)
         return total.squeeze(-1)
@@ -121,7 +122,8 @@ class GloVeTask:
         self._train, self._held_out = number[number % _HELD_OUT != 0], number[number % _HELD_OUT == 0]
 
     def _next(self) -> NDArray[np.int64]:
-        """Return the next batch of pairs: each pass runs through them with another stride, as good as shuffled."""
+        """Return the next batch of pairs. Each pass goes through them with another stride, which is as good as
+        shuffling."""
         count = len(self._train)
         epoch, start = divmod(self.units, count)
         generator = np.random.default_rng((self._seed, epoch))
@@ -150,7 +152,7 @@ class GloVeTask:
         return self._loss(self._held_out).item()
 
     def settings(self) -> Mapping[str, Any]:
-        """What makes this training itself."""
+        """The settings that a checkpoint must share with this training."""
         arrays = (self._pairs.first, self._pairs.second, self._pairs.weight)
         digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
         return {"model": "glove", "pairs": digest, "dim": self._dim, "batch": self._batch, "top": self._top}
@@ -160,22 +162,22 @@ class GloVeTask:
         return {}, {"units": self.units}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Take up what :meth:`state` returned."""
+        """Go on from what :meth:`state` returned."""
         self.units = facts["units"]
 
 
 def pretrain_glove(config: GloVeConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:
-    """Train and write word vectors; a training that was cut off goes on.
+    """Train and write word vectors. An interrupted training goes on.
 
     Args:
-        progress: called in this process with where the training stands, about twice a second.
+        progress: called in this process with the state of the training, about twice a second.
 
     Returns:
         the encoder's spec, the file and the log.
 
     Raises:
-        MissingFileError, DataError: text that is not there, not UTF-8 or too little.
-        MismatchError: ``out`` holds a checkpoint of a training with other settings.
+        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short.
+        MismatchError: ``out`` holds a checkpoint of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
     training = training_folder(config.out, fresh=config.fresh)
@@ -225,8 +227,8 @@ def _statistics(config: GloVeConfig, folder: Path) -> tuple[tuple[str, ...], Pai
     pairs = count_pairs(numbers, len(words), config.window)
     if len(pairs.weight) < 2:
         raise DataError(
-            f"{', '.join(map(str, config.text))}: no words that stand together; lines must hold sentences, not a word "
-            "each."
+            f"{', '.join(map(str, config.text))}: no two words occur in one line; a line must hold a sentence, not a "
+            "single word."
         )
     arrays = {"first": pairs.first, "second": pairs.second, "weight": pairs.weight}
     write_file(folder / PAIRS, save(arrays))

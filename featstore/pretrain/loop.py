@@ -1,9 +1,9 @@
 """The one training loop of pre-training: steps, learning rate, clipping, held-out loss, log, checkpoints, resume.
 
-In: a :class:`Task` (a model that can take its next batch and give a loss) and a :class:`Schedule`. Out: a trained
-task, ``log.jsonl`` and ``checkpoint.safetensors`` in the training's folder. A training that was killed at any instant
-and is started again with the same settings ends with the same weights, to the last bit, as one that ran through: the
-checkpoint holds weights, optimiser, carried state, place in the text and random state.
+In: a :class:`Task` (a model that can take its next batch and give a loss) and a :class:`Schedule`. Out: a trained task,
+``log.jsonl`` and ``checkpoint.safetensors`` in the training's folder. A training that is killed at any instant and
+started again with the same settings ends with the same weights, to the last bit, as an uninterrupted one: the
+checkpoint holds the weights, the optimiser, the carried state, the position in the text and the random state.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Task(Protocol):
         ...
 
     def settings(self) -> Mapping[str, Any]:
-        """JSON facts that a checkpoint must share to be continued."""
+        """JSON facts in which a checkpoint must agree with this training to be continued."""
         ...
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Carried state of this process, and JSON facts that are the same in all of the group."""
+        """The carried state of this process, and JSON facts that are the same in the whole group."""
         ...
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Take up what :meth:`state` returned."""
+        """Go on from what :meth:`state` returned."""
         ...
 
 
@@ -68,7 +68,7 @@ def train(
     report: Callable[[PretrainProgress], None] | None = None,
     group: Group | None = None,
 ) -> list[dict[str, Any]]:
-    """Train ``task`` to step ``steps``, going on from the checkpoint in ``folder`` if there is one.
+    """Train ``task`` to step ``steps``. If ``folder`` holds a checkpoint, the training goes on from it.
 
     Args:
         group: the processes that train together; the first writes the files.
@@ -78,9 +78,9 @@ def train(
         left with the weights of its lowest held-out loss.
 
     Raises:
-        MismatchError: the checkpoint is of a training with other settings.
+        MismatchError: the checkpoint belongs to a training with different settings.
         DataError: the checkpoint is damaged, or the loss is no longer a number.
-        ResourceError: the disk is full; the checkpoint before is kept.
+        ResourceError: the disk is full; the previous checkpoint is kept.
     """
     make_folder(folder)
     trainer = _Trainer(task, schedule, steps, folder, group or Group())
@@ -92,7 +92,7 @@ def train(
 
 
 class _Trainer:
-    """The loop with what it carries: the optimiser, the step, the annealing and the log."""
+    """The loop and its state: the optimiser, the step, the annealing and the log."""
 
     def __init__(self, task: Task, schedule: Schedule, steps: int, folder: Path, group: Group) -> None:
         self.task, self.schedule, self.steps, self.folder, self.group = task, schedule, steps, folder, group
@@ -144,7 +144,7 @@ class _Trainer:
         self.loss_count += 1
 
     def evaluate(self, per_second: float) -> None:
-        """Measure the held-out loss, anneal on it if so asked, and write the log."""
+        """Measure the held-out loss, anneal by it if the schedule asks for that, and write the log."""
         self.held_out = self.task.held_out()
         if self.held_out < self.best:
             self.best, self.bad = self.held_out, 0
@@ -183,7 +183,8 @@ class _Trainer:
             parameter.copy_(self.best_weights[name])
 
     def settings(self) -> dict[str, Any]:
-        """Return what a checkpoint must share with this training, as JSON gives it back."""
+        """Return the facts in which a checkpoint must agree with this training, in the form in which JSON returns
+        them."""
         own = asdict(self.schedule) | {"steps": self.steps, "processes": self.group.size}
         whole: dict[str, Any] = json.loads(json.dumps({"task": self.task.settings(), "schedule": own}))
         return whole
@@ -205,7 +206,7 @@ class _Trainer:
             )
 
     def resume(self) -> None:
-        """Take up the checkpoint in the folder."""
+        """Go on from the checkpoint in the folder."""
         path = self.folder / CHECKPOINT
         tensors, facts = load_checkpoint(path)
         _check_settings(path, facts["settings"], self.settings())

@@ -1,8 +1,8 @@
 """Several processes for one command: the two directions of CSE side by side, and data-parallel groups.
 
-In: jobs, each a function of this package with plain arguments. Out: their results' side effects, with progress and
-errors handed to the caller's process. One process has one thread: on few cores, threads that wait for each other lose
-more than they bring, while processes of a group meet only once a step, to average their gradients.
+In: jobs, each a function of this package with plain arguments. Out: what the functions write; progress and errors are
+passed to the caller's process. Each process has one thread. On few cores, threads that wait for each other cost more
+than they gain, while the processes of a group meet only once a step, to average their gradients.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Group:
     """The processes that train one model together.
 
     Attributes:
-        rank: this one's number.
-        size: how many they are.
-        meeting: a file through which they find each other.
+        rank: number of this process.
+        size: number of processes.
+        meeting: a file through which the processes find each other.
     """
 
     rank: int = 0
@@ -56,7 +56,7 @@ class Group:
     meeting: str = ""
 
     def join(self) -> None:
-        """Wait until all are there."""
+        """Wait until all processes of the group are there."""
         if self.size > 1:
             dist.init_process_group("gloo", f"file://{self.meeting}", rank=self.rank, world_size=self.size)
 
@@ -77,7 +77,7 @@ class Group:
             grad.copy_(part.view_as(grad))
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """Return the tensors of all, stacked; Shape: (size, *tensor.shape)."""
+        """Return the tensors of all processes, stacked; Shape: (size, *tensor.shape)."""
         if self.size == 1:
             return tensor[None]
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
@@ -98,7 +98,7 @@ def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[Any], None] | None =
     """Run all jobs at once, each process with one thread, and pass what they report to ``report``.
 
     Raises:
-        FeatstoreError: what the first job to fail raised; the others are ended.
+        FeatstoreError: the error of the first job that failed; the other jobs are ended.
         ResourceError: a process was killed from outside.
     """
     context = mp.get_context("spawn")
@@ -144,7 +144,7 @@ def _work(job: ParallelJob, group: Group, queue: Queue[Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, even killed: nobody else would ever stop it."""
+    """End this process when its parent is gone, even if the parent was killed, because nothing else would stop it."""
     parent = mp.parent_process()
     if parent is not None:
         wait([parent.sentinel])

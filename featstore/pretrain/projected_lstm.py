@@ -2,9 +2,9 @@
 
 In: (directions, T, B, input) activations and the weights of both directions. Out: (directions, T, B, projection).
 Torch's ``nn.LSTM(proj_size=..)`` has no clipping, and a loop over time under autograd multiplies a small gradient
-matrix at every step. Here the pass over time does only what must be done in sequence, both directions in one batched
-product; the gradients of all weights are one large product each, after the loop. tanh(x) is computed as 2 sigmoid(2x)
-- 1, because torch's sigmoid runs eight times as fast as its tanh on a CPU.
+matrix at every step. Here the loop over time does only what must be done in sequence, for both directions in one
+batched product. The gradient of each weight is one large product after the loop. tanh(x) is computed as 2 sigmoid(2x) -
+1, because torch's sigmoid is eight times as fast as its tanh on a CPU.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def projected_lstm(
     (D, T, B, P) in the dtype of x.
 
     Args:
-        precision: dtype of the matrix products; everything else is in the dtype of ``x``.
+        precision: number type of the matrix products; everything else has the type of ``x``.
     """
     out: Tensor = _ProjectedLSTM.apply(  # type: ignore[no-untyped-call]
         x, weight_ih, weight_hh, bias, weight_hr, (cell_clip, proj_clip), precision

@@ -1,7 +1,7 @@
-"""How long and how fast a training goes, and how it tells where it stands.
+"""The length of a training, the course of its learning rate, and its progress.
 
-In: what the user chose. Out: the number of steps, the learning rate of each, and :class:`PretrainProgress`, which the
-loop hands to whoever draws the bar.
+In: the user's choices. Out: the number of steps, the learning rate of each step, and :class:`PretrainProgress`, which
+the loop passes to a progress bar.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ BITS, PERPLEXITY, ERROR = "bits per character", "perplexity", "weighted squared 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast to train.
+    """The length of a training and the course of its learning rate.
 
     Attributes:
-        epochs: passes over the text, where ``steps`` is None.
-        steps: optimiser steps in all, or None.
-        learning_rate: AdamW's rate at its peak.
-        warmup: steps over which the rate rises from 0.
+        epochs: number of passes over the text; it counts only if ``steps`` is None.
+        steps: number of optimiser steps in all, or None.
+        learning_rate: highest learning rate of AdamW.
+        warmup: number of steps in which the rate rises from 0.
         anneal: ``cosine`` (to a hundredth at the last step) or ``plateau`` (halved when the held-out loss has not
             fallen for ``patience`` evaluations, as flair's trainer does).
-        patience: see ``plateau``.
-        clip: largest norm of the gradient.
+        patience: number of evaluations for ``plateau``.
+        clip: largest norm of the gradient; larger gradients are scaled down.
         weight_decay: AdamW's weight decay.
-        evaluate_every: steps between held-out evaluations.
-        checkpoint_every: steps between checkpoints; a killed training loses no more than these.
-        seed: of initial weights and dropout.
+        evaluate_every: number of steps between held-out evaluations.
+        checkpoint_every: number of steps between checkpoints; a killed training loses no more than these.
+        seed: seed of the initial weights and of dropout.
     """
 
     epochs: float = 1.0
@@ -63,16 +63,16 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class PretrainProgress:
-    """Where a training stands, for whoever draws the bar.
+    """The state of a training, for a progress bar.
 
     Attributes:
-        name: which training (``forward``, ``backward``, ``elmo``, ``glove``).
+        name: name of the training (``forward``, ``backward``, ``elmo``, ``glove``).
         step: steps done.
         steps: steps in all.
-        units: characters or words read, all runs together.
+        units: number of characters or words read, over all runs.
         per_second: units a second in this run.
-        seconds_left: estimate for the rest.
-        measure: what the two losses are in: ``bits per character`` or ``perplexity``.
+        seconds_left: estimate of the remaining time.
+        measure: measure of the two losses: ``bits per character`` or ``perplexity``.
         train: training loss since the last evaluation.
         held_out: the last held-out loss, or None before the first.
     """

@@ -1,7 +1,7 @@
 """Text to the batches that a word biLM learns from.
 
-In: lines. Out: sentences, the vocabulary, and :class:`WordBatch`: sentences of like length, with each distinct word
-spelt once.
+In: lines. Out: sentences, the vocabulary, and :class:`WordBatch`: sentences of similar length, with the characters of
+each distinct word once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ SPECIAL = (UNKNOWN, BEGIN, END)
 
 
 def pieces(lines: Iterable[str], max_tokens: int) -> Iterator[list[str]]:
-    """Yield the tokens of each sentence of each line; a sentence of more than ``max_tokens`` in several pieces."""
+    """Yield the tokens of each sentence of each line. A sentence of more than ``max_tokens`` comes in several
+    pieces."""
     for line in lines:
         for tokens in sentences(line):
             for start in range(0, len(tokens), max_tokens):
@@ -33,8 +34,8 @@ def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple
     """Return the vocabulary, most frequent first, after ``<unk>``, ``<S>`` and ``</S>``; and what there is to predict.
 
     Args:
-        size: words at most.
-        least: occurrences that a word needs.
+        size: largest number of words.
+        least: number of occurrences that a word needs.
 
     Raises:
         DataError: there are fewer than 100 such words.
@@ -55,13 +56,13 @@ def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple
 
 @dataclass(frozen=True, slots=True)
 class WordBatch:
-    """Sentences of like length, ready for the network.
+    """Sentences of similar length, ready for the network.
 
     Attributes:
         characters: the distinct words' character ids, shortest words first; Shape: (N, max_characters).
         words: rows of ``characters``; Shape: (2, T, B), forward then backward, each from its own beginning.
         targets: the word to predict at each place, or -1 after a sentence's end; Shape: (2, T, B).
-        tokens: predictions in each direction.
+        tokens: number of predictions in each direction.
     """
 
     characters: NDArray[np.int16]

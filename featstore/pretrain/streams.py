@@ -2,8 +2,8 @@
 
 In: an endless iterator of lines, each already an array of indices. Out: blocks of shape (length + 1, streams), whose
 first row repeats the last row of the block before, so that inputs are ``block[:-1]`` and targets ``block[1:]``.
-Column ``b`` of consecutive blocks is one running text: a stream takes the next whole line whenever it has run dry.
-Nothing but the streams' unread rests is kept, and they can be saved and restored.
+Column ``b`` of consecutive blocks is one running text. A stream takes the next whole line when it is empty. Only the
+unread rests of the streams are kept, and they can be saved and restored.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Streams:
     """Parallel streams over one iterator of encoded lines.
 
     Args:
-        lines: arrays of indices, one a line, for ever.
-        rests: for each stream what it gives before its first line.
+        lines: an endless iterator of arrays of indices, one array a line.
+        rests: for each stream, what it returns before its first line.
     """
 
     def __init__(self, lines: Iterator[NDArray[np.int32]], rests: Sequence[NDArray[np.int32]]) -> None:

@@ -1,10 +1,9 @@
-"""Text for pre-training: files of any size in, tokenised lines out, from any place in them.
+"""Text for pre-training: files of any size in, tokenised lines out, starting at any position.
 
-In: plain or gzip files of UTF-8 text, one sentence, paragraph or abstract a line. Out: an endless stream of lines,
-with its position, so that a training that was killed goes on with the very next line. The files are read side by
-side, each at a pace in proportion to its size, so that any part of the stream is a fair sample of them all and none
-is ever held in memory. Lines to be held out are chosen by their hash: the same line, even if it occurs in two files,
-is always on the same side.
+In: plain or gzip files of UTF-8 text, one sentence, paragraph or abstract a line. Out: an endless stream of lines with
+its position, so that a killed training goes on with the next line. The files are read side by side, each at a pace in
+proportion to its size. Any part of the stream is therefore a fair sample of all files, and no file is held in memory.
+Held-out lines are chosen by their hash, so a line that occurs in two files is on the same side in both.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from featstore.errors import DataError, MissingFileError
 
-# One line in HELD_OUT is held out where no held-out files are named.
+# One line in HELD_OUT is held out if no held-out files are named.
 HELD_OUT = 100
 # English text shrinks to about a third; the pace of a gzip file is set as if it were unpacked.
 _GZIP_RATIO = 3
@@ -32,9 +31,9 @@ _COARSE = re.compile(r"\w+(?:[-/.,'’]\w+)*|[^\w\s\u200b\u2060\ufeff\u00ad]")
 def tokenise(line: str) -> list[str]:
     """Split a line into tokens; every second line (by its hash) finely, the others coarsely.
 
-    Fine, as our corpora are split: every mark but a number's is a token (``IL - 2``, ``0.05``). Coarse: hyphens,
-    slashes, stops and commas within a word stay (``IL-2``). A model that has seen both serves whichever tokeniser
-    a corpus uses.
+    Fine is how our corpora are split: every punctuation mark outside numbers is a token (``IL - 2``, ``0.05``). Coarse
+    keeps hyphens, slashes, stops and commas within a word (``IL-2``). A model that has seen both works with either
+    tokeniser.
     """
     return (_FINE if zlib.crc32(line.encode("utf-8")) & 1 else _COARSE).findall(line)
 
@@ -42,8 +41,8 @@ def tokenise(line: str) -> list[str]:
 def sentences(line: str) -> list[list[str]]:
     """Split a line into sentences, each a list of tokens.
 
-    A boundary is a stop, question or exclamation mark, a blank, and what can begin a sentence. Downstream, encoders are
-    given single sentences; that now and then two stay together or one falls apart does no harm here.
+    A boundary is a stop, question or exclamation mark, a blank, and what can begin a sentence. It does no harm here if
+    two sentences stay together or one is split. Encoders are later given single sentences.
     """
     return [tokens for sentence in _BOUNDARY.split(line) if (tokens := tokenise(sentence))]
 
@@ -55,12 +54,12 @@ def is_held_out(line: str) -> bool:
 
 @dataclass(slots=True)
 class Position:
-    """How far a stream of lines has come.
+    """The position of a stream of lines.
 
     Attributes:
-        epoch: complete passes over the files.
-        lines: lines read of each file in this pass.
-        chars: characters read of each file in this pass.
+        epoch: number of complete passes over the files.
+        lines: number of lines read from each file in this pass.
+        chars: number of characters read from each file in this pass.
     """
 
     epoch: int = 0
@@ -84,7 +83,7 @@ def read_lines(path: Path, skip: int = 0) -> Iterator[str]:
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: bytes that are not UTF-8 text, or a damaged gzip file; with the line.
+        DataError: the bytes are not UTF-8 text, or the gzip file is damaged; the message names the line.
     """
     number = 0
     with _open(path) as file:
@@ -111,7 +110,7 @@ def _size(path: Path) -> int:
 def one_pass(paths: Sequence[Path], position: Position) -> Iterator[str]:
     """Yield the non-blank lines of all files once, side by side, advancing ``position`` in place.
 
-    The next line comes from the file that has come least far in proportion to its size.
+    The next line comes from the file of which the smallest share has been read.
     """
     if not position.lines:
         position.lines, position.chars = [0] * len(paths), [0] * len(paths)
@@ -130,13 +129,13 @@ def one_pass(paths: Sequence[Path], position: Position) -> Iterator[str]:
 
 
 def training_lines(paths: Sequence[Path], position: Position, hold_out: bool) -> Iterator[str]:
-    """Yield training lines for ever, pass after pass, advancing ``position`` in place.
+    """Yield training lines without end, pass after pass, advancing ``position`` in place.
 
     Args:
         hold_out: leave out the lines that :func:`held_out_lines` takes from the same files.
 
     Raises:
-        DataError: a whole pass has no line to give.
+        DataError: a whole pass yields no line.
     """
     while True:
         count, whole = 0, not position.lines  # a pass that was resumed may have no lines left
@@ -161,7 +160,7 @@ class TextSource:
     Attributes:
         text: files to learn from.
         valid: files of held-out text; where none are named, one line in ``HELD_OUT`` of ``text`` is held out.
-        held_out_chars: about how many characters of held-out text to measure the loss on.
+        held_out_chars: approximate number of held-out characters on which the loss is measured.
     """
 
     text: tuple[Path, ...]
@@ -169,7 +168,7 @@ class TextSource:
     held_out_chars: int = 150_000
 
     def lines(self, position: Position) -> Iterator[str]:
-        """Yield training lines for ever from ``position`` on; see :func:`training_lines`."""
+        """Yield training lines without end from ``position`` on; see :func:`training_lines`."""
         return training_lines(self.text, position, hold_out=not self.valid)
 
     def one_pass(self) -> Iterator[str]:
@@ -191,7 +190,7 @@ class TextSource:
         return held_out_lines(self.text, self.valid, self.held_out_chars)
 
     def facts(self) -> dict[str, list[list[str | int]]]:
-        """Return names and sizes of the files: what a checkpoint and a model card say of the text."""
+        """Return names and sizes of the files, for checkpoints and model cards."""
         return {
             "text": [[path.name, _size(path)] for path in self.text],
             "valid": [[path.name, _size(path)] for path in self.valid],

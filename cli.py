@@ -9,19 +9,20 @@ that ``cli --help`` is there at once.
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from classifier.commands import ablate, evaluate, extract, gc, runs, serve, train
 from featstore.commands import data, featurize, pretrain, store, upkeep
-from featstore.commands.console import err, fail, out
+from featstore.commands.console import fail, out, tell
+from featstore.commands.exits import EXIT_CODES, INTERRUPTED, ending, quiet_without_reader, say_what_was_given
 from featstore.commands.options import Commands
 from featstore.commands.settings import defaults_from_file
-from featstore.errors import FeatstoreError, ResourceError, UsageError
+from featstore.errors import UsageError
 
 # The commands in the order of the help; a group is a title and its commands.
 COMMANDS: Commands = {
@@ -33,12 +34,11 @@ COMMANDS: Commands = {
     **serve.COMMANDS,
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
-    "data": ("Bring a corpus here and look at it.", data.COMMANDS),
-    "store": ("Look after the stored vectors.", store.COMMANDS | upkeep.COMMANDS | gc.COMMANDS),
+    "data": ("Fetch a corpus and look at it.", data.COMMANDS),
+    "store": ("List, check, mend, convert and copy stored vectors.", store.COMMANDS | upkeep.COMMANDS | gc.COMMANDS),
     "pretrain": ("Train encoders on text of your own.", pretrain.COMMANDS),
-    "runs": ("Look at runs and compare them.", runs.COMMANDS),
+    "runs": ("List runs and compare them.", runs.COMMANDS),
 }
-INTERRUPTED = 130
 # What the parser raises for a wrong command line. Typer brings its own copy of click and exports only the leaves of
 # click's family of errors, so the base is taken from a leaf.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
@@ -55,10 +55,10 @@ def _show_version(wanted: bool) -> None:
 def configure(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Relation extraction from biomedical text with encoders whose vectors are computed once and kept."""
+    """Relation extraction from biomedical text. Encoders compute their vectors once; they are kept in a store."""
     del version  # its callback has done the work
     context.default_map = defaults_from_file(getattr(context.command, "commands", {}))
 
@@ -68,15 +68,16 @@ def assemble() -> typer.Typer:
     app = typer.Typer(
         callback=configure,
         no_args_is_help=True,
+        epilog=EXIT_CODES,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name, command in COMMANDS.items():
-        app.command(name)(command)
+        app.command(name, epilog=EXIT_CODES)(quiet_without_reader(command))
     for name, (title, commands) in GROUPS.items():
         group = typer.Typer(help=title, no_args_is_help=True)
         for of_group, command in commands.items():
-            group.command(of_group)(command)
+            group.command(of_group, epilog=EXIT_CODES)(quiet_without_reader(command))
         app.add_typer(group, name=name)
     return app
 
@@ -86,22 +87,23 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         # Typer turns a KeyboardInterrupt into the exit code 130.
-        code = typer.main.get_command(assemble()).main(prog_name="cli", standalone_mode=False) or 0
+        code = typer.main.get_command(assemble()).main(prog_name=_program(), standalone_mode=False) or 0
         if code == INTERRUPTED:
-            message = "interrupted; what was finished is kept, running the command again goes on from there."
-            err.print(message, soft_wrap=True)
+            tell("interrupted; what was finished is kept, running the command again goes on from there.")
         sys.exit(code)
     except _USAGE_ERROR as error:
-        error.show()
+        say_what_was_given(error).show()
         sys.exit(UsageError.exit_code)
-    except FeatstoreError as error:
-        fail(error, error.exit_code)
-    except MemoryError:
-        fail(MemoryError("out of memory."), ResourceError.exit_code)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            fail(error, ResourceError.exit_code)
+    except Exception as error:
+        if found := ending(error):
+            fail(error, *found)
         raise
+
+
+def _program() -> str:
+    """Return the name by which the program was called."""
+    name = Path(sys.argv[0]).name
+    return name if name in ("cli", "featstore") else "cli"
 
 
 if __name__ == "__main__":

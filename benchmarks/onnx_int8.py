@@ -26,8 +26,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 
-from featstore.encoders.kernels import PRECISIONS
 from featstore.encoders.lanes import schedule
+from featstore.encoders.options import PRECISIONS
 from featstore.encoders.recurrent import lstm_layer, run
 
 HIDDEN, INPUTS, STRINGS, LENGTH, TURNS = 2048, 100, 64, 40, 3

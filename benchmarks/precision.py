@@ -29,7 +29,7 @@ from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
 from featstore.corpora import CorpusChoice, load_corpus
 from featstore.encoders import EncoderOptions, load_encoder
-from featstore.encoders.kernels import PRECISIONS
+from featstore.encoders.options import PRECISIONS
 from featstore.featurize.encode import distinct_sentences, featurize
 from featstore.records import Corpus, Instance
 from featstore.stores import find_sets, open_store

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from featstore.errors import FeatstoreError, ResourceError, UsageError
+from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -45,6 +45,20 @@ def is_stream(path: Path) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def check_input(path: Path) -> None:
+    """Make sure that something is at ``path`` and can be read.
+
+    Raises:
+        MissingFileError: there is nothing.
+        ResourceError: there is no permission to read it.
+    """
+    with clear_errors(path):
+        if not path.exists():
+            raise MissingFileError(f"{path} does not exist; check the name.")
+        if not os.access(path, os.R_OK):
+            raise ResourceError(f"{path} cannot be read: there is no permission.")
 
 
 def check_output_file(path: Path) -> None:

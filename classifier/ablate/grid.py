@@ -18,6 +18,7 @@ from classifier.runs.config import RunConfig, run_name
 from classifier.runs.results import FoldResult, is_complete
 from classifier.training.config import DEFAULT_HEAD, recipe
 from featstore.corpora import CorpusChoice, load_corpus
+from featstore.corpora.mark import Marking
 from featstore.errors import UsageError
 from featstore.stores import list_sets
 from featstore.stores.views import VIEW
@@ -104,6 +105,8 @@ class Grid:
                 raise UsageError(f"the grid's {name} ({', '.join(map(str, choices))}) name one twice; name each once.")
         for features in self.features:
             parse_features(features)
+        for indicators, context in product(self.indicators, self.contexts):
+            Marking(indicators, context)
         self.cells()  # options that no head takes are refused before any work
 
     def cells(self) -> tuple[Cell, ...]:
@@ -199,9 +202,13 @@ def folds(text: str, corpus: str, instances: Path | None) -> tuple[int, ...]:
     """Read ``all`` or ``1,2,3``.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or the corpus has no such fold.
     """
-    return load_corpus(corpus, instances=instances).folds if text == "all" else numbers(text, "--folds")
+    loaded = load_corpus(corpus, instances=instances)
+    chosen = loaded.folds if text == "all" else numbers(text, "--folds")
+    for fold in chosen:
+        loaded.partition(fold)
+    return chosen
 
 
 def numbers(text: str, what: str) -> tuple[int, ...]:

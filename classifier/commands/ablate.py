@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from classifier.commands.options import (
+    GB,
     RUNS,
     RamBudget,
     Runs,
@@ -32,6 +33,7 @@ from featstore.commands.options import (
     Instances,
     Store,
 )
+from featstore.files import check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,24 +47,39 @@ if TYPE_CHECKING:
 def ablate_command(
     training: dict[str, Any],
     features: Annotated[
-        str, typer.Option(help="Combinations to compare, separated by semicolons.")
+        str, typer.Option(help="Combinations of features to compare, separated by semicolons.")
     ] = "glove; glove+cse; glove+elmo; glove+cse+elmo",
     all_subsets: Annotated[
         bool, typer.Option("--all-subsets", help="Compare every subset of --encoders in place of --features.")
     ] = False,
-    encoders: Annotated[str, typer.Option(help="Names for --all-subsets (default: all in the store but views).")] = "",
+    encoders: Annotated[
+        str, typer.Option(help="Encoders for --all-subsets. By default they are all in the store, without views.")
+    ] = "",
     corpus: Corpus = "sample",
     instances: Instances = None,
-    folds: Annotated[str, typer.Option(help="all, or numbers such as 1,2,3.")] = "all",
-    seeds: Annotated[str, typer.Option(help="How many (3: the seeds 1, 2 and 3), or which: 1,5,7.")] = "1",
-    indicators: Annotated[str, typer.Option(help="One or several of tags, replace and blind.")] = "tags",
-    contexts: Annotated[str, typer.Option(help="tagged, sentence or both: tagged,sentence.")] = "tagged",
-    jobs: Annotated[int, typer.Option(help="Processes, one cell at a time each.")] = 1,
+    folds: Annotated[str, typer.Option(help="Folds to train and evaluate: all, or numbers such as 1,2,3.")] = "all",
+    seeds: Annotated[
+        str, typer.Option(help="Number of seeds (3 means the seeds 1, 2 and 3), or the seeds themselves: 1,5,7.")
+    ] = "1",
+    indicators: Annotated[
+        str,
+        typer.Option(
+            envvar="FEATSTORE_INDICATORS",
+            help="How pairs are marked: one or several of tags, replace and blind, separated by commas.",
+        ),
+    ] = "tags",
+    contexts: Annotated[
+        str,
+        typer.Option(
+            envvar="FEATSTORE_CONTEXT", help="What the encoders see: tagged, sentence or both, separated by commas."
+        ),
+    ] = "tagged",
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes, which train one cell at a time each.")] = 1,
     store: Store = "features",
     runs: Runs = RUNS,
-    out_folder: Annotated[Path, typer.Option("--out", help="The folder of the report.")] = Path("ablation"),
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("ablation"),
     ram_budget: RamBudget = 4.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run; run none.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run, and run none.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and evaluate a grid of combinations, cell by cell, and report on it (HTML, Markdown, CSV, JSON).
@@ -76,15 +93,17 @@ def ablate_command(
     from classifier.ablate.ablation import summarise_grid
     from classifier.ablate.publish import HTML, JSON, write_report
 
+    check_output_folder(out_folder)
+    check_output_folder(runs)
     grid = grids.Grid(
-        features=grids.all_subsets(encoders.split(",") if encoders else grids.featurized(store))
+        features=grids.all_subsets(_words(encoders) if encoders else grids.featurized(store))
         if all_subsets
         else grids.split_features(features),
         folds=grids.folds(folds, corpus, instances),
         seeds=grids.seeds(seeds),
-        indicators=tuple(indicators.split(",")),
-        contexts=tuple(contexts.split(",")),
-        heads=tuple(training.pop("head").split(",")),
+        indicators=_words(indicators),
+        contexts=_words(contexts),
+        heads=_words(training.pop("head")),
         corpus=corpus,
         instances=instances,
         options=training,
@@ -93,7 +112,7 @@ def ablate_command(
         _print_plan(grids.plan(grid, runs), as_json)
         return
     with grid_progress(grid) as progress:
-        held = int(ram_budget * 1024**3)
+        held = int(ram_budget * GB)
         events = ablate(grid, store, runs, jobs=jobs, ram_budget=held, progress=progress)
     ablation = summarise_grid(grid, events, store, runs)
     write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
@@ -105,6 +124,11 @@ def ablate_command(
     if ablation.failed:
         err.print("some cells failed; running the command again tries them again.")
         raise typer.Exit(3)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return what a list separated by commas names."""
+    return tuple(word.strip() for word in text.split(","))
 
 
 def _print_plan(plan: list[RowPlan], as_json: bool) -> None:

@@ -9,9 +9,12 @@ import typer
 
 from classifier.commands.epochs import report_epoch
 from classifier.commands.options import (
+    GB,
     RUNS,
     RamBudget,
     Run,
+    Runs,
+    picked_run,
 )
 from classifier.scores.percent import percent
 from featstore.commands.console import (
@@ -25,6 +28,7 @@ from featstore.commands.options import (
     Store,
 )
 from featstore.errors import UsageError
+from featstore.files import STDOUT, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from classifier.runs.folds import Evaluation
@@ -34,37 +38,50 @@ if TYPE_CHECKING:
 
 
 def eval_command(
-    fold: Annotated[int | None, typer.Option(help="One fold.")] = None,
-    folds: Annotated[str | None, typer.Option(help="Several: all, or numbers such as 1,2,3.")] = None,
+    fold: Annotated[int | None, typer.Option(min=1, help="Evaluate one fold.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Evaluate several folds: all, or numbers such as 1,2,3.")] = None,
     run: Run = None,
+    runs: Runs = RUNS,
     store: Store = "features",
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Write the predictions of one fold: the evaluation kit's TSV for ChemProt, else a TSV."),
+        typer.Option(
+            help="Write the predictions of one fold to this file: in the layout of the official evaluation kit for "
+            "ChemProt, as a table with probabilities for other corpora. - is stdout."
+        ),
     ] = None,
     ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
-    from classifier.runs.config import latest_run, read_config, run_corpus
+    from classifier.runs.config import read_config, run_corpus
     from classifier.runs.folds import evaluate_fold
     from classifier.scores.summary import summarise
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given; give one of them.")
-    folder = run or latest_run(RUNS)
+    if as_json and predictions == STDOUT:
+        raise UsageError("--predictions - and --json both write to stdout; leave one of them out.")
+    if predictions:
+        check_output_file(predictions)
+    folder = picked_run(run, runs)
     config = read_config(folder)
     corpus = run_corpus(config)
     wanted = _folds(fold, folds, corpus, folder)
     if predictions and len(wanted) > 1:
         raise UsageError(f"--predictions takes one fold, {len(wanted)} were asked for; add --fold.")
-    held = int(ram_budget * 1024**3)
+    for each in wanted:
+        corpus.partition(each)  # a fold that does not exist is refused before the others are evaluated
+        check_output_folder(folder / f"fold-{each}")
+    held = int(ram_budget * GB)
     evaluations = [
         evaluate_fold(corpus, store, config, each, folder, progress=report_epoch, ram_budget=held) for each in wanted
     ]
     if predictions:
         _write_predictions(predictions, corpus, evaluations[0])
     summary = summarise([evaluation.metrics for evaluation in evaluations])
+    if predictions == STDOUT:
+        return
     if as_json:
         print_json(
             {

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classifier.commands.options import (
+    RUNS,
     Encoders,
     Fold,
     Run,
+    Runs,
     fold_dir,
+    given,
 )
 from featstore.commands.console import (
+    command,
     duration,
     err,
     escape,
@@ -21,37 +25,73 @@ from featstore.commands.console import (
     print_table,
     progress_bar,
     size_of,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
     Commands,
     EncoderDevice,
+    encoder_specs,
+    finite,
+    one_of,
 )
 from featstore.errors import UsageError
+from featstore.files import STDOUT, check_input, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted
     from featstore.formats import BadDocument
 
 
+def _readable() -> tuple[str, ...]:
+    from classifier.extract.files import PAIRS
+    from featstore.formats.table import readable
+
+    return (*readable(), PAIRS)
+
+
+def _writable() -> tuple[str, ...]:
+    from featstore.formats.table import writable
+
+    return tuple(writable())
+
+
 def extract_command(
+    called: typer.Context,
     sources: Annotated[
         list[Path], typer.Argument(metavar="INPUT..", help="Documents with entities, read one file after the other.")
     ],
     target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go.")],
     run: Run = None,
+    runs: Runs = RUNS,
     fold: Fold = None,
     model: Annotated[Path | None, typer.Option(help="A model bundle (cli bundle) instead of a run.")] = None,
     source_format: Annotated[
-        str | None, typer.Option("--format", help="Of the input (default: told from each file); README has the table.")
+        str | None,
+        typer.Option(
+            "--format",
+            callback=one_of(_readable),
+            help="Format of the inputs. By default each file's is told from its name and content.",
+        ),
     ] = None,
-    target_format: Annotated[str, typer.Option("--to", help="Of the output; README has the table.")] = "jsonl",
+    target_format: Annotated[
+        str, typer.Option("--to", callback=one_of(_writable), help="Format of the output, such as jsonl, tsv or brat.")
+    ] = "jsonl",
     threshold: Annotated[
-        float | None, typer.Option(help="Keep a relation of at least this probability (default: likelier than none).")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Keep relations of at least this probability. By default a relation is kept if it is more probable "
+            "than no relation.",
+        ),
     ] = None,
-    top: Annotated[int | None, typer.Option(help="Of each document, the likeliest so many.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Keep only this many relations of each document, the most probable ones.")
+    ] = None,
     max_distance: Annotated[
-        int | None, typer.Option(help="Pairs with at most so many tokens between the mentions.")
+        int | None, typer.Option(min=0, help="Consider pairs with at most this many tokens between the mentions.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add the attention on each token.")] = False,
     types: Annotated[
@@ -60,9 +100,14 @@ def extract_command(
     ] = "",
     encoders: Encoders = "",
     store: Annotated[
-        str | None, typer.Option("--store", help="Read and keep vectors here (default: in memory only).")
+        str | None,
+        typer.Option(
+            "--store",
+            envvar="FEATSTORE_STORE",
+            help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads of the matrix products; more may be slower.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
     device: EncoderDevice = "cpu",
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
@@ -73,14 +118,21 @@ def extract_command(
     from classifier.extract.wanted import Wanted
     from featstore.types import read_types
 
-    if model and (run or fold is not None):
-        raise UsageError("--model is a whole model; leave --run and --fold out.")
+    if model and (clashing := given(called, ("run", "fold"))):
+        raise UsageError(f"--model {model} is a whole model; leave {' and '.join(clashing)} out.")
+    if as_json and target == STDOUT:
+        raise UsageError("-o - and --json both write to stdout; leave one of them out.")
+    if model:
+        check_input(model)
+    for source in sources:
+        check_input(source)
+    check_output_file(target)
     renamed = tuple(read_types(types).items())
     wanted = Wanted(threshold, top, max_distance, explain, renamed)
     job = ExtractionJob(sources, target, source_format, target_format, wanted, fresh)
-    specs = [spec for spec in encoders.split(",") if spec]
+    specs = encoder_specs(encoders) if encoders else []
     extractor = Extractor.load(
-        model or fold_dir(run, fold), encoders=specs, store=store, threads=threads, device=device
+        model or fold_dir(run, runs, fold), encoders=specs, store=store, threads=threads, device=device
     )
     with progress_bar("extracting", "documents") as progress:
         done = extract_files(extractor, job, report=_report_bad, progress=progress)
@@ -121,6 +173,7 @@ def _report_bad(bad: BadDocument) -> None:
 def bundle_command(
     target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
     run: Run = None,
+    runs: Runs = RUNS,
     fold: Fold = None,
     encoders: Encoders = "",
     with_encoders: Annotated[
@@ -132,13 +185,16 @@ def bundle_command(
     """Write one folder with a trained model, its encoders and its card, to use or to give away."""
     from classifier.extract.bundle import write_bundle
 
-    specs = [spec for spec in encoders.split(",") if spec]
-    files = write_bundle(fold_dir(run, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence)
+    check_output_folder(target)
+    specs = encoder_specs(encoders) if encoders else []
+    files = write_bundle(
+        fold_dir(run, runs, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence
+    )
     if as_json:
         print_json(files)
         return
     print_table(str(target), ["file", "size"], [[name, size_of(size)] for name, size in files.items()])
-    err.print(f"use it with: cli extract --model {escape(str(target))} INPUT -o OUT", soft_wrap=True)
+    tell(f"use it with: {command('extract', '--model', target)} INPUT -o OUT")
 
 
 COMMANDS: Commands = {"extract": extract_command, "bundle": bundle_command}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import Field, fields
 from pathlib import Path
@@ -12,37 +13,83 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
+from featstore.commands.console import err, escape
+from featstore.commands.options import finite
 
 RUNS = Path("runs")
+GB = 10**9
 
-
-Runs = Annotated[Path, typer.Option("--runs", envvar="FEATSTORE_RUNS", help="The folder of the runs.")]
+Runs = Annotated[
+    Path, typer.Option("--runs", envvar="FEATSTORE_RUNS", help="Folder that holds the runs, or will hold them.")
+]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        envvar="FEATSTORE_RUN",
+        help="The run: its folder, or its name below --runs. By default it is the run that was trained last.",
+    ),
+]
+NewRun = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        envvar="FEATSTORE_RUN",
+        help="The run: its folder, or its name below --runs. By default it is named after its configuration.",
+    ),
+]
 RamBudget = Annotated[
     float,
-    typer.Option("--ram-budget", min=0, help="Hold up to so many GB of vectors in memory; stream what is beyond."),
+    typer.Option(
+        "--ram-budget",
+        min=0,
+        callback=finite,
+        help="Gigabytes of vectors to hold in memory. Vectors beyond that are read from disk.",
+    ),
 ]
-
-
-Run = Annotated[
-    Path | None,
-    typer.Option("--run", envvar="FEATSTORE_RUN", help="The run's folder (default: below runs/, named by what it is)."),
-]
-
-
-RunNames = Annotated[list[Path], typer.Argument(metavar="RUN..", help="Folders of runs, or their names below --runs.")]
-
-
 Encoders = Annotated[
-    str, typer.Option("--encoders", help="NAME:PATH, separated by commas, for encoders other than the bundled ones.")
+    str,
+    typer.Option(
+        "--encoders",
+        help="Where encoders are that did not come with featstore, as NAME:PATH, separated by commas.",
+    ),
 ]
-Fold = Annotated[int | None, typer.Option("--fold", help="Whose model to use (default: the first trained fold).")]
+Fold = Annotated[
+    int | None,
+    typer.Option("--fold", min=1, help="The fold whose model is used. By default it is the first trained fold."),
+]
 
 
-def fold_dir(run: Path | None, fold: int | None) -> Path:
-    from classifier.runs.config import latest_run, trained_folds
+def picked_run(run: str | None, runs: Path) -> Path:
+    """Return the run that was named, or the latest, which is then told."""
+    from classifier.runs.find import find_run, latest_run
 
-    folder = run or latest_run(RUNS)
-    return folder / f"fold-{fold if fold is not None else (trained_folds(folder) or (1,))[0]}"
+    if run is not None:
+        return find_run(run, runs)
+    folder = latest_run(runs)
+    err.print(escape(f"run: {folder}, which was trained last (--run names another)"), soft_wrap=True)
+    return folder
+
+
+def fold_dir(run: str | None, runs: Path, fold: int | None) -> Path:
+    """Return the folder of a trained fold.
+
+    Raises:
+        MissingFileError: the run or the fold is not there; the text says what is.
+    """
+    from classifier.runs.config import trained_folds
+    from featstore.errors import MissingFileError
+
+    folder = picked_run(run, runs)
+    trained = trained_folds(folder)
+    if not trained or (fold is not None and fold not in trained):
+        here = f"its trained folds are {', '.join(map(str, trained))}" if trained else "none of its folds is trained"
+        wanted = fold or 1
+        raise MissingFileError(
+            f"{folder} has no trained fold {wanted}; {here}. "
+            f"`{shlex.join(['cli', 'eval', '--fold', str(wanted), '--run', str(folder)])}` trains it."
+        )
+    return folder / f"fold-{trained[0] if fold is None else fold}"
 
 
 # These differ from command to command.

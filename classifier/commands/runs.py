@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from classifier.commands.options import (
     RUNS,
-    RunNames,
     Runs,
+    picked_run,
 )
 from classifier.scores.percent import percent
 from featstore.commands.console import (
@@ -27,6 +26,18 @@ from featstore.commands.options import (
     Commands,
 )
 
+RunNames = Annotated[
+    list[str], typer.Argument(metavar="RUN..", help="At least two runs: folders of runs, or names below --runs.")
+]
+ShownRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        envvar="FEATSTORE_RUN",
+        help="The folder of a run, or its name below --runs. By default it is the run that was trained last.",
+    ),
+]
+
 
 def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
     """List the runs: what they are, which folds are evaluated, mean F1."""
@@ -41,7 +52,7 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
         ["run", "features", "corpus", "folds trained", "evaluated", "F1", "sd", "training"],
         [
             [
-                r.folder.name,
+                str(r.folder.relative_to(runs)),
                 r.config.train.features,
                 r.config.corpus.spec,
                 ",".join(map(str, r.trained)),
@@ -56,15 +67,15 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
 
 
 def runs_show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or its name below --runs.")],
+    run: ShownRun = None,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Show a run: configuration, encoders, corpus, versions, and the figures of each fold."""
-    from classifier.runs.overview import find_run, overview_of
+    from classifier.runs.overview import overview_of
     from classifier.runs.results import facts_of, results_of
 
-    folder = find_run(run, runs)
+    folder = picked_run(run, runs)
     results = results_of(folder)
     if as_json:
         print_json({"run": overview_of(folder), "folds": results})
@@ -91,7 +102,8 @@ def runs_show(
 
 def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) -> None:
     """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
-    from classifier.runs.overview import compare_runs, find_run
+    from classifier.runs.find import find_run
+    from classifier.runs.overview import compare_runs
 
     compared = compare_runs([find_run(name, runs) for name in names])
     if as_json:

@@ -9,18 +9,21 @@ import typer
 
 from classifier.commands.epochs import epoch_progress
 from classifier.commands.options import (
+    GB,
     RUNS,
+    NewRun,
     RamBudget,
-    Run,
+    Runs,
     given,
     with_training_options,
 )
 from classifier.scores.percent import percent
 from featstore.commands.console import (
+    command,
     duration,
-    err,
     print_json,
     print_table,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
@@ -32,6 +35,7 @@ from featstore.commands.options import (
     Store,
 )
 from featstore.errors import UsageError
+from featstore.files import check_output_folder
 
 
 @with_training_options
@@ -42,8 +46,11 @@ def train_command(
         str, typer.Option(help="What the head reads: names joined by +; elmo\\[top], elmo\\[avg], elmo[0]; NAME@ID.")
     ] = "glove+cse+elmo",
     corpus: Corpus = "sample",
-    fold: Annotated[int, typer.Option(help="The fold to train; 1 for a corpus with one released split.")] = 1,
-    run: Run = None,
+    fold: Annotated[
+        int, typer.Option(min=1, help="The fold to train. A corpus with one released split has fold 1.")
+    ] = 1,
+    run: NewRun = None,
+    runs: Runs = RUNS,
     store: Store = "features",
     context: Context = "tagged",
     indicators: Indicators = "tags",
@@ -61,6 +68,7 @@ def train_command(
 ) -> None:
     """Train the head on stored vectors."""
     from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
+    from classifier.runs.find import run_place
     from classifier.runs.folds import train_fold
     from classifier.training.config import recipe
     from featstore.corpora import CorpusChoice
@@ -75,8 +83,9 @@ def train_command(
             CorpusChoice(corpus, indicators, context, instances),
             recipe(features=features, seed=seed, **training),
         )
-    folder = run or RUNS / run_name(config)
-    held = int(ram_budget * 1024**3)
+    folder = runs / run_name(config) if run is None else run_place(run, runs)
+    check_output_folder(folder / f"fold-{fold}")
+    held = int(ram_budget * GB)
     with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
         checkpoint = train_fold(run_corpus(config), store, config, fold, folder, progress=progress, ram_budget=held)
     epochs = checkpoint.training["epochs"]
@@ -97,7 +106,7 @@ def train_command(
             ]
         ],
     )
-    err.print(f"evaluate it with: cli eval --fold {fold} --run {folder}", soft_wrap=True)
+    tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', folder, '--store', store)}")
 
 
 COMMANDS: Commands = {"train": train_command}

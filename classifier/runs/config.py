@@ -136,36 +136,9 @@ def _file(name: str) -> Path | None:
     return Path(name) if name else None
 
 
-def latest_run(runs: Path) -> Path:
-    """Return the run below ``runs`` that was trained last.
-
-    Raises:
-        MissingFileError: there is none.
-    """
-    found = [path.parent for path in runs.glob(f"*/{CONFIG}")]
-    if not found:
-        raise MissingFileError(f"{runs} holds no run; `cli train` makes one.")
-    return max(found, key=lambda run: (max(p.stat().st_mtime_ns for p in run.glob(f"**/{CONFIG}")), run.name))
-
-
 def trained_folds(run_dir: Path) -> tuple[int, ...]:
     """Return the folds of a run that are trained to the end."""
     return tuple(sorted(int(path.parent.name.removeprefix("fold-")) for path in run_dir.glob(f"fold-*/{RUN}")))
-
-
-def encoders_in_use(runs: Path) -> set[str]:
-    """Return the identities of all encoders that a head below ``runs`` was trained on.
-
-    Raises:
-        DataError: a checkpoint that cannot be read; better to stop than to call its features unused.
-    """
-    used: set[str] = set()
-    for path in runs.glob(f"*/fold-*/{RUN}"):
-        try:
-            used |= {spec["identity"] for spec in json.loads(path.read_text(encoding="utf-8"))["features"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not a run: {error}; remove it or train again.") from error
-    return used
 
 
 def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:

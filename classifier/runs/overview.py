@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from classifier.runs.checkpoint import RUN, read_json
 from classifier.runs.compare import compare, f1
-from classifier.runs.config import CONFIG, RunConfig, read_config, run_corpus, trained_folds
-from classifier.runs.results import differences, list_runs, results_of
+from classifier.runs.config import RunConfig, read_config, run_corpus, trained_folds
+from classifier.runs.find import list_runs
+from classifier.runs.results import differences, results_of
 from classifier.scores.significance import Comparison
 from classifier.scores.summary import Summary, summarise
-from featstore.errors import MissingFileError, UsageError, did_you_mean
+from featstore.errors import DataError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +71,23 @@ def overview_of(folder: Path) -> RunOverview:
     Raises:
         MissingFileError, DataError: it is no run, or not as it was written.
     """
-    results = results_of(folder)
+    results, trained = results_of(folder), trained_folds(folder)
     return RunOverview(
         folder=folder,
         config=read_config(folder),
-        trained=trained_folds(folder),
+        trained=trained,
         evaluated=tuple(result.fold for result in results),
         summary=summarise([result.metrics for result in results]) if results else None,
-        seconds=sum(result.seconds for result in results),
+        seconds=sum(_seconds(folder / f"fold-{fold}") for fold in trained),
     )
 
 
-def find_run(name: Path, runs: Path) -> Path:
-    """Return the folder of a run that is named by its path, or by its name below ``runs``.
-
-    Raises:
-        MissingFileError: there is no such run.
-    """
-    for folder in (name, runs / name):
-        if (folder / CONFIG).exists():
-            return folder
-    known = [folder.name for folder in list_runs(runs)]
-    raise MissingFileError(
-        f"neither {name} nor {runs / name} is a run; `cli runs ls` lists them.{did_you_mean(name.name, known)}"
-    )
+def _seconds(fold: Path) -> float:
+    """Return the seconds that training a fold took."""
+    try:
+        return float(read_json(fold / RUN, "`cli train` makes it")["training"]["seconds"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{fold} does not hold a run as it was written ({error}); train it again.") from error
 
 
 def compare_runs(folders: Sequence[Path]) -> ComparedRuns:

@@ -134,11 +134,6 @@ def read_predictions(result: FoldResult) -> SavedPredictions:
         raise DataError(f"{path} is not a table of predictions ({error}); evaluate the fold again.") from error
 
 
-def list_runs(runs: Path) -> list[Path]:
-    """Return the folders of all runs below ``runs``, by name."""
-    return sorted(path.parent for path in runs.glob(f"*/{CONFIG}"))
-
-
 def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
     """Return the facts in which runs differ: name -> the value of each.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -19,18 +20,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class _Console(Console):
+    """A console that leaves a broken pipe to ``main``, which ends quietly."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 # Where stdout is a file or a pipe there is no width to fit; rows must not be broken.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False)
+out = _Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+err = _Console(stderr=True, highlight=False)
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def fail(error: BaseException, code: int) -> NoReturn:
-    """Print an error as one message and leave."""
-    err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+def fail(error: Exception, message: str, code: int) -> NoReturn:
+    """Print the message of an error, and the notes that were added to it, and leave."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        err.print(escape(note), soft_wrap=True)
+        tell(note)
     sys.exit(code)
+
+
+def tell(text: str) -> None:
+    """Print one line on stderr."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def command(*words: object) -> str:
+    """Return a command that the user can type, its words quoted where a shell needs it."""
+    return shlex.join(["cli", *map(str, words)])
 
 
 def escape(text: str) -> str:
@@ -56,7 +74,8 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     """Print a table on stdout; the first column holds words, the others figures."""
-    table = Table(title=title, title_justify="left")
+    _print_title(title)
+    table = Table()
     for i, name in enumerate(header):
         table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
@@ -64,9 +83,15 @@ def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     out.print(table)
 
 
+def _print_title(title: str) -> None:
+    # Not as the table's own title, which is broken at the table's width: a long path must stay whole.
+    out.print(escape(title), soft_wrap=True, style="italic")
+
+
 def print_facts(title: str, facts: dict[str, str]) -> None:
     """Print names and what they are on stdout."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    _print_title(title)
+    table = Table(show_header=False)
     for name, value in facts.items():
         table.add_row(escape(name), escape(value))
     out.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,13 +23,22 @@ from featstore.commands.options import (
     Commands,
     Instances,
 )
+from featstore.files import check_input, check_output_folder
+from featstore.records import check_choice
 
 if TYPE_CHECKING:
     from featstore.corpora.audit import CorpusReport
 
 
 def data_check(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="As for --corpus.")] = "sample",
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            metavar="[CORPUS]",
+            envvar="FEATSTORE_CORPUS",
+            help="The corpus, as --corpus of other commands takes it: sample, chemprot, gad:DIR, jsonl:FILE.",
+        ),
+    ] = "sample",
     instances: Instances = None,
     against: Annotated[
         str | None,
@@ -39,7 +49,7 @@ def data_check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count a corpus, prove its offsets, and look for test sentences in the training parts.
+    """Count a corpus, check its offsets, and look for test sentences in the training parts.
 
     Places that are not what the format says are named on stderr, the rest is counted, and the exit code is 3. A file
     that cannot be read at all ends the command with 4.
@@ -108,24 +118,35 @@ def _print_report(report: CorpusReport) -> None:
         )
 
 
+def _corpus(name: str) -> str:
+    from featstore.corpora.get import OFFICIAL
+
+    return check_choice("corpus", name, list(OFFICIAL))
+
+
 def data_get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="chemprot, gad or euadr.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", callback=_corpus, help="The corpus: chemprot, gad or euadr.")],
     source: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="A folder, a zip or tar archive, or an http(s) address of one (default: the official source).",
+            help="Where to take it from: a folder, a zip or tar archive, or the http(s) address of an archive. By "
+            "default it is the official source.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a corpus to your data directory, where --corpus NAME finds it; structure and checksums are verified.
+    """Fetch a corpus to your data directory, where --corpus NAME finds it; its files and checksums are verified.
 
-    Official sources: ChemProt from BioCreative VI (biocreative.bioinformatics.udel.edu, registration), GAD and
+    The official sources are ChemProt from BioCreative VI (biocreative.bioinformatics.udel.edu, registration), GAD and
     EU-ADR from the archive of the BioBERT project (github.com/dmis-lab/biobert).
     """
     from featstore.corpora.get import get_corpus
+    from featstore.corpora.home import corpus_home
 
+    if source is not None and "://" not in source:
+        check_input(Path(source))
+    check_output_folder(corpus_home(name))
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING)
     with progress_bar(name, "bytes") as progress:
         folder = get_corpus(name, source, progress=progress)

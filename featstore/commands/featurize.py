@@ -1,4 +1,4 @@
-"""``cli featurize``: encode what a store lacks."""
+"""``cli featurize``: encode the sentences that a store lacks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import typer
 
 from featstore.commands.console import (
     duration,
-    err,
-    escape,
     print_json,
     print_table,
     progress_bar,
     show_log,
     size_of,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
@@ -26,7 +25,11 @@ from featstore.commands.options import (
     Indicators,
     Instances,
     Store,
+    backends,
+    check_store,
+    dtypes,
     encoder_specs,
+    one_of,
 )
 
 FAILED_SHOWN = 10
@@ -36,39 +39,50 @@ def featurize(
     encoders: Annotated[
         str,
         typer.Option(
-            help="Encoders, separated by commas: NAME for the bundled one, NAME:PATH for your own "
-            "(glove:FILE, cse:DIR, elmo:DIR)."
+            help="Encoders, separated by commas. NAME is the one that comes with featstore, NAME:PATH is one of your "
+            "own, such as glove:FILE, cse:DIR, elmo:DIR or bert:DIR."
         ),
     ] = "glove,cse,elmo",
     corpus: Corpus = "sample",
     instances: Instances = None,
     store: Store = "features",
-    backend: Annotated[str, typer.Option(help="hdf5 or zarr.")] = "hdf5",
-    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    backend: Annotated[
+        str, typer.Option(callback=one_of(backends), metavar="hdf5|zarr", help="Format of the files of the store.")
+    ] = "hdf5",
+    dtype: Annotated[
+        str, typer.Option(callback=one_of(dtypes), metavar="float16|float32", help="Number type of the stored vectors.")
+    ] = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
     precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, one thread each (default: one for each core, if a probe says that it pays)."),
+        typer.Option(
+            min=1,
+            help="Number of processes, with one thread each. By default a probe of the speed decides whether one for "
+            "each core pays.",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space, and write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Encode the sentences of a corpus that the store does not hold yet."""
     from featstore.corpora import load_corpus
-    from featstore.encoders import EncoderOptions
+    from featstore.encoders import EncoderOptions, check_specs
     from featstore.featurize.encode import distinct_sentences
     from featstore.featurize.encode import featurize as run
     from featstore.featurize.forecast import forecast
 
     show_log()
+    specs = encoder_specs(encoders)
+    check_store(store)
+    options = EncoderOptions(precision, device)
+    check_specs(specs, options)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
-    options = EncoderOptions(precision, device)
     results: list[Any] = []
-    for spec in encoder_specs(encoders):
+    for spec in specs:
         if dry_run:
             count = len(loaded.instances)
             results.append(
@@ -97,7 +111,7 @@ def featurize(
     if not dry_run and any(result.failed for result in results):
         for result in results:
             _print_failed(result.encoder, [sentences[key] for key in result.failed])
-        err.print("what failed is missing from the store; running the command again tries it again.", soft_wrap=True)
+        tell("these sentences are missing from the store; running the command again tries them again.")
         raise typer.Exit(3)
 
 
@@ -105,9 +119,9 @@ def _print_failed(encoder: str, failed: list[tuple[str, ...]]) -> None:
     """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
     for tokens in failed[:FAILED_SHOWN]:
         start = " ".join(tokens)[:60]
-        err.print(escape(f"{encoder}: failed: {len(tokens):,} tokens, '{start}'"), soft_wrap=True)
+        tell(f"{encoder}: failed: {len(tokens):,} tokens, '{start}'")
     if len(failed) > FAILED_SHOWN:
-        err.print(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more", soft_wrap=True)
+        tell(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more")
 
 
 def _print_forecast(results: list[Any]) -> None:

@@ -1,44 +1,112 @@
-"""The options that several commands share, each once."""
+"""The options that several commands share, each once, and the checks of their values.
+
+A value is checked while the command line is read, so that a mistake is told before any work begins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from featstore.errors import UsageError
+from featstore.files import check_output_folder
+from featstore.records import check_choice
 
 Commands = dict[str, Callable[..., None]]
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number that was given for an option, unless it is not a number or infinite."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def one_of(names: Callable[[], Sequence[str]]) -> Callable[[typer.CallbackParam, str | None], str | None]:
+    """Return a callback that refuses a value which is not among ``names``."""
+
+    def check(option: typer.CallbackParam, value: str | None) -> str | None:
+        return value if value is None else check_choice(option.opts[0], value, names())
+
+    return check
+
+
+def _contexts() -> Sequence[str]:
+    from featstore.corpora.mark import CONTEXTS
+
+    return CONTEXTS
+
+
+def _indicators() -> Sequence[str]:
+    from featstore.corpora.mark import INDICATORS
+
+    return INDICATORS
+
+
+def _precisions() -> Sequence[str]:
+    from featstore.encoders.options import PRECISIONS
+
+    return PRECISIONS
+
+
+def backends() -> Sequence[str]:
+    """The backends that store something."""
+    from featstore.stores import BACKENDS
+
+    return tuple(BACKENDS)
+
+
+def dtypes() -> Sequence[str]:
+    """The number types that a store can hold."""
+    from featstore.stores import DTYPES
+
+    return DTYPES
+
+
+def _device(value: str) -> str:
+    from featstore.encoders.options import check_device
+
+    return check_device(value)
+
 
 Corpus = Annotated[
     str,
     typer.Option(
         "--corpus",
         envvar="FEATSTORE_CORPUS",
-        help="sample, chemprot[:DIR], gad[:DIR], euadr[:DIR] or jsonl:FILE.",
+        help="The corpus: sample, chemprot[:DIR], gad[:DIR], euadr[:DIR] or jsonl:FILE. Without DIR it is the corpus "
+        "that `cli data get` has fetched.",
     ),
 ]
 Instances = Annotated[
     Path | None,
-    typer.Option("--instances", help="ChemProt: the list of instances (default: lim_kang_instances.tsv in DIR)."),
+    typer.Option(
+        "--instances",
+        help="List of the instances to take from ChemProt. By default it is lim_kang_instances.tsv in DIR, if that "
+        "file exists.",
+    ),
 ]
 Store = Annotated[
     str,
     typer.Option(
-        "--store", envvar="FEATSTORE_STORE", help="The folder (or s3:// address) that holds the feature sets."
+        "--store",
+        envvar="FEATSTORE_STORE",
+        help="Folder, or s3:// address, of the store that holds the feature sets.",
     ),
 ]
-
-
 Context = Annotated[
     str,
     typer.Option(
         "--context",
         envvar="FEATSTORE_CONTEXT",
-        help="tagged: the encoders see the indicators in the text; sentence: each distinct sentence is encoded once, "
-        "without them, and the head learns a vector for each indicator.",
+        callback=one_of(_contexts),
+        metavar="tagged|sentence",
+        help="What the encoders see. tagged: each pair's sentence with the indicators in it. sentence: each distinct "
+        "sentence once, without them; the head learns a vector for each indicator.",
     ),
 ]
 Indicators = Annotated[
@@ -46,27 +114,50 @@ Indicators = Annotated[
     typer.Option(
         "--indicators",
         envvar="FEATSTORE_INDICATORS",
-        help="tags: <gene> .. </gene> round the pair; replace: one word in place of each of the two; blind: tags, "
-        "and a noun (gene, chemical) in place of every mention of the sentence.",
+        callback=one_of(_indicators),
+        metavar="tags|replace|blind",
+        help="How the pair is marked. tags: <gene> .. </gene> around each mention. replace: one word in place of each "
+        "mention. blind: tags, and a noun such as gene in place of every mention of the sentence.",
     ),
 ]
 EncoderPrecision = Annotated[
     str,
-    typer.Option("--precision", help="Of the encoders' products: float32, bfloat16 or int8; part of their identity."),
+    typer.Option(
+        "--precision",
+        callback=one_of(_precisions),
+        metavar="float32|bfloat16|int8",
+        help="Precision of the encoders' matrix products. It is part of an encoder's identity.",
+    ),
 ]
 EncoderDevice = Annotated[
     str,
     typer.Option(
-        "--device", envvar="FEATSTORE_DEVICE", help="Where the encoders run: cpu, or cuda where there is one."
+        "--device",
+        envvar="FEATSTORE_DEVICE",
+        callback=_device,
+        help="Device that the encoders run on: cpu, or cuda where there is a GPU.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the command would do, and do nothing.")]
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+def check_store(store: str) -> None:
+    """Make sure that the folder of a store is, or can become, a folder to write in; an address is left alone.
+
+    Raises:
+        UsageError, ResourceError: it cannot.
+    """
+    if "://" not in store:
+        check_output_folder(Path(store))
 
 
 def encoder_specs(encoders: str) -> list[str]:
+    """Return the specs in a list separated by commas.
+
+    Raises:
+        UsageError: it is empty.
+    """
     specs = [spec.strip() for spec in encoders.split(",") if spec.strip()]
     if not specs:
         raise UsageError("--encoders is empty; name at least one, for instance glove,cse,elmo.")

@@ -12,6 +12,7 @@ import typer
 
 from featstore.commands.console import (
     SECONDS_BETWEEN_LINES,
+    command,
     duration,
     err,
     escape,
@@ -21,7 +22,9 @@ from featstore.commands.console import (
 from featstore.commands.options import (
     AsJson,
     Commands,
+    finite,
 )
+from featstore.files import check_input, check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +33,50 @@ if TYPE_CHECKING:
 
 
 Text = Annotated[
-    list[Path], typer.Option("--text", help="UTF-8 text, plain or .gz, a sentence or abstract a line; repeat for more.")
+    list[Path],
+    typer.Option("--text", help="UTF-8 text, plain or .gz, with a sentence or abstract on each line. Repeat for more."),
 ]
 Valid = Annotated[
-    list[Path] | None, typer.Option("--valid", help="Held-out text (default: one line in a hundred of --text).")
+    list[Path] | None, typer.Option("--valid", help="Held-out text. By default it is one line in a hundred of --text.")
 ]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the model, its card and its checkpoints.")]
-Epochs = Annotated[float, typer.Option(help="Passes over the text.")]
-Steps = Annotated[int | None, typer.Option(help="Optimiser steps in all, in place of --epochs.")]
-Anneal = Annotated[str, typer.Option(help="cosine, or plateau: halve the rate when the held-out loss stops falling.")]
-Processes = Annotated[int, typer.Option(help="Processes that share a training, one thread each.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
-Precision = Annotated[
-    str, typer.Option(help="Of the matrix products, bfloat16 or float32 (faster where a processor lacks bfloat16).")
+Epochs = Annotated[float, typer.Option(min=0, callback=finite, help="Number of passes over the text.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Number of optimiser steps, in place of --epochs.")]
+Anneal = Annotated[
+    str,
+    typer.Option(
+        metavar="cosine|plateau",
+        help="Course of the learning rate. cosine: it falls to a hundredth. plateau: it is halved when the held-out "
+        "loss stops falling.",
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="Of initial weights and dropout.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; without it a training that was cut off goes on.")]
+Rate = Annotated[float, typer.Option("--lr", min=0, callback=finite, help="Peak learning rate of AdamW.")]
+Processes = Annotated[int, typer.Option(min=1, help="Number of processes that share a training, with one thread each.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        envvar="FEATSTORE_DEVICE",
+        metavar="auto|cpu|cuda",
+        help="Device to train on. auto is a GPU if there is one.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="bfloat16|float32",
+        help="Precision of the matrix products. float32 is faster where a processor lacks bfloat16.",
+    ),
+]
+Dropout = Annotated[
+    float, typer.Option(min=0, max=1, callback=finite, help="Dropout rate of the LSTMs' inputs and outputs.")
+]
+Layers = Annotated[int, typer.Option(min=1, help="Number of LSTM layers (of each direction).")]
+Least = Annotated[
+    int, typer.Option(min=1, help="Number of occurrences that a word (cse: a character) needs to be in the vocabulary.")
+]
+Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary; the most frequent words are taken.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of dropout.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew. Without it a training that was interrupted goes on.")]
 
 
 @contextmanager
@@ -85,22 +116,26 @@ def pretrain_cse_command(
     text: Text,
     out_folder: OutFolder,
     valid: Valid = None,
-    direction: Annotated[str, typer.Option(help="forward, backward or both, side by side.")] = "both",
-    hidden: Annotated[int, typer.Option(help="Units of each LSTM layer.")] = 512,
-    layers: Annotated[int, typer.Option(help="LSTM layers.")] = 1,
-    dropout: Annotated[float, typer.Option(help="On the LSTM's inputs and outputs.")] = 0.0,
-    streams: Annotated[int, typer.Option(help="Streams of text side by side.")] = 64,
-    length: Annotated[int, typer.Option(help="Characters between two cuts of the gradient.")] = 128,
-    least: Annotated[int, typer.Option(help="Occurrences that a character of the dictionary needs.")] = 25,
+    direction: Annotated[
+        str, typer.Option(metavar="forward|backward|both", help="Direction to train. both trains them side by side.")
+    ] = "both",
+    hidden: Annotated[int, typer.Option(min=1, help="Number of units of each LSTM layer.")] = 512,
+    layers: Layers = 1,
+    dropout: Dropout = 0.0,
+    streams: Annotated[int, typer.Option(min=1, help="Number of streams of text that are read side by side.")] = 64,
+    length: Annotated[int, typer.Option(min=1, help="Number of characters that a gradient reaches back.")] = 128,
+    least: Least = 25,
     epochs: Epochs = 1.0,
     steps: Steps = None,
-    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 3e-3,
+    lr: Rate = 3e-3,
     anneal: Anneal = "cosine",
     precision: Precision = "bfloat16",
     processes: Processes = 1,
     device: Device = "auto",
     seed: Seed = 1,
-    flair: Annotated[bool, typer.Option("--flair", help="Also write .pt files, for flair's FlairEmbeddings.")] = False,
+    flair: Annotated[
+        bool, typer.Option("--flair", help="Also write .pt files, which flair's FlairEmbeddings read.")
+    ] = False,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -126,6 +161,7 @@ def pretrain_cse_command(
         flair=flair,
         fresh=fresh,
     )
+    _check_places(config.text, config.valid, out_folder)
     with training_progress() as progress:
         _print_pretrained(pretrain_cse(config, progress), out_folder, as_json)
 
@@ -134,16 +170,18 @@ def pretrain_elmo_command(
     text: Text,
     out_folder: OutFolder,
     valid: Valid = None,
-    cells: Annotated[int, typer.Option(help="Units of each LSTM.")] = 512,
-    projection: Annotated[int, typer.Option(help="Width of the token layer and of each direction's output.")] = 128,
-    layers: Annotated[int, typer.Option(help="LSTM layers in each direction.")] = 2,
-    dropout: Annotated[float, typer.Option(help="On the LSTMs' inputs and outputs.")] = 0.0,
-    vocabulary: Annotated[int, typer.Option(help="Words that the softmax predicts, the most frequent.")] = 40_000,
-    least: Annotated[int, typer.Option(help="Occurrences that such a word needs.")] = 5,
-    tokens: Annotated[int, typer.Option(help="Tokens in a batch.")] = 2048,
+    cells: Annotated[int, typer.Option(min=1, help="Number of units of each LSTM.")] = 512,
+    projection: Annotated[
+        int, typer.Option(min=1, help="Width of the token layer and of each direction's output.")
+    ] = 128,
+    layers: Layers = 2,
+    dropout: Dropout = 0.0,
+    vocabulary: Vocabulary = 40_000,
+    least: Least = 5,
+    tokens: Annotated[int, typer.Option(min=1, help="Number of tokens in a batch.")] = 2048,
     epochs: Epochs = 1.0,
     steps: Steps = None,
-    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 2e-3,
+    lr: Rate = 2e-3,
     anneal: Anneal = "cosine",
     precision: Precision = "bfloat16",
     processes: Processes = 1,
@@ -174,6 +212,7 @@ def pretrain_elmo_command(
         fresh=fresh,
     )
     schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    _check_places(config.text, config.valid, out_folder)
     with training_progress() as progress:
         _print_pretrained(pretrain_elmo(replace(config, schedule=schedule), progress), out_folder, as_json)
 
@@ -181,13 +220,15 @@ def pretrain_elmo_command(
 def pretrain_glove_command(
     text: Text,
     out_folder: OutFolder,
-    dim: Annotated[int, typer.Option(help="Columns.")] = 100,
-    window: Annotated[int, typer.Option(help="Words to either side that count as near.")] = 10,
-    vocabulary: Annotated[int, typer.Option(help="Words, the most frequent.")] = 50_000,
-    least: Annotated[int, typer.Option(help="Occurrences that such a word needs.")] = 5,
-    epochs: Annotated[float, typer.Option(help="Passes over the counted pairs of words.")] = 15.0,
+    dim: Annotated[int, typer.Option(min=1, help="Number of columns of a vector.")] = 100,
+    window: Annotated[int, typer.Option(min=1, help="Number of words to either side that count as near.")] = 10,
+    vocabulary: Vocabulary = 50_000,
+    least: Least = 5,
+    epochs: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Number of passes over the counted pairs of words.")
+    ] = 15.0,
     steps: Steps = None,
-    lr: Annotated[float, typer.Option(help="Peak learning rate (AdamW).")] = 1e-2,
+    lr: Rate = 1e-2,
     anneal: Anneal = "cosine",
     seed: Seed = 1,
     fresh: Fresh = False,
@@ -202,15 +243,24 @@ def pretrain_glove_command(
         text=tuple(text), out=out_folder, dim=dim, window=window, vocabulary=vocabulary, least=least, fresh=fresh
     )
     schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    _check_places(config.text, (), out_folder)
     with training_progress() as progress:
         _print_pretrained(pretrain_glove(replace(config, schedule=schedule), progress), out_folder, as_json)
+
+
+def _check_places(text: tuple[Path, ...], valid: tuple[Path, ...], out_folder: Path) -> None:
+    for path in (*text, *valid):
+        check_input(path)
+    check_output_folder(out_folder)
 
 
 def _print_pretrained(result: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    use = f"use it with --encoders {result['encoder']}" if result["encoder"] else "the other direction is missing yet"
+    use = "the other direction is not trained yet"
+    if result["encoder"]:
+        use = f"use it with: {command('featurize', '--encoders', result['encoder'])}"
     out.print(escape(f"{folder}: trained ({folder / 'README.md'} is the model card); {use}"), soft_wrap=True)
 
 

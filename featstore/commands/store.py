@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featstore.commands.console import (
+    command,
     duration,
     escape,
     out,
@@ -37,19 +38,27 @@ if TYPE_CHECKING:
 
 
 SetName = Annotated[
-    str, typer.Argument(metavar="NAME", help="An encoder's name; NAME@ID where there are several sets.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the set's encoder. NAME@ID picks one of several sets by the first digits of its identity.",
+    ),
 ]
 
 
 def sets_named(store: str, name: str | None) -> list[SetInfo]:
-    """The feature sets of that name, or all."""
+    """Return the feature sets of that name, or all.
+
+    Raises:
+        MissingFeatureError: there is none.
+    """
     from featstore.errors import MissingFeatureError
     from featstore.stores import find_sets, list_sets
 
     found = find_sets(store, name) if name else list_sets(store)
     if not found:
         what = f"no feature set '{name}'" if name else "no feature set"
-        raise MissingFeatureError(f"{store} has {what}; `cli store ls --store {store}` lists what is there.")
+        raise MissingFeatureError(f"{store} has {what}; `{command('store', 'ls', '--store', store)}` lists the sets.")
     return found
 
 
@@ -89,11 +98,11 @@ def store_ls(store: Store = "features", as_json: AsJson = False) -> None:
 
 
 def store_info(
-    name: Annotated[str, typer.Argument(help="An encoder's name; NAME@ID narrows to identities that begin so.")],
+    name: Annotated[str, typer.Argument(help="Name of the encoder. NAME@ID narrows it to identities that begin so.")],
     store: Store = "features",
     as_json: AsJson = False,
 ) -> None:
-    """Show what a feature set holds and the facts that its encoder's identity is made of."""
+    """Show what a feature set holds, and the facts behind its encoder's identity."""
     found = sets_named(store, name)
     if as_json:
         print_json(found)
@@ -106,7 +115,7 @@ def store_info(
 
 
 def store_du(store: Store = "features", as_json: AsJson = False) -> None:
-    """Show what each feature set takes on the disk, and when it was last written to."""
+    """Show the disk space of each feature set, and when it was last written to."""
     from featstore.stores.usage import usage
 
     sets = usage(store)
@@ -133,7 +142,9 @@ def store_du(store: Store = "features", as_json: AsJson = False) -> None:
 
 def store_inspect(
     name: SetName,
-    instance: Annotated[str | None, typer.Option("--id", help="Of an instance (default: the first).")] = None,
+    instance: Annotated[
+        str | None, typer.Option("--id", help="Id of the instance. By default it is the corpus's first.")
+    ] = None,
     corpus: Corpus = "sample",
     instances: Instances = None,
     context: Context = "tagged",
@@ -141,7 +152,7 @@ def store_inspect(
     store: Store = "features",
     as_json: AsJson = False,
 ) -> None:
-    """Show one sentence: tokens, offsets, where its vectors lie, and their norms."""
+    """Show one sentence: its tokens, their offsets, the place of its vectors and their norms."""
     from featstore.corpora import load_corpus
     from featstore.stores.inspect import inspect
 
@@ -165,7 +176,9 @@ def store_inspect(
 
 
 def store_explain(
-    encoders: Annotated[str, typer.Option(help="As for featurize.")] = "glove,cse,elmo",
+    encoders: Annotated[
+        str, typer.Option(help="Encoders, separated by commas, as for `cli featurize`.")
+    ] = "glove,cse,elmo",
     precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     corpus: Corpus = "sample",
@@ -175,7 +188,7 @@ def store_explain(
     store: Store = "features",
     as_json: AsJson = False,
 ) -> None:
-    """Say whether featurizing would hit the store, and if not why, fact by fact."""
+    """Say whether the vectors that a command needs are stored, and if not, which fact differs."""
     from featstore.corpora import load_corpus
     from featstore.encoders import load_encoder
     from featstore.featurize.encode import distinct_sentences

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featstore.commands.console import (
-    err,
+    command,
     escape,
     out,
     print_facts,
     print_json,
     print_table,
     progress_bar,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
@@ -27,19 +28,28 @@ from featstore.commands.options import (
     Indicators,
     Instances,
     Store,
+    backends,
+    check_store,
+    dtypes,
+    one_of,
 )
 from featstore.commands.store import SetName, one_set, sets_named
+from featstore.files import check_input, check_output_file
 
 if TYPE_CHECKING:
     from featstore.stores.bundle import Bundled
+    from featstore.stores.verify import Verification
 
 
 def store_verify(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One encoder's sets (default: all).")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Check only the sets of this encoder. By default all sets are checked."),
+    ] = None,
     store: Store = "features",
     as_json: AsJson = False,
 ) -> None:
-    """Hold every byte against its checksum; damage is named by shard and sentence, and ends with exit code 5."""
+    """Compare every byte with its checksum; damage is reported by shard and sentence (exit code 5)."""
     from featstore.errors import DamagedStoreError
     from featstore.stores.verify import verify
 
@@ -62,7 +72,19 @@ def store_verify(
             keys = ", ".join(key.hex() for key in damage.keys[:3]) + (", .." if len(damage.keys) > 3 else "")
             out.print(escape(f"{damage.shard}: {damage.what} ({len(damage.keys)} sentences: {keys})"), soft_wrap=True)
     if any(result.damages for result in results):
-        raise DamagedStoreError("damage was found; `cli store repair NAME --corpus C` mends it.")
+        raise DamagedStoreError(f"damage was found. {_repair_commands(store, results)}")
+
+
+def _repair_commands(store: str, results: list[Verification]) -> str:
+    """Say which commands mend the sets that are damaged."""
+    damaged = [Path(result.path).name.rsplit("-", 3) for result in results if result.damages]
+    commands = [
+        f"`{command('store', 'repair', f'{name}@{identity}', '--store', store)}`" for name, identity, *_ in damaged
+    ]
+    return (
+        f"{' and '.join(commands)} mends it; add --corpus, --context and --indicators as the sentences were featurized "
+        "with, where they are not the defaults."
+    )
 
 
 def store_repair(
@@ -71,20 +93,23 @@ def store_repair(
     instances: Instances = None,
     context: Context = "tagged",
     indicators: Indicators = "tags",
-    encoder: Annotated[str | None, typer.Option(help="NAME:PATH if the bundled encoder did not make the set.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder that made the set, as NAME:PATH, if it did not come with featstore.")
+    ] = None,
     precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     store: Store = "features",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set damaged shards aside and encode just their sentences again."""
+    """Set damaged shards aside and encode only their sentences again."""
     from featstore.corpora import load_corpus
     from featstore.encoders import EncoderOptions
     from featstore.featurize.encode import distinct_sentences
     from featstore.featurize.mend import mend
 
     chosen = one_set(store, name)
+    check_store(store)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
     with progress_bar(chosen.meta.name, "sentences") as progress:
@@ -100,28 +125,47 @@ def store_repair(
             "sentences saved from them": f"{result.repair.saved:,}",
             "sentences lost": f"{len(result.repair.lost):,}",
             "encoded again": f"{result.encoded:,}",
-            "failed for want of memory": f"{result.failed:,}",
+            "failed, because memory was short": f"{result.failed:,}",
             "not in this corpus": f"{result.elsewhere:,}",
         }
         print_facts(f"{chosen.path}{' (nothing was done)' if dry_run else ''}", facts)
     if result.elsewhere or result.failed or result.repair.unreadable:
-        err.print("some sentences are still missing; featurize their corpora again to have them back.", soft_wrap=True)
+        tell("some sentences are still missing; featurize their corpora again to get them back.")
         raise typer.Exit(3)
+
+
+def _methods() -> tuple[str, ...]:
+    from featstore.stores.views import METHODS
+
+    return METHODS
 
 
 def store_convert(
     name: SetName,
-    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float16, for a set in float32.")] = None,
-    to: Annotated[str | None, typer.Option(help="Another store to write to (default: the same).")] = None,
+    backend: Annotated[
+        str | None, typer.Option(callback=one_of(backends), metavar="hdf5|zarr", help="Backend of the new set.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            callback=one_of(dtypes),
+            metavar="float16|float32",
+            help="Number type of the new set: float16 of a float32 set.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Store to write the new set to. By default it is the store that holds the old one."),
+    ] = None,
     store: Store = "features",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Store a feature set once more in another backend or dtype, one shard at a time; the old set stays."""
+    """Store a feature set again in another backend or number type, one shard at a time; the old set stays."""
     from featstore.stores.rewrite import convert
 
     chosen = one_set(store, name)
+    check_store(to or store)
     with progress_bar(chosen.meta.name, "shards") as progress:
         result = convert(chosen.path, to or store, backend=backend, dtype=dtype, dry_run=dry_run, progress=progress)
     if as_json:
@@ -135,16 +179,24 @@ def store_convert(
 
 def store_view(
     name: SetName,
-    dims: Annotated[int, typer.Option(help="Columns of each layer.")],
-    method: Annotated[str, typer.Option(help="pca: principal components; random: random directions.")] = "pca",
+    dims: Annotated[int, typer.Option(min=1, help="Number of columns that each layer is reduced to.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            callback=one_of(_methods),
+            metavar="pca|random",
+            help="pca: principal components. random: random directions.",
+        ),
+    ] = "pca",
     store: Store = "features",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Store a feature set once more in fewer columns, as NAME-pcaK; name it in --features like any other."""
+    """Store a feature set again in fewer columns, as NAME-pcaK; --features takes that name like any other."""
     from featstore.stores.views import make_view
 
     chosen = one_set(store, name)
+    check_store(store)
     with progress_bar(chosen.meta.name, "shards") as progress:
         result = make_view(chosen.path, store, dims, method=method, dry_run=dry_run, progress=progress)
     if as_json:
@@ -174,13 +226,14 @@ def store_compact(name: SetName, store: Store = "features", dry_run: DryRun = Fa
 
 def store_export(
     name: SetName,
-    bundle: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write.")],
+    bundle: Annotated[Path, typer.Option("-o", "--output", help="Bundle file to write.")],
     store: Store = "features",
     as_json: AsJson = False,
 ) -> None:
     """Write a feature set to one file with a manifest and checksums: keys and vectors, no text."""
     from featstore.stores.bundle import export_bundle
 
+    check_output_file(bundle)
     chosen = one_set(store, name)
     with progress_bar(chosen.meta.name, "shards") as progress:
         result = export_bundle(chosen.path, bundle, progress=progress)
@@ -188,15 +241,24 @@ def store_export(
 
 
 def store_import(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle file that `cli store export` wrote.")],
     store: Store = "features",
-    backend: Annotated[str | None, typer.Option(help="hdf5 or zarr (default: as it was).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole bundle; store nothing.")] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            callback=one_of(backends),
+            metavar="hdf5|zarr",
+            help="Backend to store in. By default it is that of the bundle.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole bundle and store nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Store the vectors of a bundle that are not stored yet; every checksum is verified."""
+    """Store those vectors of a bundle that are not stored yet; every checksum is verified."""
     from featstore.stores.bundle import import_bundle
 
+    check_input(bundle)
+    check_store(store)
     with progress_bar(bundle.name, "shards") as progress:
         result = import_bundle(bundle, store, backend=backend, dry_run=dry_run, progress=progress)
     _print_bundled(result, as_json)

@@ -5,6 +5,6 @@ is imported when it is asked for; adding one is that file and a line in ``ENCODE
 """
 
 from featstore.encoders.contract import DEFAULT_OPTIONS, Encoder, EncoderFactory, EncoderOptions
-from featstore.encoders.table import ENCODERS, load_encoder
+from featstore.encoders.table import ENCODERS, check_specs, load_encoder
 
-__all__ = ["DEFAULT_OPTIONS", "ENCODERS", "Encoder", "EncoderFactory", "EncoderOptions", "load_encoder"]
+__all__ = ["DEFAULT_OPTIONS", "ENCODERS", "Encoder", "EncoderFactory", "EncoderOptions", "check_specs", "load_encoder"]

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from featstore.encoders.kernels import PRECISIONS, device_of, linear
+from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import Ints
+from featstore.encoders.options import PRECISIONS, device_of
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged

@@ -22,8 +22,9 @@ from torch.nn import functional as F
 from featstore.bundled import bundled
 from featstore.encoders.charlm import CharLM
 from featstore.encoders.charlm_file import find_charlm, load_charlm
-from featstore.encoders.kernels import Linear, device_of, linear
+from featstore.encoders.kernels import Linear, linear
 from featstore.encoders.lanes import Ints, schedule
+from featstore.encoders.options import device_of
 from featstore.encoders.recurrent import VECTOR, WantedStates, lstm_layer, run
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint

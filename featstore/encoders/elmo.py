@@ -21,8 +21,9 @@ from torch.nn import functional as F
 
 from featstore.bundled import bundled
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, BiLM, load_elmo
-from featstore.encoders.kernels import device_of, linear
+from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import schedule
+from featstore.encoders.options import device_of
 from featstore.encoders.recurrent import VECTOR, LSTMLayer, WantedStates, lstm_layer, run
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged

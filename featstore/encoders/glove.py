@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.bundled import bundled
+from featstore.encoders.options import check_options
 from featstore.errors import DataError, MissingFileError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -207,16 +208,16 @@ def load(
     Args:
         path: a file in GloVe's text format.
         oov: ``hash``, a vector drawn from the word's own name, or ``zero``.
-        device: accepted as by the other encoders, but a look-up does not use it.
-        precision: likewise, because a look-up is exact at every precision.
+        device: one that exists, as for the other encoders; a look-up does not use it.
+        precision: one that the other encoders know; a look-up is exact at each.
         name: the encoder's name.
 
     Raises:
         MissingFileError: there is no such file.
         DataError: it is not in GloVe's format.
-        UsageError: an unknown rule.
+        UsageError: an unknown rule, device or precision.
     """
-    del device, precision
+    check_options(device, precision)
     if path is None:
         table, files = _packaged()
     else:

@@ -14,29 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from featstore.encoders.options import PRECISIONS
 from featstore.errors import UsageError
 from featstore.records import check_choice
 
 Linear = Callable[[Tensor], Tensor]
-PRECISIONS = ("float32", "bfloat16", "int8")
 FEWEST_ROWS = 4
 TILED_ROWS = 32
-
-
-def device_of(name: str) -> torch.device:
-    """Return torch's device of that name.
-
-    Raises:
-        UsageError: there is no such device here.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device '{name}' cannot be used here ({error}); choose cpu, or cuda where there is one."
-        ) from error
-    return device
 
 
 def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.device) -> Linear:

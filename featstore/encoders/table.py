@@ -6,9 +6,10 @@ Each encoder lives in a file of its own that is imported when it is asked for; a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
-from featstore.encoders.contract import Encoder, EncoderFactory
+from featstore.encoders.contract import DEFAULT_OPTIONS, Encoder, EncoderFactory, EncoderOptions
 from featstore.errors import UsageError, did_you_mean
 
 # name -> "module:factory", an EncoderFactory
@@ -19,6 +20,26 @@ ENCODERS: dict[str, str] = {
     "elmo": "featstore.encoders.elmo:load",
     "bert": "featstore.encoders.bert:load",
 }
+
+
+def check_specs(specs: Sequence[str], options: EncoderOptions = DEFAULT_OPTIONS) -> None:
+    """Make sure that each of ``specs`` can be loaded, before work is begun with the first.
+
+    Those with a path are loaded, so that weights which are not there or not what they should be are found as well.
+
+    Args:
+        specs: ``NAME`` or ``NAME:PATH`` each.
+        options: of all of them.
+
+    Raises:
+        UsageError, MissingFileError, DataError: as :func:`load_encoder`.
+    """
+    for spec in specs:
+        _factory(spec.partition(":")[0])
+    if len(specs) > 1:
+        for spec in specs:
+            if ":" in spec:
+                load_encoder(spec, device=options.device, precision=options.precision)
 
 
 def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", **own: object) -> Encoder:
@@ -35,6 +56,15 @@ def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", 
         MissingFileError, DataError: the weights are not there, or not what they should be.
     """
     name, _, path = spec.partition(":")
+    return _factory(name)(path or None, device=device, precision=precision, **own)
+
+
+def _factory(name: str) -> EncoderFactory:
+    """Return what makes the encoder of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
     if name not in ENCODERS:
         raise UsageError(
             f"encoder '{name}' is unknown; choose from {', '.join(ENCODERS)}, each alone or as NAME:PATH."
@@ -42,4 +72,4 @@ def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", 
         )
     module, _, factory = ENCODERS[name].partition(":")
     load: EncoderFactory = getattr(import_module(module), factory)
-    return load(path or None, device=device, precision=precision, **own)
+    return load

@@ -12,7 +12,8 @@ import pytest
 
 from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
-from classifier.runs.config import RunConfig, config_toml, latest_run, read_config, run_name, trained_folds
+from classifier.runs.config import RunConfig, config_toml, read_config, run_name, trained_folds
+from classifier.runs.find import latest_run
 from classifier.runs.folds import Notice, evaluate_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
 from classifier.training.config import RECIPES, TrainConfig, recipe

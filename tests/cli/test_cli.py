@@ -47,7 +47,7 @@ def test_train_eval_extract_agree(run: Run, pairs: Pairs, tmp_path: Path) -> Non
         assert trained.code == 0, trained.err
         evaluated = run("eval", "--run", f"run-{context}", "--predictions", "p.tsv", "--json").json()
         assert evaluated["folds"]["1"]["micro"]["f1"] == 1.0
-        assert (tmp_path / f"run-{context}" / "fold-1" / "model.safetensors").exists()
+        assert (tmp_path / "runs" / f"run-{context}" / "fold-1" / "model.safetensors").exists()
         assert run("extract", str(corpus), "-o", "out.jsonl", "--run", f"run-{context}").code == 0
         relations = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         assert [r["line"] for r in relations] == list(range(1, 61))
@@ -99,7 +99,7 @@ def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
         (["eval"], 4, "cli train"),
         (["eval", "--fold", "1", "--folds", "all"], 2, "one of them"),
         (["eval", "--run", "nowhere"], 4, "nowhere"),
-        (["extract", "in.jsonl", "-o", "out.jsonl", "--run", "nowhere"], 4, "nowhere"),
+        (["extract", "in.jsonl", "-o", "out.jsonl"], 4, "in.jsonl does not exist"),
         (["data", "check", "gad:nowhere"], 4, "nowhere"),
         (["data", "get", "genia"], 2, "chemprot"),
         (["store", "info", "glove"], 5, "store ls"),

@@ -66,21 +66,21 @@ def test_a_failed_cell_is_reported_and_the_others_are_run(run: Run, corpus: str,
 def test_a_run_repeated_from_its_configuration(run: Run, corpus: str, tmp_path: Path) -> None:
     options = ("--corpus", corpus, "--features", "glove", "--dropout", "0.2", "--seed", "7", *SHORT)
     assert run("train", *options, "--run", "one", "--tensorboard").code == 0
-    assert list((tmp_path / "one" / "fold-1" / "tensorboard").glob("events.out.tfevents.*"))
+    assert list((tmp_path / "runs" / "one" / "fold-1" / "tensorboard").glob("events.out.tfevents.*"))
     assert run("eval", "--run", "one").code == 0
-    repeated = run("train", "--config", "one/fold-1/config.toml", "--run", "two")
+    repeated = run("train", "--config", "runs/one/fold-1/config.toml", "--run", "two")
     assert repeated.code == 0, repeated.err
     assert run("eval", "--run", "two").code == 0
     for name in ("metrics.json", "predictions.tsv", "model.safetensors", "config.toml"):
-        one, two = ((tmp_path / folder / "fold-1" / name).read_bytes() for folder in ("one", "two"))
+        one, two = ((tmp_path / "runs" / folder / "fold-1" / name).read_bytes() for folder in ("one", "two"))
         assert one == two, name
-    card = (tmp_path / "two" / "fold-1" / "README.md").read_text()
+    card = (tmp_path / "runs" / "two" / "fold-1" / "README.md").read_text()
     assert "cli train --config config.toml --fold 1" in card
-    facts = json.loads((tmp_path / "two" / "fold-1" / "run.json").read_text())
+    facts = json.loads((tmp_path / "runs" / "two" / "fold-1" / "run.json").read_text())
     assert {"python", "torch", "numpy", "featstore"} <= set(facts["versions"])
     assert facts["config"]["seed"] == 7
     assert all(fact in card for fact in (facts["corpus"]["digest"], facts["features"][0]["identity"]))
-    clash = run("train", "--config", "one/config.toml", "--lr", "0.5", "--seed", "3")
+    clash = run("train", "--config", "runs/one/config.toml", "--lr", "0.5", "--seed", "3")
     assert clash.code == 2
     assert "leave out --seed, --lr" in clash.err
 
@@ -101,7 +101,7 @@ def test_tensorboard_that_is_not_installed(run: Run, corpus: str, monkeypatch: p
         (["ablate", "--features", "glove;; glove"], 2, "name one twice"),
         (["ablate", "--features", " "], 2, "no features"),
         (["ablate", "--contexts", "paragraph"], 2, "sentence"),
-        (["ablate", "--jobs", "0"], 2, "at least 1"),
+        (["ablate", "--jobs", "0"], 2, "'0' was given"),
         (["ablate", "--all-subsets"], 2, "cli featurize"),
         (["ablate", "--head", "papr"], 2, "Did you mean 'paper'"),
         (["ablate", "--corpus", "gad:nowhere"], 4, "nowhere"),

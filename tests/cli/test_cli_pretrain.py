@@ -66,7 +66,7 @@ def test_bad_text_is_one_message(run: Run, tmp_path: Path, name: str, content: b
         (["cse", "--text", "a", "--precision", "float8"], 2, "float32"),
         (["cse", "--text", "a", "--processes", "3"], 2, "cannot be shared evenly"),
         (["elmo", "--text", "a", "--anneal", "cosin"], 2, "Did you mean 'cosine'"),
-        (["glove", "--text", "a", "--window", "0"], 2, "at least 1"),
+        (["glove", "--text", "a", "--window", "0"], 2, "'0' was given"),
         (["glove", "--out", "o"], 2, "Missing option '--text'"),
     ],
 )

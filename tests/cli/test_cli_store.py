@@ -80,10 +80,17 @@ def test_convert_compact_export_import_inspect_du_gc(run: Run, corpus: str, tmp_
     assert len(view["tokens"]) == len(view["stored"]["norms"])
     assert run("store", "inspect", "glove", "--corpus", corpus, "--id", "nobody").code == 2
     assert run("store", "du", "--json").json()[0]["sentences"] == 60
-    assert run("store", "gc", "--unreferenced", "--json").json()["removed"]
-    assert run("store", "ls", "--json").json()
-    assert run("store", "gc", "--unreferenced", "--yes").code == 0
-    assert run("store", "ls", "--json").json() == []
+    nothing = run("store", "gc", "--unreferenced", "--yes")
+    assert nothing.code == 2, "without a run everything would go"
+    assert "--runs" in nothing.err
+    short = ("--max-epochs", "1", "--hidden", "4", "--runs", "elsewhere/mine")
+    assert run("train", "--features", "glove-pca5", "--corpus", corpus, *short).code == 0
+    wanted = run("store", "gc", "--unreferenced", "--json", "--runs", "elsewhere")
+    assert [Path(s["path"]).name[:6] for s in wanted.json()["removed"]] == ["glove-"]
+    assert "elsewhere/mine/" in wanted.err, "the runs that were counted are told"
+    assert len(run("store", "ls", "--json").json()) == 2
+    assert run("store", "gc", "--unreferenced", "--yes", "--runs", "elsewhere").code == 0
+    assert [s["meta"]["name"] for s in run("store", "ls", "--json").json()] == ["glove-pca5"]
 
 
 SLOW_TOY = """

@@ -87,6 +87,33 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A place of an input that is not what its format says; the rest was read.
+
+    Attributes:
+        why: what was found, and what is allowed or was done.
+        place: the file and, where there are lines, the line; empty if ``why`` names it.
+        kind: what happened there, in a few words, to count by (``mention left out``).
+        lost: whether something was left out.
+    """
+
+    why: str
+    place: str = ""
+    kind: str = "place left out"
+    lost: bool = True
+
+    @property
+    def text(self) -> str:
+        """The place and what is wrong with it."""
+        return f"{self.place}: {self.why}" if self.place else self.why
+
+    @classmethod
+    def of(cls, error: Exception) -> Problem:
+        """Return the problem that an error tells of."""
+        return cls(str(error))
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text with its entities.
 
@@ -100,6 +127,8 @@ class Document:
         passages: its parts, rising, where its format knows them and is not BioC. No part of what makes two documents
             equal either.
         relations: the relations that the input states. No part of what makes two documents equal either.
+        place: the file and line that it was read from, for messages about it; empty if it was not read.
+        problems: what of it was left out, and what was changed, as it was read. No part of it either.
     """
 
     id: str
@@ -109,6 +138,8 @@ class Document:
     bioc: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     passages: tuple[Passage, ...] = field(default=(), compare=False)
     relations: tuple[StatedRelation, ...] = field(default=(), compare=False)
+    place: str = field(default="", compare=False, repr=False)
+    problems: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,22 +216,6 @@ class Instance:
 
 # An instance is asked for its key by every room, one after the other, and the pairs of a sentence share it.
 _key_of = lru_cache(maxsize=4096)(sentence_key)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A place of a corpus that is not what its format says; it was left out, and the rest was read.
-
-    Attributes:
-        text: the file and, where there are lines, the line; what was found, and what is allowed.
-    """
-
-    text: str
-
-    @classmethod
-    def of(cls, error: Exception) -> Problem:
-        """Return the problem that an error tells of."""
-        return cls(str(error))
 
 
 # A document and two arguments, entities or concepts, in alphabetical order: which is named first does not matter.

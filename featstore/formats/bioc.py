@@ -5,16 +5,18 @@ other way round, with relations added.
 
 *Offsets.* BioC's run over the whole document, and here so does the document's text: each passage (or, where the
 passage has no text of its own, each sentence) stands at its offset, and what lies between them is line breaks, so that
-no sentence goes from one passage into the next. They count characters, which are Unicode code points here; a file made
-by a tool that counts UTF-16 units or bytes shows by its mentions and is refused.
+no sentence goes from one passage into the next. A passage whose offset lies inside the one before, or far behind it,
+stands right after that one, with its annotations, and is told. Offsets count characters, which are Unicode code points
+here; a file made by a tool that counts UTF-16 units or bytes shows by its mentions and is refused.
 
 *What is kept.* The document as it was read stays with the :class:`Document`, so that writing adds relations and
 changes nothing else. Relations that are there already are kept. What they say is in the document's ``relations``: the
 label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the
 values of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes
 from elsewhere is written with the passages that it is known to have (title, abstract), or as one. Mentions that are
-found later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``, its
-concept the infon ``identifier``.
+found later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``. Its concept
+is the infon ``identifier`` or one that is named by a vocabulary (``MESH`` in BC5CDR). An infon that is given several
+times is a list.
 """
 
 from __future__ import annotations
@@ -24,42 +26,65 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
-from featstore.formats.content import Flaw, check_text, make_document, make_entity
+from featstore.formats.content import Flaw
 from featstore.formats.contract import ModelFacts
+from featstore.formats.draft import Draft
 from featstore.records import Document, Entity, Passage, Relation, StatedRelation
 
 Json = Mapping[str, Any]
 
 _LABELS = ("type", "label", "relation")  # infons that name a relation
 _ARGUMENTS = ("entity1", "entity2")
+_CONCEPTS = ("identifier", "mesh", "ncbi gene", "gene id", "omim", "chebi")  # infons that hold it, in small letters
 _MAX_GAP = 1_000_000  # characters; offsets that leave more between two passages are a mistake
+MOVED = "passage moved"
+_NOWHERE = Path("document")
 # part -> its members that must be there, and those that may
 _SHAPES: dict[str, tuple[dict[str, type], dict[str, type]]] = {
-    "document": ({"id": str, "passages": list}, {"infons": dict, "annotations": list, "relations": list}),
+    "document": ({"passages": list}, {"infons": dict, "annotations": list, "relations": list}),
     "passage": (
         {"offset": int},
         {"infons": dict, "text": str, "sentences": list, "annotations": list, "relations": list},
     ),
     "sentence": ({"offset": int}, {"infons": dict, "text": str, "annotations": list, "relations": list}),
-    "annotation": ({"id": str, "locations": list}, {"infons": dict, "text": str}),
+    "annotation": ({"locations": list}, {"infons": dict, "text": str}),
     "location": ({"offset": int, "length": int}, {}),
-    "relation": ({"nodes": list}, {"id": str, "infons": dict}),
-    "node": ({"refid": str}, {"role": str}),
+    "relation": ({}, {}),
 }
 
 
-def document_of(given: object) -> Document:
-    """Return the document.
+class Annotation(dict[str, Any]):
+    """An annotation that knows the line that it stands in."""
+
+    line: int | None = None
+
+
+def document_of(given: object, path: Path = _NOWHERE, line: int | None = None) -> Document:
+    """Return the document; an annotation that is not right is left out of its entities and is told.
+
+    Args:
+        given: the document as BioC JSON has it.
+        path: the file that it was read from.
+        line: the line that it begins in; None if it was not read from a file.
 
     Raises:
-        Flaw: a member is not there or of another type, passages overlap, an annotation is not one stretch of the text.
+        Flaw: a member is not there or of another type.
     """
     found = _checked("document", given)
-    text = check_text(_text(found))
-    entities = [_entity(text, annotation) for part in _parts(found) for annotation in members(part, "annotations")]
-    return replace(make_document(found["id"], text, entities), bioc=found, relations=tuple(_stated(found)))
+    text, placed, moved = _placed(found)
+    draft = Draft(_id_of("a document", found), text, path, line)
+    for problem in moved:
+        draft.tell(problem, MOVED, lost=False)
+    for part, shift in placed:
+        for annotation in part.get("annotations") or ():
+            at = getattr(annotation, "line", None)
+            with draft.part(at):
+                _add(draft, _checked("annotation", annotation), shift, at)
+    draft.relations += _stated(found)
+    return replace(draft.document(), bioc=found)
 
 
 def with_relations(document: Document, relations: Sequence[Relation], model: ModelFacts) -> dict[str, Any]:
@@ -76,7 +101,8 @@ def with_mentions(document: Document, added: Sequence[Entity]) -> Document:
     whole = replace(document, entities=(*document.entities, *added))
     if document.bioc is None or not added:
         return whole
-    passages = [_with_annotations(passage, added) for passage in members(document.bioc, "passages")]
+    moved = {id(part): shift for part, shift in _placed(document.bioc)[1]}
+    passages = [_with_annotations(passage, added, moved) for passage in members(document.bioc, "passages")]
     return replace(whole, bioc={**document.bioc, "passages": passages})
 
 
@@ -86,8 +112,15 @@ def model_infons(model: ModelFacts) -> dict[str, str]:
 
 
 def members(part: Json, name: str) -> Sequence[Json]:
-    """Return a list that a part has, may have, or has as ``null``."""
-    return part.get(name) or ()
+    """Return the objects in a list that a part has, may have, or has as ``null``."""
+    given = part.get(name)
+    return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else ()
+
+
+def infons_of(part: Json) -> Json:
+    """Return the infons of a part, if it has any."""
+    given = part.get("infons")
+    return given if isinstance(given, dict) else {}
 
 
 def _parts(document: Json) -> Iterator[Json]:
@@ -102,9 +135,9 @@ def _stated(document: Json) -> Iterator[StatedRelation]:
     """Yield what the relations of a document say."""
     for part in _parts(document):
         for relation in members(part, "relations"):
-            infons = {name: value for name, value in (relation.get("infons") or {}).items() if isinstance(value, str)}
+            infons = {name: value for name, value in infons_of(relation).items() if isinstance(value, str)}
             label = next((name for name in _LABELS if name in infons), None)
-            arguments = [str(node["refid"]) for node in relation.get("nodes") or ()]
+            arguments = [str(node.get("refid", "")) for node in members(relation, "nodes")]
             if not arguments:
                 named = [name for name in infons if name in _ARGUMENTS]
                 arguments = [infons[name] for name in named or infons if name != label]
@@ -114,64 +147,90 @@ def _stated(document: Json) -> Iterator[StatedRelation]:
 def _checked(what: str, given: object) -> dict[str, Any]:
     """Return a part, and all that is in it, if it has the members that it needs and each is of its type."""
     if not isinstance(given, dict):
-        raise Flaw(f"a {what} is {str(given)[:60]!r}; a JSON object is wanted.")
+        raise Flaw(f"{_a(what)} is {str(given)[:60]!r}; a JSON object is wanted.")
     required, optional = _SHAPES[what]
     for name, type_ in (required | optional).items():
         value = given.get(name)
         if value is None and name in optional:
             continue
         if type(value) is not type_:
-            raise Flaw(f"the {name} of a {what} is {str(value)[:60]!r}; {type_.__name__} is wanted.")
-        if type_ is list:
+            raise Flaw(f"the {name} of {_a(what)} is {str(value)[:60]!r}; {type_.__name__} is wanted.")
+        if type_ is list and name != "annotations":  # those are looked at one by one
             for part in given[name]:
                 _checked(name.removesuffix("s"), part)
     return given
 
 
-def _text(document: Json) -> str:
-    """Return the text in which each piece stands at its offset."""
+def _a(what: str) -> str:
+    return f"an {what}" if what.startswith("a") else f"a {what}"
+
+
+def _id_of(what: str, part: Json) -> str:
+    """Return an id, which some programs write as a number."""
+    id_ = part.get("id")
+    if type(id_) not in (str, int):
+        raise Flaw(f"the id of {what} is {str(id_)[:60]!r}; str is wanted.")
+    return str(id_)
+
+
+def _placed(document: Json) -> tuple[str, list[tuple[Json, int]], list[str]]:
+    """Return the text in which each piece stands, how far each part was moved for it, and what is to be told."""
     whole: list[str] = []
+    placed: list[tuple[Json, int]] = [(document, 0)]
+    moved: list[str] = []
     end = 0
     for passage in document["passages"]:
-        pieces = [passage] if passage.get("text") else members(passage, "sentences")
-        for piece in pieces:
-            offset, text = piece["offset"], piece.get("text") or ""
-            if not end <= offset <= end + _MAX_GAP:
-                raise Flaw(f"a passage or sentence begins at {offset}, but the one before it ends at {end}.")
-            whole += ["\n" * (offset - end), text]
-            end = offset + len(text)
-    return "".join(whole)
+        own, sentences = bool(passage.get("text")), members(passage, "sentences")
+        shifts: list[int] = []
+        for piece in [passage] if own else sentences:
+            given, text = piece["offset"], piece.get("text") or ""
+            offset = given if end <= given <= end + _MAX_GAP or not text else end + bool(end)
+            if offset != given:
+                moved.append(
+                    f"a passage or sentence begins at {given}, but the one before it ends at {end}; here it begins at "
+                    f"{offset}."
+                )
+            if text:
+                whole += ["\n" * (offset - end), text]
+                end = offset + len(text)
+            shifts.append(offset - given)
+        placed.append((passage, shifts[0] if shifts else 0))
+        placed += [(sentence, shifts[0] if own else shifts[n]) for n, sentence in enumerate(sentences)]
+    return "".join(whole), placed, moved
 
 
-def _entity(text: str, annotation: Json) -> Entity:
-    id_, infons, locations = annotation["id"], annotation.get("infons") or {}, annotation["locations"]
-    if len(locations) != 1:
-        raise Flaw(
-            f"the entity {id_} is in {len(locations)} pieces; discontinuous mentions are not supported, one is wanted."
-        )
-    type_, concept = infons.get("type"), infons.get("identifier")
-    if not isinstance(type_, str):
+def _add(draft: Draft, annotation: Json, shift: int, line: int | None) -> None:
+    """Add the mention of an annotation."""
+    id_ = _id_of("an annotation", annotation)
+    infons = {name.lower(): _texts(value) for name, value in infons_of(annotation).items()}
+    if not infons.get("type"):
         raise Flaw(f"the entity {id_} has no infon 'type'.")
-    start = locations[0]["offset"]
-    return make_entity(
-        text,
+    concepts = ("|".join(infons.get(name, ())) for name in _CONCEPTS)
+    starts = [(one["offset"] + shift, one["length"]) for one in annotation["locations"]]
+    draft.mention(
         id_,
-        type_,
-        start,
-        start + locations[0]["length"],
+        infons["type"][0],
+        [(start, start + length) for start, length in starts],
         mention=annotation.get("text"),
-        concept=concept if isinstance(concept, str) else None,
+        concept=next(filter(None, concepts), None),
+        line=line,
     )
 
 
-def _with_annotations(part: Json, added: Sequence[Entity]) -> dict[str, Any]:
-    """Return a passage or sentence with those of the mentions that lie in its text as annotations."""
-    text = part.get("text") or ""
-    if not text and members(part, "sentences"):
-        return {**part, "sentences": [_with_annotations(sentence, added) for sentence in members(part, "sentences")]}
-    start, end = part["offset"], part["offset"] + len(text)
-    own = [_annotation(entity) for entity in added if start <= entity.start and entity.end <= end]
-    return {**part, "annotations": [*members(part, "annotations"), *own]}
+def _with_annotations(part: Json, added: Sequence[Entity], moved: Mapping[int, int]) -> dict[str, Any]:
+    """Return a passage or sentence with those of the mentions that lie in its text as annotations, at its offsets."""
+    text, sentences = part.get("text") or "", members(part, "sentences")
+    if not text and sentences:
+        return {**part, "sentences": [_with_annotations(sentence, added, moved) for sentence in sentences]}
+    shift = moved[id(part)]
+    start, end = part["offset"] + shift, part["offset"] + shift + len(text)
+    own = [_annotation(entity, shift) for entity in added if start <= entity.start and entity.end <= end]
+    return {**part, "annotations": [*(part.get("annotations") or ()), *own]}
+
+
+def _texts(value: object) -> list[str]:
+    """Return the texts, or numbers as text, that are the value of an infon."""
+    return [str(each) for each in (value if isinstance(value, list) else [value]) if type(each) in (str, int)]
 
 
 def _in_passages(document: Document) -> dict[str, Any]:
@@ -203,13 +262,13 @@ def _by_passage(parts: Sequence[Passage], entities: Sequence[Entity]) -> list[li
     return found
 
 
-def _annotation(entity: Entity) -> dict[str, Any]:
+def _annotation(entity: Entity, shift: int = 0) -> dict[str, Any]:
     concept = {} if entity.concept is None else {"identifier": entity.concept}
     return {
         "id": entity.id,
         "infons": {"type": entity.type, **concept},
         "text": entity.text,
-        "locations": [{"offset": entity.start, "length": entity.end - entity.start}],
+        "locations": [{"offset": entity.start - shift, "length": entity.end - entity.start}],
     }
 
 

@@ -18,6 +18,7 @@ from featstore.errors import DataError
 from featstore.formats.bioc import document_of, model_infons, with_relations
 from featstore.formats.content import Flaw, check_text
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
+from featstore.formats.draft import place_of
 from featstore.formats.json_pieces import JsonPieces
 from featstore.formats.source import pieces
 from featstore.records import Document, Relation
@@ -34,10 +35,10 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         for number, (line, given) in enumerate(_documents(path, json_), start=1):
             try:
                 check_text(json.dumps(given, ensure_ascii=False))
-                yield document_of(given)
+                yield document_of(given, path, line)
             except Flaw as flaw:
                 id_ = given.get("id") if isinstance(given, dict) else None
-                where = f"{path}, line {line}, document {number}"
+                where = f"{place_of(path, line)}, document {number}"
                 yield BadDocument(id_ if isinstance(id_, str) else "", where, flaw.why)
 
 

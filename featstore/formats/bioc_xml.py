@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,18 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from xml.sax.saxutils import escape, quoteattr
 
 from featstore.errors import DataError
-from featstore.formats.bioc import Json, document_of, members, model_infons, with_relations
+from featstore.formats.bioc import Annotation, Json, document_of, infons_of, members, model_infons, with_relations
 from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
+from featstore.formats.draft import place_of
 from featstore.formats.source import pieces
 from featstore.records import Document, Relation
 
 separator = ""
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE = "\0line"  # the attribute that an annotation's line is kept in; no XML has one of this name
+_ONCE = ("id", "offset", "text")
 # element -> what may stand in it
 _CHILDREN = {
     "document": {"id", "infon", "passage", "annotation", "relation"},
@@ -46,9 +50,9 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         try:
             if flaw:
                 raise Flaw(flaw)
-            yield document_of(_document(element))
+            yield document_of(_document(element), path, line)
         except Flaw as found:
-            yield BadDocument(id_, f"{path}, line {line}", found.why)
+            yield BadDocument(id_, place_of(path, line), found.why)
 
 
 def header(model: ModelFacts) -> str:
@@ -71,7 +75,7 @@ def document(
         DataError: it holds a character that XML cannot.
     """
     given = with_relations(document, relations, model)
-    text = _element("document", {}, [_leaf("id", given["id"]), _infons(given.get("infons")), *_parts(given)])
+    text = _element("document", {}, [_leaf("id", str(given["id"])), _infons(infons_of(given)), *_parts(given)])
     if outlaw := _NO_XML.search(text):
         raise DataError(
             f"document {document.id} holds the character U+{ord(outlaw[0]):04X}, which XML cannot; "
@@ -109,7 +113,8 @@ class _Collection:
         if self._depth == 1 and tag == "document":
             self._tree, self._line, self._flaw = TreeBuilder(), self.parser.CurrentLineNumber, ""
         if self._tree is not None:
-            self._tree.start(tag, attributes)
+            lined = {_LINE: str(self.parser.CurrentLineNumber)} if tag == "annotation" else {}
+            self._tree.start(tag, attributes | lined)
         self._depth += 1
 
     def _end(self, tag: str) -> None:
@@ -160,9 +165,12 @@ def _document(element: Element) -> dict[str, Any]:
     """Return a ``document`` element as BioC JSON has it."""
     for part in element.iter():
         allowed = _CHILDREN.get(part.tag, set())
-        for child in part:
-            if child.tag not in allowed:
-                raise Flaw(f"there is an element <{child.tag}> in <{part.tag}>, which BioC has not.")
+        tags = Counter(child.tag for child in part)
+        for tag, times in tags.items():
+            if tag not in allowed:
+                raise Flaw(f"there is an element <{tag}> in <{part.tag}>, which BioC has not.")
+            if times > 1 and tag in _ONCE:
+                raise Flaw(f"there are {times} elements <{tag}> in a <{part.tag}>; one is wanted.")
     return {
         "id": element.findtext("id"),
         "infons": _infons_of(element),
@@ -191,17 +199,26 @@ def _annotated(element: Element) -> dict[str, Any]:
     }
 
 
-def _annotation(element: Element) -> dict[str, Any]:
-    locations = [
-        {name: number(location.get(name, ""), f"{name} of a location") for name in ("offset", "length")}
-        for location in element.findall("location")
-    ]
-    return {
-        "id": element.get("id"),
-        "infons": _infons_of(element),
-        "text": element.findtext("text"),
-        "locations": locations,
-    }
+def _annotation(element: Element) -> Annotation:
+    found = Annotation(
+        id=element.get("id"),
+        infons=_infons_of(element),
+        text=element.findtext("text"),
+        locations=[
+            {name: _number(location.get(name, "")) for name in ("offset", "length")}
+            for location in element.findall("location")
+        ],
+    )
+    found.line = int(element.get(_LINE, "0"))
+    return found
+
+
+def _number(given: str) -> int | str:
+    """Return a number; what is none stays as it is, and is told with its annotation."""
+    try:
+        return number(given.strip(), "offset")
+    except Flaw:
+        return given
 
 
 def _relation(element: Element) -> dict[str, Any]:
@@ -209,38 +226,49 @@ def _relation(element: Element) -> dict[str, Any]:
     return {"id": element.get("id"), "infons": _infons_of(element), "nodes": nodes}
 
 
-def _infons_of(element: Element) -> dict[str, str]:
-    return {infon.get("key", ""): infon.text or "" for infon in element.findall("infon")}
+def _infons_of(element: Element) -> dict[str, str | list[str]]:
+    """Return infons as JSON can have them: one that is given several times is a list."""
+    found: dict[str, str | list[str]] = {}
+    for infon in element.findall("infon"):
+        key, text = infon.get("key", ""), infon.text or ""
+        before = found.get(key)
+        found[key] = text if before is None else [*([before] if isinstance(before, str) else before), text]
+    return found
 
 
 def _parts(part: Json) -> Iterator[str]:
     """Yield the XML of what a document, passage or sentence holds."""
     for name in ("passages", "sentences"):
         for inner in members(part, name):
-            about = [_infons(inner.get("infons")), _leaf("offset", str(inner["offset"]))]
+            about = [_infons(infons_of(inner)), _leaf("offset", str(inner["offset"]))]
             text = [] if inner.get("text") is None else [_leaf("text", inner["text"])]
             yield _element(name.removesuffix("s"), {}, [*about, *text, *_parts(inner)])
     for annotation in members(part, "annotations"):
-        text = [] if annotation.get("text") is None else [_leaf("text", annotation["text"])]
-        locations = [_element("location", _only(one, "offset", "length"), []) for one in annotation["locations"]]
-        about = [_infons(annotation.get("infons")), *locations, *text]
-        yield _element("annotation", {"id": annotation["id"]}, about)
+        text = [] if annotation.get("text") is None else [_leaf("text", str(annotation["text"]))]
+        places = members(annotation, "locations")
+        locations = [_element("location", _only(one, "offset", "length"), []) for one in places]
+        yield _element("annotation", _only(annotation, "id"), [_infons(infons_of(annotation)), *locations, *text])
     for relation in members(part, "relations"):
-        nodes = [_element("node", _only(node, "refid", "role"), []) for node in relation["nodes"]]
-        yield _element("relation", {"id": relation.get("id") or ""}, [_infons(relation.get("infons")), *nodes])
+        nodes = [_element("node", _only(node, "refid", "role"), []) for node in members(relation, "nodes")]
+        yield _element("relation", _only(relation, "id"), [_infons(infons_of(relation)), *nodes])
 
 
-def _infons(infons: Mapping[str, Any] | None) -> str:
-    """Return infons; one that is no text, as JSON can have it, is written as JSON."""
+def _infons(infons: Mapping[str, Any]) -> str:
+    """Return infons; several texts are as many infons, and what is no text, as JSON can have it, is written as JSON."""
     return "".join(
-        _element("infon", {"key": key}, [_escaped(value if isinstance(value, str) else json.dumps(value))])
-        for key, value in (infons or {}).items()
+        _element("infon", {"key": key}, [_escaped(each if isinstance(each, str) else json.dumps(each))])
+        for key, value in infons.items()
+        for each in (value if _are_texts(value) else [value])
     )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value)
 
 
 def _only(part: Json, *names: str) -> dict[str, Any]:
     """Return the members of a part that XML has as attributes."""
-    return {name: part.get(name, "") for name in names}
+    return {name: "" if part.get(name) is None else part[name] for name in names}
 
 
 def _leaf(tag: str, text: str) -> str:

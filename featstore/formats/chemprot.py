@@ -1,8 +1,9 @@
 """ChemProt (BioCreative VI): abstracts and entities as tab-separated files; the evaluation kit's relations.
 
 In: a folder with ``*abstracts*.tsv`` (id, title, abstract) and beside each the file of the same name with ``entities``
-(document id, id, type, start, end, mention), or a folder of such folders, or one file of abstracts. Out: its
-documents. The text is title + line break + abstract, which is what the offsets run over.
+(document id, id, type, start, end, mention), or a folder of such folders, or one file of abstracts. DrugProt spells it
+``abstracs``; each file may be gzipped. Out: its documents. The text is title + line break + abstract, which is what the
+offsets run over.
 
 The entities need not be in the order of the abstracts. What is kept of them in memory is where those of each document
 begin: some hundred bytes a document.
@@ -13,16 +14,27 @@ positive label only. The offsets are those of the entities' ids; the format has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gzip
+import re
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from featstore.errors import DataError, MissingFileError
-from featstore.formats.content import Flaw, make_document, make_entity, number
+from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
-from featstore.formats.source import BOM, Bytes, Line, lines, opened
-from featstore.records import Document, Entity, Relation
+from featstore.formats.draft import Draft, place_of
+from featstore.formats.folders import plain_or_packed, visible
+from featstore.formats.line_ends import with_line_feeds
+from featstore.formats.source import BOM, Line, lines, opened
+from featstore.records import Document, Relation
 
 separator = ""
+
+_ABSTRACTS = re.compile("abstra[a-z]*", re.IGNORECASE)
 
 # Where the rows of one document are: (offset in bytes, line number) of the first of each run of them.
 Runs = list[tuple[int, int]]
@@ -31,8 +43,8 @@ Runs = list[tuple[int, int]]
 def read(path: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of each file of abstracts, in the order of the files' names."""
     for abstracts in _abstracts(path):
-        entities = abstracts.with_name(abstracts.name.replace("abstracts", "entities"))
-        yield from _pair(abstracts, entities)
+        name = _ABSTRACTS.sub("entities", abstracts.name.removesuffix(".gz"))
+        yield from _pair(abstracts, plain_or_packed(abstracts.with_name(name)))
 
 
 def header(model: ModelFacts) -> str:  # noqa: ARG001
@@ -61,26 +73,25 @@ def footer() -> str:
 
 def _pair(abstracts: Path, entities: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of a file of abstracts, and then the ids that the entities alone have."""
-    runs = _index(entities)
     seen: set[bytes] = set()
-    with opened(entities) as file:
+    with _searchable(entities) as file:
+        table = _Table(entities, file)
         for line in lines(abstracts):
             if not line.raw.strip():
                 continue
             columns, id_ = line.raw.count(b"\t") + 1, _id(line.raw)
             if not seen and columns != 3:
-                raise DataError(f"{abstracts}, line {line.number}: {columns} columns; id, title, abstract are wanted.")
+                place = place_of(abstracts, line.number)
+                raise DataError(f"{place}: {columns} columns; id, title, abstract are wanted.")
             try:
                 if id_ in seen:
                     raise Flaw("the document is given twice.")
                 seen.add(id_)
-                yield _document(line, file, runs.get(id_, []))
+                yield _document(abstracts, line, table)
             except Flaw as flaw:
-                where = abstracts if flaw.line is None else entities
-                yield BadDocument(_shown(id_), f"{where}, line {flaw.line or line.number}", flaw.why)
-    for id_, places in runs.items():
-        if id_ not in seen:
-            yield BadDocument(_shown(id_), f"{entities}, line {places[0][1]}", f"it is not in {abstracts.name}.")
+                yield BadDocument(_shown(id_), place_of(abstracts, line.number), flaw.why)
+        for id_, first in table.others(seen):
+            yield BadDocument(_shown(id_), place_of(entities, first), f"it is not in {abstracts.name}.")
 
 
 def _abstracts(path: Path) -> list[Path]:
@@ -88,69 +99,77 @@ def _abstracts(path: Path) -> list[Path]:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist.")
     if path.is_file():
-        if "abstracts" not in path.name:
+        if not _ABSTRACTS.search(path.name):
             raise DataError(f"{path} is no file of abstracts: its name must hold 'abstracts', as ChemProt's do.")
         return [path]
-    found = sorted(path.glob("*abstracts*.tsv")) or sorted(path.glob("*/*abstracts*.tsv"))
-    if not found:
-        raise DataError(f"{path} holds no file *abstracts*.tsv.")
-    return found
+    for level in ("", "*/"):
+        if found := visible(path, [f"{level}*[Aa]bstra*.tsv", f"{level}*[Aa]bstra*.tsv.gz"]):
+            return found
+    raise DataError(f"{path} holds no file *abstracts*.tsv.")
 
 
-def _index(path: Path) -> dict[bytes, Runs]:
-    """Return where the rows of each document are."""
-    runs: dict[bytes, Runs] = {}
-    offset, last = 0, None
-    with opened(path) as file:
-        for line, raw in enumerate(file, start=1):
-            id_ = _id(raw.removeprefix(BOM) if line == 1 else raw)
+@contextmanager
+def _searchable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file in which lines end with LF and any place can be read; what is packed is unpacked first."""
+    with opened(path) as file, TemporaryFile() as unpacked:
+        if isinstance(file, gzip.GzipFile):
+            shutil.copyfileobj(file, unpacked)
+            unpacked.seek(0)
+        yield with_line_feeds(unpacked if isinstance(file, gzip.GzipFile) else file)
+
+
+class _Table:
+    """The table of entities, and where the rows of each document are."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path = path
+        self._file = file
+        self._runs: dict[bytes, Runs] = {}
+        offset, last = 0, None
+        for row, raw in enumerate(file, start=1):
+            id_ = _id(raw)
             if id_ != last:
-                runs.setdefault(id_, []).append((offset, line))
+                self._runs.setdefault(id_, []).append((offset, row))
             offset, last = offset + len(raw), id_
-    runs.pop(b"", None)  # blank lines
-    return runs
+        self._runs.pop(b"", None)  # blank lines
 
+    def rows(self, id_: bytes) -> Iterator[Line]:
+        """Yield the rows of one document."""
+        for offset, row in self._runs.get(id_, []):
+            self._file.seek(offset)
+            raw = self._file.readline()
+            while raw and _id(raw) == id_:
+                yield Line(row, raw.removeprefix(BOM).rstrip(b"\r\n"))
+                row, raw = row + 1, self._file.readline()
 
-def _rows(file: Bytes, runs: Runs) -> Iterator[Line]:
-    """Yield the rows of one document."""
-    for offset, line in runs:
-        file.seek(offset)
-        raw = file.readline().removeprefix(BOM)
-        id_ = _id(raw)
-        while raw and _id(raw) == id_:
-            yield Line(line, raw.rstrip(b"\r\n"))
-            line, raw = line + 1, file.readline()
+    def others(self, known: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield the documents that are not known, with the first line of each."""
+        yield from ((id_, runs[0][1]) for id_, runs in self._runs.items() if id_ not in known)
 
 
 def _id(raw: bytes) -> bytes:
-    return raw.split(b"\t", maxsplit=1)[0].rstrip(b"\r\n")
+    return raw.removeprefix(BOM).split(b"\t", maxsplit=1)[0].rstrip(b"\r\n")
 
 
 def _shown(id_: bytes) -> str:
     return id_.decode("utf-8", errors="replace")
 
 
-def _document(line: Line, file: Bytes, runs: Runs) -> Document:
-    """Return the document of a row of abstracts; ``runs`` are its rows in the file of entities."""
+def _document(path: Path, line: Line, table: _Table) -> Document:
+    """Return the document of a row of abstracts, with its rows in the table of entities."""
     fields = line.text.split("\t")
     if len(fields) != 3:
         raise Flaw(f"{len(fields)} columns; id, title and abstract are wanted.")
     id_, title, abstract = fields
-    text = f"{title}\n{abstract}"
-    entities: dict[str, Entity] = {}
-    for row in _rows(file, runs):
-        try:
-            entity = _entity(text, row.text.split("\t"))
-            if entity.id in entities:
-                raise Flaw(f"the entity id {entity.id} is given twice; ids must be unique in a document.")
-            entities[entity.id] = entity
-        except Flaw as flaw:
-            raise Flaw(flaw.why, row.number) from flaw
-    return make_document(id_, text, entities.values())
+    draft = Draft(id_, f"{title}\n{abstract}", path, line.number)
+    for row in table.rows(_id(line.raw)):
+        with draft.part(row.number, table.path):
+            _add(draft, row.text.split("\t"))
+    return draft.document()
 
 
-def _entity(text: str, fields: list[str]) -> Entity:
+def _add(draft: Draft, fields: list[str]) -> None:
     if len(fields) != 6:
         raise Flaw(f"{len(fields)} columns; document, id, type, start, end and mention are wanted.")
     _, id_, type_, start, end, mention = fields
-    return make_entity(text, id_, type_, number(start, "start"), number(end, "end"), mention=mention)
+    draft.mention(id_, type_, [(number(start, "start"), number(end, "end"))], mention=mention)

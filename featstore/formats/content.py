@@ -1,21 +1,27 @@
 """What every format demands of a document, checked in one place.
 
-In: ids, types, offsets and mentions as a reader found them. Out: entities and documents that hold what
-:mod:`featstore.records` promises, or a :class:`Flaw`, which the reader turns into a
-:class:`~featstore.formats.contract.BadDocument`.
+In: ids, types, offsets and mentions as a reader found them. Out: entities that hold what :mod:`featstore.records`
+promises, or a :class:`Flaw`. A flaw of a mention costs the mention (:mod:`featstore.formats.draft`); one of the
+document turns it into a :class:`~featstore.formats.contract.BadDocument`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from featstore.records import Document, Entity
+from featstore.records import Entity
 
 # Control characters (line breaks and tabs are among them) would break the formats that are written by line.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BLANK = re.compile(rf"\s|{_CONTROL.pattern}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[0-9]{1,12}")
+# What files write where a mention has no concept, in small letters, without a vocabulary before it: PubTator "-",
+# BC5CDR "-1", BERN2 and ShARe "CUI-less", entity linkers "NIL".
+_NO_CONCEPT = {"", "-", "--", "-1", "*", "?", ".", "_", "none", "null", "nil", "nan", "n/a", "na", "unknown", "unk"}
+_NO_CONCEPT |= {"cui-less", "cuiless", "cui_less", "no concept", "no_concept", "not found", "undef", "undefined"}
+_VOCABULARY = re.compile(r"[A-Za-z][\w. -]*:")
+_SEVERAL = re.compile(r"[|;,+]")
 
 
 class Flaw(Exception):
@@ -30,6 +36,10 @@ class Flaw(Exception):
         super().__init__(why)
         self.why = why
         self.line = line
+
+
+class Misplaced(Flaw):
+    """A mention whose offsets lie outside of the text, or at other characters than the file says."""
 
 
 def number(given: str, what: str) -> int:
@@ -67,6 +77,16 @@ def check_text(text: str) -> str:
     return text
 
 
+def concept_of(given: str | None) -> str | None:
+    """Return a concept, or None if it is one of the words for "none": ``-``, ``-1``, ``MESH:-``, ``CUI-less``, ..
+
+    Of several (``D001241|-1``) one is enough for all to be kept as they are.
+    """
+    parts = _SEVERAL.split(given or "")
+    bare = (_VOCABULARY.sub("", part.strip(), count=1).strip().casefold() for part in parts)
+    return None if all(part in _NO_CONCEPT for part in bare) else given
+
+
 def make_entity(
     text: str, id_: str, type_: str, start: int, end: int, *, mention: str | None = None, concept: str | None = None
 ) -> Entity:
@@ -74,38 +94,30 @@ def make_entity(
 
     Args:
         mention: the mention as the file gives it, which may have blanks for line breaks; None if it does not.
-        concept: its concept, or None or an empty string or ``-`` if there is none.
+        concept: its concept, if it has one (:func:`concept_of`).
 
     Raises:
-        Flaw: offsets outside of the text, a mention that is not its characters, an id or type that is none.
+        Misplaced: offsets outside of the text, or a mention that is not its characters.
+        Flaw: no characters but blanks; an id, a type or a concept that is none.
     """
     check_name("id of an entity", id_)
     check_name(f"type of the entity {id_}", type_)
     if not 0 <= start < end <= len(text):
-        raise Flaw(f"the entity {id_} is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
+        raise Misplaced(f"the entity {id_} is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
     found = text[start:end]
-    if mention is not None and on_one_line(mention) != on_one_line(found):
-        raise Flaw(f"the entity {id_} is '{mention[:60]}', but the text has '{found[:60]}' at {start}-{end}.")
+    if mention is not None and not same_but_for_blanks(mention, found):
+        raise Misplaced(f"the entity {id_} is '{mention[:60]}', but the text has '{found[:60]}' at {start}-{end}.")
     if not on_one_line(found).strip():
         raise Flaw(f"the entity {id_} holds blanks only.")
-    if concept in (None, "", "-"):
-        return Entity(id_, type_, start, end, found)
-    return Entity(id_, type_, start, end, found, check_name(f"concept of the entity {id_}", str(concept)))
+    concept = concept_of(concept)
+    if concept is not None:
+        check_name(f"concept of the entity {id_}", concept)
+    return Entity(id_, type_, start, end, found, concept)
 
 
-def make_document(id_: str, text: str, entities: Iterable[Entity]) -> Document:
-    """Return a document whose entities have ids of their own.
-
-    Raises:
-        Flaw: an id that is none or that is given twice.
-    """
-    check_name("id of the document", id_)
-    found: dict[str, Entity] = {}
-    for entity in entities:
-        if entity.id in found:
-            raise Flaw(f"the entity id {entity.id} is given twice; ids must be unique in a document.")
-        found[entity.id] = entity
-    return Document(id_, text, tuple(found.values()))
+def same_but_for_blanks(one: str, other: str) -> bool:
+    """Tell whether two texts are the same characters, of which blanks and line breaks of any kind count as one."""
+    return one == other or _BLANK.sub(" ", one) == _BLANK.sub(" ", other)
 
 
 def on_one_line(text: str) -> str:

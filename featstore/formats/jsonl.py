@@ -24,13 +24,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from featstore.errors import DataError
-from featstore.formats.content import Flaw, check_text, make_document, make_entity
+from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
+from featstore.formats.draft import Draft, place_of
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation, StatedRelation
 
@@ -94,15 +95,18 @@ def _document(path: Path, line: Line) -> Document | BadDocument:
         if isinstance(given, dict) and isinstance(given.get("id"), str):
             id_ = given["id"]
         _check_members("the document", given, _DOCUMENT, _ADDED)
-        text = check_text(given["text"])
-        found = make_document(id_, text, [_entity(text, entity) for entity in given["entities"]])
-        return replace(found, relations=tuple(_stated(each, line) for each in given.get("relations", ())))
+        draft = Draft(id_, given["text"], path, line.number)
+        for entity in given["entities"]:
+            with draft.part():
+                _add(draft, entity)
+        draft.relations += [_stated(each, line) for each in given.get("relations") or ()]
+        return draft.document()
     except Flaw as flaw:
-        return BadDocument(id_, f"{path}, line {line.number}", flaw.why)
+        return BadDocument(id_, place_of(path, line.number), flaw.why)
 
 
 def _check_members(what: str, given: object, required: Mapping[str, type], optional: Mapping[str, type]) -> None:
-    """Check that an object has the members that it needs, each of its type, and no others."""
+    """Check that an object has the members that it needs, each of its type, and no others; null is none."""
     if not isinstance(given, dict):
         raise Flaw(f"{what} is {json.dumps(given)[:60]}; a JSON object is wanted.")
     for name in required:
@@ -112,21 +116,15 @@ def _check_members(what: str, given: object, required: Mapping[str, type], optio
     for name, value in given.items():
         if name not in allowed:
             raise Flaw(f"{what} has a member '{name}'; allowed are {', '.join(allowed)}.")
-        if type(value) is not allowed[name]:
+        if type(value) is not allowed[name] and (value is not None or name in required):
             raise Flaw(f"'{name}' of {what} is {json.dumps(value)[:60]}; {allowed[name].__name__} is wanted.")
 
 
-def _entity(text: str, given: Any) -> Entity:
+def _add(draft: Draft, given: Any) -> None:
+    """Add the mention of an object."""
     _check_members("an entity", given, _ENTITY, _ENTITY_OPTIONAL)
-    return make_entity(
-        text,
-        given["id"],
-        given["type"],
-        given["start"],
-        given["end"],
-        mention=given.get("text"),
-        concept=given.get("concept"),
-    )
+    span = given["start"], given["end"]
+    draft.mention(given["id"], given["type"], [span], mention=given.get("text"), concept=given.get("concept"))
 
 
 def _stated(given: Any, line: Line) -> StatedRelation:

@@ -7,7 +7,8 @@
 
 In: such a file. Out: its documents; and the other way round. The text is title + one character (here a line break) +
 abstract, which is what the offsets run over, in characters. The last column of an annotation is its concept, which may
-be missing; annotations have no ids of their own and are ``T1``, ``T2``, .. by their order.
+be missing; annotations have no ids of their own and are ``T1``, ``T2``, .. by their order. They may stand before the
+abstract (BioREx writes so), and blank lines may stand anywhere.
 
 Relations are between concepts, not mentions: a line has the label and the two concepts. Written are the label, the two
 concepts (an entity that has none is named by its own id, in its annotation too) and, as the fifth column, the
@@ -20,31 +21,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.errors import DataError
-from featstore.formats.content import Flaw, make_document, make_entity, number, on_one_line
+from featstore.formats.content import Flaw, number, on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
+from featstore.formats.draft import Draft, place_of
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 
 _TITLE = re.compile(r"([^|\t]+)\|t\|(.*)", re.DOTALL)
+_NUMBERED = re.compile(r"[-+]?\d")
 _TITLE_RAW = re.compile(rb"[^|\t]+\|t\|")
 
 
 def read(path: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of a file."""
-    for count, block in enumerate(_blocks(lines(path))):
-        if count == 0 and not _TITLE_RAW.match(block[0].raw):
-            raise DataError(f"{path}, line {block[0].number}: not PubTator; ID|t|TITLE is wanted.")
-        id_ = re.split(rb"[|\t]", block[0].raw, maxsplit=1)[0].decode("utf-8", errors="replace")
+    for count, block in enumerate(_blocks(_each_line(lines(path)))):
+        first = block.lines[0]
+        if count == 0 and not _TITLE_RAW.match(first.raw):
+            raise DataError(f"{place_of(path, first.number)}: not PubTator; ID|t|TITLE is wanted.")
         try:
-            yield _document(block)
+            yield _document(path, block)
         except Flaw as flaw:
-            yield BadDocument(id_, f"{path}, line {flaw.line or block[0].number}", flaw.why)
+            id_ = block.id.decode("utf-8", errors="replace")
+            yield BadDocument(id_, place_of(path, flaw.line or first.number), flaw.why)
 
 
 def header(model: ModelFacts) -> str:  # noqa: ARG001
@@ -86,58 +90,89 @@ def footer() -> str:
     return ""
 
 
-def _blocks(found: Iterator[Line]) -> Iterator[list[Line]]:
-    """Yield the lines of each document: up to a blank line or the next title."""
-    block: list[Line] = []
+@dataclass(slots=True)
+class _Block:
+    """The lines of one document.
+
+    Attributes:
+        id: what they begin with.
+        lines: title, abstract, annotations and relations, in the order of the file.
+    """
+
+    id: bytes
+    lines: list[Line]
+
+
+def _blocks(found: Iterator[Line]) -> Iterator[_Block]:
+    """Yield the lines of each document: up to the next title, or the next line of another id after a blank line.
+
+    A blank line ends no document by itself: some files have one before the annotations.
+    """
+    block: _Block | None = None
+    blank = False
     for line in found:
-        blank = not line.raw.strip()
-        if block and (blank or _TITLE_RAW.match(line.raw)):
-            yield block
-            block = []
-        if not blank:
-            block.append(line)
+        if not line.raw.strip():
+            blank = True
+            continue
+        id_ = re.split(rb"[|\t]", line.raw, maxsplit=1)[0]
+        if block is None or _TITLE_RAW.match(line.raw) or (blank and id_ != block.id):
+            if block:
+                yield block
+            block = _Block(id_, [])
+        block.lines.append(line)
+        blank = False
     if block:
         yield block
 
 
-def _document(block: list[Line]) -> Document:
-    """Return the document of its lines."""
-    first, *rest = block
+def _each_line(found: Iterator[Line]) -> Iterator[Line]:
+    """Yield lines, cut where one holds others: those of a file whose line ends are mixed."""
+    for line in found:
+        id_ = re.split(rb"[|\t]", line.raw, maxsplit=1)[0]
+        if b"\r" not in line.raw:
+            yield line
+            continue
+        begins = rb"\r+(?=" + re.escape(id_) + rb"(?:\|[a-z]\||\t)|[^|\t\r]+\|t\|)"
+        yield from (Line(line.number, part) for part in re.split(begins, line.raw))
+
+
+def _document(path: Path, block: _Block) -> Document:
+    """Return the document of its lines; those of the text come first, wherever they stand."""
+    first, *rest = block.lines
     title = _TITLE.fullmatch(first.text)
     if title is None:
         raise Flaw("a document begins with ID|t|TITLE.")
     id_, text = title[1], title[2]
-    if rest and rest[0].text.startswith(f"{id_}|a|"):
-        text += "\n" + rest.pop(0).text.removeprefix(f"{id_}|a|")
-    entities: list[Entity] = []
-    relations: list[StatedRelation] = []
+    abstracts = [line for line in rest if line.raw.startswith(block.id + b"|")]
+    for line in abstracts:
+        start, sign, abstract = line.text.partition("|a|")
+        if start != id_ or not sign or line is not abstracts[0]:
+            raise Flaw(
+                f"'{line.text[:60]}' is no part of the text; one ID|a|ABSTRACT may follow ID|t|TITLE.", line.number
+            )
+        text += "\n" + abstract
+    draft = Draft(id_, text, path, first.number)
     for line in rest:
-        fields = line.text.split("\t")
-        try:
-            entities += _annotation(id_, text, f"T{len(entities) + 1}", fields)
-        except Flaw as flaw:
-            raise Flaw(flaw.why, line.number) from flaw
-        if _is_relation(fields):
-            relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))
-    return replace(make_document(id_, text, entities), relations=tuple(relations))
+        if line not in abstracts:
+            with draft.part(line.number):
+                _add(draft, line)
+    return draft.document()
 
 
-def _annotation(id_: str, text: str, entity_id: str, fields: list[str]) -> list[Entity]:
-    """Return the entity of a line, or nothing if it is a relation: those have four columns or five and no offsets."""
-    if fields[0] != id_:
-        raise Flaw(f"the line is of document '{fields[0][:60]}', but stands in {id_}.")
-    if not 4 <= len(fields) <= 7:
+def _add(draft: Draft, line: Line) -> None:
+    """Add the mention or relation of a line: a mention's second column is a number."""
+    fields = line.text.split("\t")
+    if fields[0] != draft.id:
+        raise Flaw(f"the line is of document '{fields[0][:60]}', but stands in {draft.id}.")
+    numbered = len(fields) > 1 and _NUMBERED.match(fields[1])
+    if not numbered and len(fields) in (4, 5):
+        draft.relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))
+        return
+    if not 5 <= len(fields) <= 7:
         raise Flaw(f"{len(fields)} columns; 5 to 7 are wanted for an annotation, 4 or 5 for a relation.")
-    if _is_relation(fields):
-        return []
+    span = number(fields[1], "start"), number(fields[2], "end")
     concept = fields[5] if len(fields) > 5 else None
-    start, end = number(fields[1], "start"), number(fields[2], "end")
-    return [make_entity(text, entity_id, fields[4], start, end, mention=fields[3], concept=concept)]
-
-
-def _is_relation(fields: list[str]) -> bool:
-    """Tell whether a line is a relation: four columns, or five (the last says more of it) without offsets."""
-    return len(fields) == 4 or (len(fields) == 5 and not (fields[1].isdecimal() and fields[2].isdecimal()))
+    draft.mention(f"T{len(draft.entities) + 1}", fields[4], [span], mention=fields[3], concept=concept)
 
 
 def _concept(entity: Entity) -> str:

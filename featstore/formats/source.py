@@ -20,6 +20,7 @@ from typing import IO, BinaryIO, cast
 from featstore.errors import DataError, MissingFileError
 from featstore.files import is_stream
 from featstore.formats.content import Flaw
+from featstore.formats.line_ends import with_line_feeds
 
 PIECE = 1 << 16  # bytes
 HEAD = 4096  # bytes that are looked at to tell a format
@@ -167,10 +168,13 @@ def opened(path: Path) -> Iterator[Bytes]:
 def pieces(path: Path) -> Iterator[bytes]:
     """Yield the bytes of a file, :data:`PIECE` at a time, without a byte order mark of UTF-8.
 
+    A lone CR that ends lines is an LF (:mod:`featstore.formats.line_ends`).
+
     Raises:
         MissingFileError, DataError: see :func:`opened`.
     """
-    with opened(path) as file:
+    with opened(path) as packed:
+        file = with_line_feeds(packed)
         piece = file.read(PIECE).removeprefix(BOM)
         while piece:
             yield piece
@@ -178,21 +182,21 @@ def pieces(path: Path) -> Iterator[bytes]:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a file; LF and CRLF end a line, and a byte order mark of UTF-8 is dropped.
+    """Yield the lines of a file, whatever ends them; byte order marks of UTF-8 are dropped.
+
+    Such a mark begins the file and, where files were joined, the line at which another began.
 
     Raises:
         MissingFileError, DataError: see :func:`opened`; UTF-16.
     """
-    with opened(path) as file:
-        number = 0
+    with opened(path) as packed:
+        number, file = 0, with_line_feeds(packed)
         while raw := file.readline(LONGEST_LINE + 1):
             number += 1
-            if number == 1:
-                if raw.startswith(UTF16):
-                    raise DataError(f"{path} is UTF-16; save it as UTF-8.")
-                raw = raw.removeprefix(BOM)
+            if number == 1 and raw.startswith(UTF16):
+                raise DataError(f"{path} is UTF-16; save it as UTF-8.")
             ended = raw.endswith(b"\n")
             too_long = len(raw) > LONGEST_LINE and not ended
             while too_long and not ended:
                 ended = (rest := file.readline(PIECE)).endswith(b"\n") or not rest
-            yield Line(number, raw.removesuffix(b"\n").removesuffix(b"\r"), too_long)
+            yield Line(number, raw.removeprefix(BOM).removesuffix(b"\n").removesuffix(b"\r"), too_long)

@@ -52,13 +52,13 @@ FORMATS: dict[str, Format] = {
         telling=_PUBTATOR,
         mark=b"|t|",
     ),
-    "brat": Format("featstore.formats.brat", writes=False, folder=("*.ann",)),
+    "brat": Format("featstore.formats.brat", writes=False, folder=("*.ann", "*.ann.gz")),
     "chemprot": Format(
         "featstore.formats.chemprot",
         suffixes=(".tsv",),
-        named="abstracts",
-        begins=rb"[^\t\n]+\t[^\t\n]*\t[^\t\n]*(\n|\Z)",
-        folder=("*abstracts*.tsv", "*/*abstracts*.tsv"),
+        named="[Aa]bstra",
+        begins=rb"[^\t\r\n]+\t[^\t\r\n]*\t[^\t\r\n]*([\r\n]|\Z)",
+        folder=tuple(f"{level}*[Aa]bstra*.tsv{packed}" for level in ("", "*/") for packed in ("", ".gz")),
         mark=b"\n",
     ),
     "pubmed-xml": Format(
@@ -118,14 +118,17 @@ def read_documents(
     path: str | Path,
     format: str | None = None,  # noqa: A002
     reading: Reading = AS_USUAL,
+    *,
+    strict: bool = False,
 ) -> Iterator[Document | BadDocument]:
     """Return the documents of a file or folder, one after the other, in constant memory.
 
     Args:
-        path: a file (for all but brat and chemprot also gzipped), the folder of a format that is one, a pipe, or ``-``
-            for standard input.
+        path: a file (also gzipped), the folder of a format that is one, a pipe, or ``-`` for standard input.
         format: its name; by default it is guessed from the suffix and the first bytes.
         reading: how it shall be read, where its format leaves a choice.
+        strict: a document in which anything had to be left out or changed is a bad one. Else it is kept, and its
+            ``problems`` say what.
 
     Returns:
         An iterator; a bad document is a :class:`BadDocument` in its place. A file that breaks off is one more of them,
@@ -139,7 +142,8 @@ def read_documents(
     path = source_of(Path(path))
     name = format_of(path, format, reading)
     taken = {name: getattr(reading, name) for name in FORMATS[name].takes}
-    return _documents(path, cast(Reader, import_module(FORMATS[name].module).read), taken)
+    found = _documents(path, cast(Reader, import_module(FORMATS[name].module).read), taken)
+    return map(_refuse_problems, found) if strict else found
 
 
 def format_of(path: Path, format: str | None, reading: Reading = AS_USUAL) -> str:  # noqa: A002
@@ -184,3 +188,11 @@ def _documents(path: Path, read: Reader, taken: Mapping[str, Any]) -> Iterator[D
         if not some:
             raise
         yield BadDocument("", str(path), f"{error} What comes after this place could not be read.")
+
+
+def _refuse_problems(found: Document | BadDocument) -> Document | BadDocument:
+    """Return a document that has no problems, or a bad one with the first of them."""
+    if isinstance(found, BadDocument) or not found.problems:
+        return found
+    first = found.problems[0]
+    return BadDocument(found.id, first.place, first.why)

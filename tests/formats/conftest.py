@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from featstore.formats import ModelFacts
+from featstore.formats import BadDocument, ModelFacts, read_documents
 from featstore.records import Document, Entity, Relation
 
 # A busy machine is no failure.
@@ -51,6 +51,32 @@ def relations(document: Document) -> list[Relation]:
 @pytest.fixture
 def model() -> ModelFacts:
     return ModelFacts("gad-run", "ab" * 16, ("CPR:4",))
+
+
+Check = Callable[[Path, str | None, str], Document]
+
+
+@pytest.fixture
+def left_out() -> Check:
+    """How a mention that is not right is told: by default it alone is left out, with ``strict`` its document is.
+
+    The second of three documents of ``path`` has the problem; it is returned as it is read by default.
+    """
+
+    def checked(path: Path, place: str | None, why: str) -> Document:
+        before, kept, after = read_documents(path)
+        assert isinstance(before, Document)
+        assert isinstance(kept, Document)
+        assert isinstance(after, Document)
+        assert (before.problems, after.problems) == ((), ())
+        first = kept.problems[0]
+        assert why in first.why
+        assert place in (None, first.place)
+        _, bad, _ = read_documents(path, strict=True)
+        assert bad == BadDocument(kept.id, first.place, first.why)
+        return kept
+
+    return checked
 
 
 @pytest.fixture

@@ -124,38 +124,22 @@ def test_what_json_alone_can_say_is_kept_in_json_and_told_in_xml(write: Write) -
 
 FLAWS: list[tuple[dict[str, Any], str]] = [
     (changed("id", to=""), "the id of the document is empty"),
-    (changed("passages", 1, "sentences", 0, "offset", to=15), "begins at 15, but the one before it ends at 16"),
-    (changed("passages", 1, "sentences", 0, "offset", to=10**9), "begins at 1000000000, but"),
-    (
-        changed(
-            *("passages", 0, "annotations", 0, "locations"),
-            to=[{"offset": 0, "length": 3}, {"offset": 4, "length": 3}],
-        ),
-        "the entity 2 is in 2 pieces; discontinuous mentions are not supported",
-    ),
-    (changed("passages", 0, "annotations", 0, "locations", to=[]), "the entity 2 is in 0 pieces"),
-    (changed("passages", 0, "annotations", 0, "locations", 0, "length", to=70), "at 0-70, outside the text of 49"),
-    (changed("passages", 0, "annotations", 0, "locations", 0, "length", to=0), "or empty"),
-    (changed("passages", 0, "annotations", 0, "text", to="aspirin"), "is 'aspirin', but the text has 'Aspirin' at 0-7"),
-    (changed("passages", 0, "annotations", 0, "infons", to={}), "the entity 2 has no infon 'type'"),
-    (changed("passages", 0, "annotations", 0, "id", to="3"), "the entity id 3 is given twice"),
 ]
 JSON_FLAWS: list[tuple[object, str]] = [
     ("7", "a document is '7'; a JSON object is wanted"),
-    (changed("id", to=7), "the id of a document is '7'; str is wanted"),
+    (changed("id", to=7.5), "the id of a document is '7.5'; str is wanted"),
     (changed("passages", to=None), "the passages of a document is 'None'; list is wanted"),
     (changed("passages", 0, to=[]), "a passage is '[]'"),
     (changed("passages", 0, "offset", to=True), "the offset of a passage is 'True'; int is wanted"),
-    (changed("passages", 0, "offset", to=-1), "begins at -1"),
-    (changed("passages", 0, "annotations", 0, "locations", 0, "offset", to="0"), "int is wanted"),
+    (changed("relations", to=["R1"]), "a relation is 'R1'; a JSON object is wanted"),
     (changed("infons", "x", to="\ud800"), "half of a surrogate pair"),
 ]
 XML_FLAWS = [
     ("<id>7</id><passage><text>a</text></passage>", "the offset of a passage is ''; a number of 0 or more"),
     ("<id>7</id><passage><offset>-1</offset></passage>", "the offset of a passage is '-1'"),
-    ("<id>7</id><annotation id='1'><location offset='0'/></annotation>", "the length of a location is ''"),
     ("<passage><offset>0</offset></passage>", "the id of a document is 'None'"),
     ("<id>7</id><passage><offset>0</offset><title>a</title></passage>", "an element <title> in <passage>"),
+    ("<id>7</id><passage><offset>0</offset><text>a</text><text>b</text></passage>", "2 elements <text> in a <passage>"),
 ]
 
 
@@ -178,6 +162,116 @@ def test_a_bad_document_in_xml_is_told_and_the_rest_goes_on(write: Write, inner:
     assert isinstance(found, BadDocument)
     assert found.where == f"{path}, line 4"
     assert why in found.why
+
+
+FIRST = ("passages", 0, "annotations", 0)
+MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
+    (changed(*FIRST, "locations", to=[]), "the entity 2 is nowhere"),
+    (changed(*FIRST, "locations", 0, "length", to=70), "at 0-70, outside the text of 49"),
+    (changed(*FIRST, "locations", 0, "length", to=0), "or empty"),
+    (changed(*FIRST, "text", to="aspirin"), "is 'aspirin', but the text has 'Aspirin' at 0-7"),
+    (changed(*FIRST, "infons", to={}), "the entity 2 has no infon 'type'"),
+    (changed(*FIRST, "locations", 0, "offset", to="a"), "the offset of a location is 'a'; int is wanted"),
+]
+JSON_MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
+    (changed(*FIRST, to=7), "an annotation is '7'"),
+    (changed(*FIRST, "id", to=None), "the id of an annotation is 'None'"),
+    (changed(*FIRST, "locations", to=None), "the locations of an annotation is 'None'; list is wanted"),
+    (changed(*FIRST, "text", to=["Aspirin"]), "the text of an annotation is"),
+]
+
+
+@pytest.mark.parametrize(("given", "why"), [*MENTION_FLAWS, *JSON_MENTION_FLAWS])
+def test_a_bad_mention_in_json_is_left_out_told_and_written_as_it_was(
+    write: Write, left_out: Callable[..., Document], given: dict[str, Any], why: str
+) -> None:
+    path = write("a.json", json.dumps({"documents": [GIVEN, given, GIVEN]}))
+    kept = left_out(path, f"{path}, line 1", why)
+    assert (kept.text, kept.entities) == (TEXT, READ.entities[1:])
+    assert json.loads(writer_of("bioc-json").document(kept, [], MODEL)) == given
+    assert "<document>" in writer_of("bioc-xml").document(kept, [], MODEL)
+
+
+@pytest.mark.parametrize(("given", "why"), MENTION_FLAWS)
+def test_a_bad_mention_in_xml_is_left_out_told_and_written_as_it_was(
+    write: Write, left_out: Callable[..., Document], given: dict[str, Any], why: str
+) -> None:
+    inner = xml_of(given).replace("<annotation", "\n<annotation")
+    path = write("a.xml", collection(xml_of(GIVEN), inner, xml_of(GIVEN)))
+    kept = left_out(path, f"{path}, line 5", why)
+    assert (kept.text, kept.entities) == (TEXT, READ.entities[1:])
+    assert writer_of("bioc-xml").document(kept, [], MODEL) == xml_of(given)
+
+
+def test_an_id_given_twice_costs_the_second_mention(write: Write, left_out: Callable[..., Document]) -> None:
+    path = write("a.json", json.dumps([GIVEN, changed(*FIRST, "id", to="3"), GIVEN]))
+    assert [e.start for e in left_out(path, None, "the entity id 3 is given twice").entities] == [0]
+
+
+def test_ids_that_are_numbers_are_read(write: Write) -> None:
+    given = changed("id", to=7)
+    given["passages"][0]["annotations"][0]["id"] = 2
+    (found,) = read_documents(write("a.json", json.dumps([given])))
+    assert found == READ
+    assert isinstance(found, Document)
+    assert json.loads(writer_of("bioc-json").document(found, [], MODEL)) == given
+
+
+def test_a_mention_in_pieces_is_one_stretch_and_written_in_pieces(
+    write: Write, left_out: Callable[..., Document]
+) -> None:
+    given = changed(*FIRST, "locations", to=[{"offset": 10, "length": 3}, {"offset": 0, "length": 7}])
+    given["passages"][0]["annotations"][0]["text"] = "Aspirin COX"
+    path = write("a.json", json.dumps([GIVEN, given, GIVEN]))
+    kept = left_out(
+        path, f"{path}, line 1", "the entity 2 is in 2 pieces (10-13, 0-7); it is taken as the stretch 0-13."
+    )
+    assert kept.entities[0] == Entity("2", "Chemical", 0, 13, "Aspirin & COX", "MESH:D001241")
+    assert json.loads(writer_of("bioc-json").document(kept, [], MODEL)) == given
+
+
+@pytest.mark.parametrize("offset", [-1, 15, 10**9])
+def test_a_passage_at_an_impossible_offset_stands_behind_the_one_before_it(
+    write: Write, left_out: Callable[..., Document], offset: int
+) -> None:
+    given = changed("passages", 1, "sentences", 0, "offset", to=offset)
+    given["passages"][1]["sentences"][0]["annotations"][0]["locations"][0]["offset"] = offset + 10
+    path = write("a.json", json.dumps([GIVEN, given, GIVEN]))
+    kept = left_out(path, None, f"begins at {offset}, but the one before it ends at 16; here it begins at 17.")
+    assert kept.text.startswith("Aspirin & COX-2.\nIt blocks COX-2.")
+    assert kept.entities[1] == Entity("3", "Gene", 27, 32, "COX-2")
+    assert json.loads(writer_of("bioc-json").document(kept, [], MODEL)) == given
+
+
+@pytest.mark.parametrize("infon", ["MESH", "NCBI Gene", "Identifier"])
+def test_a_concept_may_be_named_by_its_vocabulary(write: Write, infon: str) -> None:
+    given = changed(*FIRST, "infons", to={"type": "Chemical", infon: "MESH:D001241"})
+    assert list(read_documents(write("a.json", json.dumps([given])))) == [READ]
+
+
+def test_relations_that_are_only_passed_through_are_not_looked_at(write: Write) -> None:
+    """BioRED's JSON has relations without nodes, and others have them without an id."""
+    given = changed("relations", to=[{"id": "R0", "infons": {"novel": "Novel"}}, {"nodes": None}, {"nodes": "x"}])
+    (found,) = read_documents(write("a.json", json.dumps([given])))
+    assert isinstance(found, Document)
+    assert found.problems == ()
+    assert json.loads(writer_of("bioc-json").document(found, [], MODEL)) == given
+    assert '<relation id="R0"><infon key="novel">Novel</infon></relation>' in writer_of("bioc-xml").document(
+        found, [], MODEL
+    )
+
+
+def test_infons_given_several_times_are_kept(write: Write) -> None:
+    several = '<infon key="license">none</infon><infon key="license">CC0</infon><infon key="license">CC BY</infon>'
+    inner = xml_of(GIVEN).replace('<infon key="license">none</infon>', several)
+    (found,) = read_documents(write("a.xml", collection(inner)))
+    assert isinstance(found, Document)
+    assert writer_of("bioc-xml").document(found, [], MODEL) == inner
+    as_json = writer_of("bioc-json").document(found, [], MODEL)
+    assert json.loads(as_json)["infons"] == {"license": ["none", "CC0", "CC BY"]}
+    (again,) = read_documents(write("a.json", f"[{as_json}]"))
+    assert isinstance(again, Document)
+    assert writer_of("bioc-xml").document(again, [], MODEL) == inner
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """ChemProt's tables as documents, and the evaluation kit's relations."""
 
+import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,29 +47,49 @@ def test_entities_in_any_order_go_to_their_documents(tables: Tables) -> None:
 def test_byte_order_marks_line_ends_and_blank_lines(tables: Tables) -> None:
     path = tables(*("\ufeff" + text.replace("\n", "\r\n\r\n") for text in (ABSTRACTS, ENTITIES)))
     assert list(read_documents(path)) == READ
+    assert list(read_documents(tables(ABSTRACTS.replace("\n", "\r"), ENTITIES.replace("\n", "\r")))) == READ
     assert list(read_documents(tables("\ufeff" + ABSTRACTS.rstrip("\n"), "\ufeff" + ENTITIES.rstrip("\n")))) == READ
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "where", "why"),
+    ("old", "new", "line", "why"),
     [
-        ("3\tT2\tGENE-Y", "3\tT2", "entities_gs.tsv, line 1", "5 columns"),
-        ("3\tT1", "3\tT2", "entities_gs.tsv, line 3", "the entity id T2 is given twice"),
-        ("3\tT2\tGENE-Y\t19", "3\tT2\tGENE-Y\t18", "entities_gs.tsv, line 1", "but the text has ' COX-2' at 18-24"),
-        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19\t240", "entities_gs.tsv, line 1", "outside the text of 25"),
-        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19;30\t24", "entities_gs.tsv, line 1", "the start is '19;30'"),
-        ("3\tAspirin.\t", "3\tAspirin.", "abstracts_gs.tsv, line 3", "2 columns"),
+        ("3\tT2\tGENE-Y", "3\tT2", 1, "5 columns"),
+        ("3\tT1", "3\tT2", 3, "the entity id T2 is given twice"),
+        ("3\tT2\tGENE-Y\t19", "3\tT2\tGENE-Y\t18", 1, "but the text has ' COX-2' at 18-24"),
+        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19\t240", 1, "outside the text of 25"),
+        ("3\tT2\tGENE-Y\t19\t24", "3\tT2\tGENE-Y\t19;30\t24", 1, "the start is '19;30'"),
     ],
 )
-def test_a_bad_row_is_told_and_the_rest_goes_on(tables: Tables, old: str, new: str, where: str, why: str) -> None:
-    path = tables(ABSTRACTS.replace(old, new) + "4\tA title.\t\n", ENTITIES.replace(old, new))
+def test_a_bad_row_of_the_entities_is_left_out_and_told(
+    tables: Tables, left_out: Callable[..., Document], old: str, new: str, line: int, why: str
+) -> None:
+    abstracts = "1\tAspirin.\tIt blocks COX-2.\n3\tAspirin.\tIt blocks COX-2.\n4\tA title.\t\n"
+    path = tables(abstracts, ENTITIES.replace(old, new))
+    kept = left_out(path, f"{path.with_name('chemprot_test_entities_gs.tsv')}, line {line}", why)
+    assert (kept.id, kept.text, len(kept.entities)) == ("3", TEXT, 1)
+
+
+def test_a_bad_row_of_the_abstracts_is_a_bad_document(tables: Tables) -> None:
+    path = tables(ABSTRACTS.replace("3\tAspirin.\t", "3\tAspirin.") + "4\tA title.\t\n", ENTITIES)
     one, two, bad, last = read_documents(path)
     assert [one, two] == READ[:2]
-    assert isinstance(bad, BadDocument)
-    assert bad.id == "3"
-    assert bad.where.endswith(where)
-    assert why in bad.why
+    assert bad == BadDocument("3", f"{path}, line 3", "2 columns; id, title and abstract are wanted.")
     assert last == Document("4", "A title.\n", ())
+
+
+@pytest.mark.parametrize(
+    "name", ["drugprot_development_abstracs.tsv", "test_background_Abstracts.tsv", "x_abstract_gs.tsv"]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_by_other_names_packed_or_not(write: Write, name: str, packed: bool) -> None:
+    pack = gzip.compress if packed else bytes
+    tables = {name: ABSTRACTS, re.sub("[Aa]bstrac[a-z]*", "entities", name): ENTITIES}
+    for each, content in tables.items():
+        write(f"set/{each}{'.gz' if packed else ''}", pack(content.encode()))
+    folder = write(f"set/._{name}", "\0left by macOS").parent
+    for path in (folder, folder.parent, folder / f"{name}{'.gz' if packed else ''}"):
+        assert list(read_documents(path, "chemprot")) == READ
 
 
 def test_documents_given_twice_and_ids_that_are_not_there(tables: Tables) -> None:
@@ -82,11 +104,13 @@ def test_documents_given_twice_and_ids_that_are_not_there(tables: Tables) -> Non
     assert nowhere.why == "it is not in chemprot_test_abstracts_gs.tsv."
 
 
-def test_bad_utf8_is_one_bad_document(tables: Tables) -> None:
+def test_bad_utf8_is_one_bad_document_or_mention(tables: Tables) -> None:
     found = list(read_documents(tables(ABSTRACTS.encode().replace(b"Noth", b"N\xf6th"), ENTITIES)))
     assert [type(one) for one in found] == [Document, BadDocument, Document]
-    found = list(read_documents(tables(ABSTRACTS, ENTITIES.encode().replace(b"Asp", b"\xe4sp"))))
-    assert [type(one) for one in found] == [BadDocument, Document, BadDocument]
+    path = tables(ABSTRACTS, ENTITIES.encode().replace(b"Asp", b"\xe4sp"))
+    mentions = [len(one.entities) for one in read_documents(path) if isinstance(one, Document)]
+    assert mentions == [1, 0, 1]
+    assert [type(one) for one in read_documents(path, strict=True)] == [BadDocument, Document, BadDocument]
 
 
 def test_what_is_no_such_table_is_refused(tables: Tables, write: Write) -> None:

@@ -65,6 +65,8 @@ FLAWS = [
     ({"txt": ""}, "the document has a member 'txt'; allowed are id, text, entities"),
     ({"text": "\ud835 and more than that"}, "half of a surrogate pair at 0"),
     ({"entities": None}, "list is wanted"),
+]
+MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
     ({"entities": ["T1"]}, 'an entity is "T1"; a JSON object is wanted'),
     ({"entities": [{"id": "T1", "type": "x", "start": 0}]}, "an entity has no 'end'"),
     ({"entities": [{"id": "T1", "type": "x", "start": 0, "end": True}]}, "'end' of an entity is true; int is wanted"),
@@ -93,6 +95,25 @@ def test_a_bad_line_is_told_and_the_rest_goes_on(write: Write, change: str | dic
     assert why in found.why
     if isinstance(change, dict) and "id" not in change:
         assert found.id == "1"
+
+
+@pytest.mark.parametrize(("change", "why"), MENTION_FLAWS)
+def test_a_bad_mention_is_left_out_and_told(
+    write: Write, left_out: Callable[..., Document], change: dict[str, Any], why: str
+) -> None:
+    entities = [*change["entities"], LINE["entities"][1]]
+    lines = [json.dumps(LINE | {"id": id_}) for id_ in ("0", "2")]
+    path = write("a.jsonl", "\n".join([lines[0], json.dumps(LINE | {"entities": entities}), lines[1]]))
+    kept = left_out(path, f"{path}, line 2", why)
+    assert (kept.text, kept.entities[-1]) == (READ.text, READ.entities[1])
+    assert len(kept.entities) == len(entities) - 1
+
+
+def test_null_is_no_concept_and_no_text(write: Write) -> None:
+    entity = {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 7, "text": None, "concept": None}
+    (found,) = read_documents(write("a.jsonl", json.dumps(LINE | {"entities": [entity]})))
+    assert isinstance(found, Document)
+    assert (found.entities, found.problems) == (READ.entities[:1], ())
 
 
 def test_a_line_that_is_not_utf8_is_one_bad_document(write: Write) -> None:

@@ -1,5 +1,6 @@
 """PubTator, as PubTator and the BioCreative corpora write it."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,12 +44,14 @@ READ = Document(
 
 @pytest.mark.parametrize(
     "content",
-    [BLOCK, f"\ufeff\n\n{BLOCK}\n\n\n", BLOCK.replace("\n", "\r\n"), BLOCK.rstrip("\n")],
+    [BLOCK, f"\ufeff\n\n{BLOCK}\n\n\n", BLOCK.replace("\n", "\r\n"), BLOCK.replace("\n", "\r"), BLOCK.rstrip("\n")],
 )
 def test_a_block_becomes_a_document(write: Write, content: str) -> None:
     assert list(read_documents(write("a.txt", content))) == [READ]
-    twice = content + "\n\n" + content.removeprefix("\ufeff")
-    assert list(read_documents(write("b.PubTator", twice))) == [READ, READ]
+    assert list(read_documents(write("b.PubTator.gz", gzip.compress(f"{content}\n\n{content}".encode())))) == [
+        READ,
+        READ,
+    ]
 
 
 def test_titles_alone_empty_texts_and_no_blank_line_between(write: Write) -> None:
@@ -68,13 +71,30 @@ def test_titles_alone_empty_texts_and_no_blank_line_between(write: Write) -> Non
         ("7\t0\t7\tAspirin", "7\t0\t7\tAspirine", 3, "is 'Aspirine', but the text has 'Aspirin' at 0-7"),
         ("7\t17\t24", "7\t17\t2400", 4, "outside the text of 38 characters"),
         ("7\t0\t7", "7\t0,9\t7,12", 3, "the start is '0,9'; a number"),
+        ("7\t0\t7", "7\t-1\t7", 3, "the start is '-1'; a number"),
         ("\tMESH:D001241\n", "\ta\tb\tc\n", 3, "8 columns"),
+        ("\tAspirin\tChemical\tMESH:D001241\n", "\tAspirin\n", 3, "4 columns; 5 to 7 are wanted for an annotation"),
         ("7\tCID\tMESH:D001241\t5743", "7\tCID", 8, "2 columns; 5 to 7 are wanted"),
         ("7\tCID", "7 CID", 8, "document '7 CID'"),
-        ("7|a|", "7|b|", 2, "the line is of document '7|b|Aspirin blocks COX-2.'"),
     ],
 )
-def test_a_bad_line_is_told_and_the_rest_goes_on(write: Write, old: str, new: str, line: int, why: str) -> None:
+def test_a_bad_line_is_left_out_and_told(
+    write: Write, left_out: Callable[..., Document], old: str, new: str, line: int, why: str
+) -> None:
+    path = write("a.txt", f"{BLOCK}\n{BLOCK.replace(old, new, 1)}\n{BLOCK}")
+    kept = left_out(path, f"{path}, line {line + 9}", why)
+    assert (kept.id, kept.text) == ("7", TEXT)
+    assert len(kept.entities) + len(kept.relations) == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("7|a|", "7|b|", 2, "'7|b|Aspirin blocks COX-2.' is no part of the text; one ID|a|ABSTRACT may follow"),
+        ("7\t0\t7", "7|a|More.\n7\t0\t7", 3, "'7|a|More.' is no part of the text"),
+    ],
+)
+def test_a_document_without_its_text_is_refused(write: Write, old: str, new: str, line: int, why: str) -> None:
     path = write("a.txt", f"{BLOCK}\n{BLOCK.replace(old, new, 1)}\n{BLOCK}")
     before, bad, after = read_documents(path)
     assert before == after == READ
@@ -83,15 +103,38 @@ def test_a_bad_line_is_told_and_the_rest_goes_on(write: Write, old: str, new: st
     assert why in bad.why
 
 
-def test_bad_utf8_and_a_block_without_a_title(write: Write) -> None:
-    good = BLOCK.encode()
-    raw = b"\n".join([good, good.replace(b"blocks", b"bl\xf6ck."), b"7\t0\t7\tAspirin\tChemical", b"", good])
+def test_bad_utf8_and_lines_without_a_title(write: Write) -> None:
+    good, other = BLOCK.encode(), BLOCK.encode().replace(b"7|", b"8|").replace(b"\n7\t", b"\n8\t")
+    raw = b"\n".join([good, other.replace(b"blocks", b"bl\xf6ck."), b"9\t0\t7\tAspirin\tChemical", b"", good])
     before, one, two, after = read_documents(write("a.txt", raw))
     assert before == after == READ
     assert isinstance(one, BadDocument)
     assert "not UTF-8" in one.why
     assert isinstance(two, BadDocument)
-    assert (two.id, two.why) == ("7", "a document begins with ID|t|TITLE.")
+    assert (two.id, two.why) == ("9", "a document begins with ID|t|TITLE.")
+
+
+def test_annotations_before_the_abstract_and_after_blank_lines(write: Write) -> None:
+    """BioREx writes those of the title before the abstract; a blank line ends no document by itself."""
+    title, abstract, *rows = BLOCK.splitlines(keepends=True)
+    for lines in (
+        [title, rows[0], abstract, *rows[1:]],
+        [title, *rows, abstract],
+        [title, "\n", abstract, " \n", *rows],
+    ):
+        assert list(read_documents(write("a.txt", "".join([*lines, "\n", BLOCK])))) == [READ, READ]
+
+
+@pytest.mark.parametrize("concept", ["-1", "-", "", "*", "None", "MESH:-", "-1|-1", "CUI-less", "NIL", "N/A"])
+def test_what_stands_for_no_concept_is_none(write: Write, model: ModelFacts, concept: str) -> None:
+    """Two mentions without a concept are two things: their relations must not become one."""
+    (found,) = read_documents(write("a.txt", BLOCK.replace("\tMESH:D001241\n", f"\t{concept}\n", 1)))
+    assert isinstance(found, Document)
+    one, two, gene, _ = found.entities
+    assert (one.concept, two.concept) == (None, None)
+    relations = [Relation(head, gene, "CPR:4", 0.5, {}, (0, 38)) for head in (one, two)]
+    *_, first, second = writer_of("pubtator").document(found, relations, model).rstrip().split("\n")
+    assert (first, second) == ("7\tCPR:4\tT1\tT3\t0.500000", "7\tCPR:4\tT2\tT3\t0.500000")
 
 
 def test_what_is_no_pubtator_is_refused(write: Write) -> None:

@@ -153,7 +153,7 @@ def _documents(path: Path, format_: str | None, split: str) -> Iterator[Document
     Raises:
         DataError: one of them is not what the format says; a corpus is taken whole.
     """
-    for found in read_documents(path, format_):
+    for found in read_documents(path, format_, strict=True):
         if isinstance(found, BadDocument):
             raise DataError(f"{found.where}: {found.why}")
         yield replace(found, split=split)

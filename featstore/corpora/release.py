@@ -170,6 +170,7 @@ def _documents(path: Path, place: str, format_: str, problems: list[Problem]) ->
             where = found.where.replace(str(path), place)
             problems.append(Problem(f"{where}: document {found.id or '(without an id)'}: {found.why}"))
         else:
+            problems += (with_changes(p, place=p.place.replace(str(path), place)) for p in found.problems if p.lost)
             yield with_changes(found, bioc=None)
 
 

@@ -8,8 +8,9 @@ document turns it into a :class:`~featstore.formats.contract.BadDocument`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from featstore.records import Entity
+from featstore.records import Document, Entity
 
 # Control characters (line breaks and tabs are among them) would break the formats that are written by line.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -113,6 +114,21 @@ def make_entity(
     if concept is not None:
         check_name(f"concept of the entity {id_}", concept)
     return Entity(id_, type_, start, end, found, concept)
+
+
+def make_document(id_: str, text: str, entities: Iterable[Entity]) -> Document:
+    """Return a document whose entities have ids of their own; one that is not right is refused as a whole.
+
+    Raises:
+        Flaw: an id that is none or that is given twice.
+    """
+    check_name("id of the document", id_)
+    found: dict[str, Entity] = {}
+    for entity in entities:
+        if entity.id in found:
+            raise Flaw(f"the entity id {entity.id} is given twice; ids must be unique in a document.")
+        found[entity.id] = entity
+    return Document(id_, text, tuple(found.values()))
 
 
 def same_but_for_blanks(one: str, other: str) -> bool:

@@ -14,9 +14,9 @@ changes nothing else. Relations that are there already are kept. What they say i
 label is the infon ``type``, ``label`` or ``relation``; the arguments are the nodes or, where there are none, the
 values of the infons ``entity1`` and ``entity2`` (BioRED) or of all but the label's (BC5CDR). A document that comes
 from elsewhere is written with the passages that it is known to have (title, abstract), or as one. Mentions that are
-found later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``. Its concept
-is the infon ``identifier`` or one that is named by a vocabulary (``MESH`` in BC5CDR). An infon that is given several
-times is a list.
+found later are added to their passages (:func:`with_mentions`). The type of an entity is its infon ``type``. Its
+concept is the infon ``identifier`` or one that is named by a vocabulary (``MESH`` in BC5CDR). An infon that is given
+several times is a list.
 """
 
 from __future__ import annotations

@@ -26,8 +26,6 @@ IN_PIECES = "mention in pieces, taken from its first character to its last"
 DOUBTFUL = "relation between what is not there"
 _UNITS = {"UTF-16 units": ("utf-16-le", 2), "bytes of UTF-8": ("utf-8", 1)}
 
-Span = tuple[int, int]
-
 
 @dataclass(slots=True)
 class Draft:
@@ -79,7 +77,7 @@ class Draft:
         self,
         id_: str,
         type_: str,
-        spans: Sequence[Span],
+        spans: Sequence[tuple[int, int]],
         *,
         mention: str | None = None,
         concept: str | None = None,
@@ -158,7 +156,7 @@ def place_of(path: Path, line: int | None = None) -> str:
     return str(path) if line is None else f"{path}, line {line}"
 
 
-def _agree(text: str, spans: Sequence[Span], mention: str) -> bool:
+def _agree(text: str, spans: Sequence[tuple[int, int]], mention: str) -> bool:
     """Tell whether a mention is the characters of its pieces, or of the whole stretch, whatever stands between them."""
     pieces = ("".join(text[start:end].split()) for start, end in sorted(spans))
     return all(0 <= start < end for start, end in spans) and "".join(pieces) == "".join(mention.split())

@@ -5,7 +5,7 @@ the resamples (the percentile interval; Efron and Tibshirani 1993, section 13.3)
 
 Sentences are drawn with replacement, and all pairs of a sentence go together, because they are not independent of one
 another. Each fold's test part is resampled on its own; the seeds of a fold share its resample. The interval therefore
-says what another draw of test sentences could give. It says nothing of another draw of training sentences.
+says what another draw of test sentences could give. It says nothing about another draw of training sentences.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def f1_interval(
         folds: the predictions, fold by fold.
         positive: numbers of the labels that F1 counts.
         resamples: how many times the sentences are drawn again.
-        seed: of the draws; the same seed gives the same interval.
+        seed: seed of the draws; the same seed gives the same interval.
 
     Returns:
         The interval; None if F1 is defined in no resample, since no instance is positive or predicted as positive.

@@ -2,9 +2,9 @@
 
 In: gold and predicted label numbers, the names of all labels, and which of them the corpus's official score counts:
 ``("1",)`` for GAD (the F1 of class 1), the five scored groups for ChemProt (micro over them, the evaluation kit's
-choice). Out: the micro figures over those labels, the same figures for each class, the macro mean, the confusion
-matrix and what the errors on positives were. Nothing is guessed: which labels are positive is told, and a figure that
-is not defined (the precision of a class that was never predicted) is None, not 0.
+choice). Out: the micro figures over those labels, the same figures for each class, the macro mean, the confusion matrix
+and the kinds of errors on positives. Nothing is guessed: the caller names the positive labels, and a figure that is not
+defined (the precision of a class that was never predicted) is None, not 0.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Scores:
         precision: tp / predicted.
         recall: tp / gold.
         f1: 2 tp / (predicted + gold).
-        gold: instances that have the label.
-        predicted: instances for which it was predicted.
-        tp: instances where both agree.
+        gold: number of instances that have the label.
+        predicted: number of instances for which it was predicted.
+        tp: number of instances for which both agree.
     """
 
     precision: float | None
@@ -41,17 +41,17 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What an evaluation measured.
+    """The measurements of an evaluation.
 
     Attributes:
         micro: over the positive labels together: the official score.
         macro_f1: mean of the positive labels' F1; None if one of them has none.
-        accuracy: share of all instances that are right.
+        accuracy: share of all instances that are predicted correctly.
         per_class: every label, in the order given.
         labels: the order of ``confusion``.
         positive: the labels that ``micro`` and ``macro_f1`` count.
         confusion: counts; row gold, column predicted.
-        missed: instances of a positive label that were predicted otherwise.
+        missed: number of instances of a positive label for which another label was predicted.
         missed_as_negative: share of ``missed`` for which no positive label was predicted ("no relation"); None if
             nothing was missed.
     """
@@ -73,13 +73,14 @@ def score(
     """Compare predictions with the gold labels.
 
     Args:
-        gold: label numbers, places in ``labels``. Shape: (n,), n > 0.
+        gold: label numbers, that is, positions in ``labels``. Shape: (n,), n > 0.
         predicted: the same. Shape: (n,).
         labels: all labels.
         positive: the labels that count, each one of ``labels``.
 
     Raises:
-        UsageError: no instances, unequal lengths, a number that is no label's, or a positive label that is unknown.
+        UsageError: there are no instances, the lengths differ, a number is not that of a label, or a positive label is
+            unknown.
     """
     if len(gold) != len(predicted) or not len(gold):
         raise UsageError(f"{len(gold)} gold labels and {len(predicted)} predictions cannot be scored.")

@@ -4,9 +4,9 @@ In: the scores of two systems fold by fold, or their predictions on one test par
 probability of one at least as large if the systems were alike.
 
 *Several folds.* The training parts of folds overlap, so the folds' differences are not independent, and the usual
-paired t-test finds far too much. The corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the
+paired t-test finds far too many differences. The corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the
 Generalization Error", Machine Learning 52, section 3.2) widens the variance of the mean of J differences from 1/J to
-1/J + n_test/n_train. Seeds are averaged within a fold before: they share its test part and add no fold.
+1/J + n_test/n_train. Seeds are averaged within a fold first, because they share its test part and add no fold.
 
 *One released split.* Approximate randomisation (Noreen 1989; Yeh 2000, "More accurate tests for the statistical
 significance of result differences", COLING): swap the two systems' outputs at random and count how often the
@@ -38,8 +38,8 @@ class Comparison:
     Attributes:
         method: :data:`RESAMPLED` or :data:`RANDOMISED`.
         difference: mean score of the first less that of the second.
-        p: two-sided; None where the data do not allow the test (a single fold for the t-test).
-        pairs: folds, or sentences.
+        p: two-sided p-value; None where the data do not allow the test (a single fold for the t-test).
+        pairs: number of folds, or of sentences.
     """
 
     method: str
@@ -53,7 +53,8 @@ def resampled_t_test(first: Sequence[float], second: Sequence[float], test_to_tr
 
     Args:
         first, second: scores of the two systems, fold by fold.
-        test_to_train: instances of a fold's test part for each of its training part (1/9 for ten folds).
+        test_to_train: number of test instances of a fold divided by its number of training instances (1/9 for ten
+            folds).
 
     Raises:
         UsageError: unequal numbers of folds, or none.
@@ -65,7 +66,7 @@ def resampled_t_test(first: Sequence[float], second: Sequence[float], test_to_tr
     if count < 2:
         return Comparison(RESAMPLED, mean, None, count)
     variance = float(differences.var(ddof=1)) * (1 / count + test_to_train)
-    if variance <= np.finfo(float).eps ** 2:  # all folds differ by the same
+    if variance <= np.finfo(float).eps ** 2:  # all folds differ by the same amount
         return Comparison(RESAMPLED, mean, 1.0 if abs(mean) < np.finfo(float).eps else 0.0, count)
     return Comparison(RESAMPLED, mean, student_t_tail(mean / math.sqrt(variance), count - 1), count)
 
@@ -114,7 +115,7 @@ def randomisation_test(
         first, second: the predictions of each system, one entry a seed; the instances in one order.
         positive: numbers of the labels that F1 counts.
         sentences: number of each instance's sentence, from 0. Shape: (n,).
-        shuffles: random swaps to draw; the smallest p is 1 / (shuffles + 1).
+        shuffles: number of random swaps; the smallest p is 1 / (shuffles + 1).
 
     Raises:
         UsageError: unequal numbers of seeds, or none, or gold labels that differ.
@@ -136,7 +137,7 @@ def randomisation_test(
         masks = rng.integers(0, 2, (min(_CHUNK, shuffles - start), counts.shape[-1])).astype(np.float64)
         shift = np.moveaxis(moved @ masks.T, -1, 0)  # (shuffles, seeds, 2)
         swapped = np.stack([counts[0].sum(-1) + shift, counts[1].sum(-1) - shift])
-        # What rounding makes of two equal differences counts as equal.
+        # Differences that are equal except for rounding count as equal.
         larger += int((np.abs(_difference(swapped, gold)) >= abs(observed) - 1e-12).sum())
     return Comparison(RANDOMISED, float(observed), (larger + 1) / (shuffles + 1), counts.shape[-1])
 
@@ -178,7 +179,7 @@ def _difference(counts: NDArray[np.float64], gold: int) -> NDArray[np.float64]:
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Adjust p-values for there being several of them (Holm 1979); None stays None."""
+    """Adjust p-values for the number of tests (Holm 1979); None stays None."""
     known = sorted((value, n) for n, value in enumerate(p) if value is not None)
     adjusted: list[float | None] = [None] * len(p)
     highest = 0.0

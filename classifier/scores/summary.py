@@ -1,4 +1,4 @@
-"""Reports: the figures of several folds as one.
+"""The figures of several folds, summarised.
 
 In: evaluations. Out: mean and standard deviation of the official score over folds, as the paper's Table 2 gives them.
 """
@@ -17,8 +17,8 @@ class Summary:
     """Precision, recall and F1 of the positive labels over several folds.
 
     Attributes:
-        folds: how many.
-        precision, recall, f1: their means; None if one fold has no such figure.
+        folds: number of folds.
+        precision, recall, f1: their means; None if the figure is not defined for one of the folds.
         f1_deviation: sample standard deviation of F1; None for one fold.
         missed_as_negative: mean share of the missed positives that were called negative.
     """

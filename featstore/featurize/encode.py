@@ -1,8 +1,8 @@
-"""Filling a store: what is stored already is skipped, the rest is encoded and committed shard by shard.
+"""Fill a store: sentences that are stored are skipped, and the others are encoded and committed shard by shard.
 
-In: distinct sentences by key, the spec of an encoder, the folder of a store. Out: the feature set of that encoder
-holds a vector for every token of every sentence, save those that it names as failed. Running again encodes only what
-is missing, so resuming is not a special case. The loop itself is :mod:`featstore.featurize.producer`.
+In: distinct sentences by key, the spec of an encoder, the folder of a store. Out: the feature set of that encoder holds
+a vector for every token of every sentence, except for sentences that are reported as failed. A second run encodes only
+what is missing, so resuming needs no code of its own. The loop itself is :mod:`featstore.featurize.producer`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Featurized:
-    """What one run of the producer loop did.
+    """The result of one run of the producer loop.
 
     Attributes:
         encoder: its name.
@@ -38,7 +38,7 @@ class Featurized:
         stored: how many of them were in the store before.
         encoded: how many were encoded now.
         tokens: tokens encoded now.
-        failed: keys of those that could not be encoded; they are still missing from the store.
+        failed: keys of the sentences that could not be encoded; the store still lacks them.
         workers: processes that encoded.
         threads: threads of each.
         seconds: wall time.
@@ -131,7 +131,7 @@ def featurize(
 def encode_missing(
     sentences: KeyedSentences, encoder: Encoder, store: FeatureStore, *, progress: Progress | None = None
 ) -> list[bytes]:
-    """Encode in this process what an open feature set lacks; what extraction does with a set in memory.
+    """Encode in this process the sentences that an open feature set lacks. Extraction does this with a set in memory.
 
     Returns:
         the keys of sentences that memory had no room for; they are still missing.
@@ -154,7 +154,7 @@ def _check_space(needed: int, root: str | Path) -> None:
 
 
 class _Counter:
-    """Adds up what is done and reports the sum."""
+    """Adds up the finished sentences and reports the sum."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress

@@ -1,7 +1,7 @@
-"""What featurizing would cost, before any work.
+"""The cost of featurizing, estimated before any work.
 
-In: distinct sentences, the spec of an encoder, the folder of a store. Out: counts, disk space and the time that
-a short probe foretells. Nothing is written.
+In: distinct sentences, the spec of an encoder, the folder of a store. Out: counts, disk space and the time, which is
+estimated by a short probe. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROBE_SENTENCES = 24
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What featurizing would cost.
+    """The cost of featurizing.
 
     Attributes:
         encoder: its name.
@@ -72,7 +72,7 @@ def forecast(
     instances: int,
     options: EncoderOptions = DEFAULT_OPTIONS,
 ) -> Forecast:
-    """Say what :func:`featurize` would do, writing nothing.
+    """Return what :func:`featurize` would do, without writing anything.
 
     Args:
         sentences: distinct sentences by key.
@@ -117,7 +117,8 @@ def stored_bytes(missing: Sequence[bytes], sentences: KeyedSentences, encoder: E
 
 
 def expected_seconds(missing: Sequence[bytes], sentences: KeyedSentences, encoder: Encoder) -> float:
-    """Return how long encoding ``missing`` would take: a few of them, short and long, are encoded and scaled up.
+    """Return how long encoding ``missing`` would take: a few short and long ones are encoded, and their time is scaled
+    up.
 
     At most an eighth of them, and none of the very longest where there are many.
     """
@@ -126,7 +127,7 @@ def expected_seconds(missing: Sequence[bytes], sentences: KeyedSentences, encode
     by_length = sorted(missing, key=lambda key: len(sentences[key]))
     step = max(8, len(by_length) // PROBE_SENTENCES)
     probe = [sentences[key] for key in by_length[min(step, len(by_length)) // 2 :: step]]
-    encode_what_fits(encoder, probe[:1])  # the first call pays for what is loaded lazily
+    encode_what_fits(encoder, probe[:1])  # the first call also loads libraries
     start = time.perf_counter()
     encode_what_fits(encoder, probe)
     return (time.perf_counter() - start) * sum(len(sentences[k]) for k in missing) / max(1, sum(map(len, probe)))

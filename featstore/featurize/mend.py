@@ -19,13 +19,13 @@ from featstore.stores.verify import Repair, repair
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What became of the damage.
+    """The result of a repair.
 
     Attributes:
-        repair: what was set aside and what was lost with it.
+        repair: the shards that were set aside, and the sentences that were lost with them.
         encoded: lost sentences that were encoded again.
         failed: lost sentences that memory had no room for.
-        elsewhere: lost sentences that are not in the corpus; featurize theirs to have them again.
+        elsewhere: lost sentences that are not in the corpus; featurize their corpus to restore them.
     """
 
     repair: Repair
@@ -47,7 +47,7 @@ def mend(
 
     Args:
         path: the feature set.
-        sentences: where the tokens of lost sentences are looked for.
+        sentences: the sentences among which the tokens of lost ones are looked up.
         spec: the encoder that made the set.
         dry_run: only say what would be done.
         progress: called with (sentences encoded, sentences to encode).

@@ -1,8 +1,8 @@
-"""How many processes and threads encode: found by encoding a few sentences.
+"""The number of processes and threads that encode, found by encoding a few sentences.
 
 In: the sentences to encode and their encoder. Out: a :class:`Plan`. A process for each core is the best use of a
 machine, but starting one costs seconds (it loads torch and the weights anew); so short work stays in this process, with
-as many threads as the probe finds faster. Threads that wait for each other can be slower than one.
+the number of threads that the probe finds fastest. Threads that wait for each other can be slower than one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ WORTH_A_PROBE = 2.0  # seconds of encoding below which a second probe does not p
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who encodes.
+    """The processes and threads that encode.
 
     Attributes:
         workers: processes.
         threads: threads of each.
-        reason: in words.
+        reason: the reason in words.
     """
 
     workers: int
@@ -45,8 +45,8 @@ def plan_work(missing: KeyedSentences, encoder: Encoder, device: str = "cpu") ->
 
     Args:
         missing: what has to be encoded, by key.
-        encoder: that will do it; a few sentences are encoded to learn its speed.
-        device: that the encoder runs on; one other than the CPU is shared badly and gets one process.
+        encoder: the encoder; a few sentences are encoded to learn its speed.
+        device: device of the encoder; a device other than the CPU gets one process, because processes share it badly.
     """
     if device != "cpu":
         return Plan(1, 1, f"one for {device}")

@@ -1,9 +1,9 @@
 """The one producer loop: batch, encode what fits in memory, commit a shard; in this process or in several.
 
-In: sentences that a feature set lacks, their encoder. Out: shards in the set. A run that is cut short loses at
-most the shard that each process was filling; whatever is missing afterwards, running again encodes. Worker
-processes are handed batch after batch, so that they end together and what a dead worker never got goes to the others;
-each writes its own shards, so they need no word with each other.
+In: sentences that a feature set lacks, their encoder. Out: shards in the set. An interrupted run loses at most the
+shard that each process was filling, and a second run encodes what is missing. Worker processes are given batch after
+batch, so they end at about the same time, and batches that a dead worker never received go to the others. Each worker
+writes its own shards, so workers do not communicate.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at 
 def batches(sentences: KeyedSentences) -> list[KeyedSentences]:
     """Cut ``sentences`` into batches of about equal length, at most BATCH_TOKENS tokens each.
 
-    Equal lengths leave nothing to pad; the batches themselves come in a fixed random order, so that every
-    shard holds short and long sentences and the speed seen so far foretells the rest.
+    Equal lengths need no padding. The batches come in a fixed random order, so that every shard holds short and long
+    sentences and the speed so far predicts the rest.
     """
     result: list[dict[bytes, Sequence[str]]] = []
     room = 0
@@ -52,7 +52,7 @@ def batches(sentences: KeyedSentences) -> list[KeyedSentences]:
 
 
 class _Shard:
-    """Finished batches on their way to the store."""
+    """Finished batches that wait to be stored."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
@@ -128,7 +128,7 @@ def encode_in_workers(
 ) -> None:
     """Share batches among ``workers`` processes of one thread each and wait for all of them.
 
-    A process that dies takes with it the batches since its last commit; they stay missing.
+    If a process dies, the batches since its last commit are lost and stay missing.
 
     Raises:
         FeatstoreError: what ended a worker, such as a full disk; the others commit what they have.
@@ -156,7 +156,7 @@ def encode_in_workers(
 
 
 def _hand_out(todo: Sequence[KeyedSentences], ends: Sequence[Connection], report: Callable[[int], None]) -> None:
-    """Give every worker that asks the next batch, or None when there is none left, until all have gone."""
+    """Give the next batch to every worker that asks, or None when none is left, until all workers have ended."""
     waiting, open_ends = iter(todo), set(ends)
     failure: FeatstoreError | None = None
     while open_ends:
@@ -177,7 +177,7 @@ def _hand_out(todo: Sequence[KeyedSentences], ends: Sequence[Connection], report
 
 
 def _work(job: EncodingJob, end: Connection) -> None:
-    """The life of one worker process: its own encoder, its own shards, one thread."""
+    """Run in a worker process: load an encoder and write shards, with one thread."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the encoder imports torch
     store = create_store(job.root, job.meta)
     try:
@@ -193,7 +193,7 @@ def _work(job: EncodingJob, end: Connection) -> None:
 
 
 def _handed(end: Connection) -> Iterator[KeyedSentences]:
-    """Yield the batches that the parent hands out; if it is gone, there are no more."""
+    """Yield the batches that the parent sends; if the parent is gone, there are no more."""
     try:
         while (batch := end.recv()) is not None:
             yield batch

@@ -18,13 +18,13 @@ from featstore.stores.sharded import ShardedStore
 
 
 def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) -> FeatureStore:
-    """Open the feature set of ``meta`` in the store ``root`` for writing; create both if need be.
+    """Open the feature set of ``meta`` in the store ``root`` for writing. Both are created if they do not exist.
 
-    Any number of processes may do so at once.
+    Any number of processes may do this at the same time.
 
     Args:
         root: the store, a directory or an address.
-        meta: what the set holds; its backend decides how.
+        meta: the facts of the set; its backend decides how it is stored.
         check: compare every sentence with its checksum when it is read.
 
     Raises:
@@ -49,7 +49,7 @@ def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
 
     Raises:
         MissingFileError: there is no feature set.
-        DamagedStoreError: there is one, but not as it was written.
+        DamagedStoreError: there is one, but its content has changed.
         MismatchError: a newer version of featstore wrote it.
     """
 
@@ -67,7 +67,7 @@ def find_sets(root: str | Path, name: str) -> list[SetInfo]:
 
     Args:
         root: the store.
-        name: the encoder's name; ``NAME@PREFIX`` narrows it to identities that begin so.
+        name: the encoder's name; ``NAME@PREFIX`` takes only identities that begin with the prefix.
     """
     encoder, _, prefix = name.partition("@")
     return [s for s in list_sets(root) if s.meta.name == encoder and s.meta.identity.startswith(prefix)]

@@ -1,8 +1,8 @@
-"""A feature set in one file, to be passed on: keys and vectors, without the text.
+"""A feature set in one file, to give away: keys and vectors, without the text.
 
-In: a feature set, or a bundle from anywhere. Out: a tar file, or the vectors in a store. A bundle is not unpacked: no
-name in it is ever used as a path and no library parses its members; each is read as plain numbers, held against the
-manifest and the checksums, and appended like any other vectors, to whichever backend. FORMAT.md, section 11.
+In: a feature set, or a bundle from anywhere. Out: a tar file, or the vectors in a store. A bundle is not unpacked. No
+name in it is used as a path, and no library parses its members. Each member is read as plain numbers, compared with the
+manifest and the checksums, and appended like any other vectors, to any backend. FORMAT.md, section 11.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _LARGEST_MANIFEST = 16 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """What a bundle holds.
+    """The content of a bundle.
 
     Attributes:
         bundle: the file.
-        path: the feature set that it was made of, or went into.
+        path: the feature set that it was made from, or that it was imported into.
         meta: what it holds.
         shards: shards in it.
         sentences: sentences in them.
@@ -119,7 +119,7 @@ def import_bundle(
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: it is no bundle, or not as it was exported. Shards before the fault were sound and are stored.
+        DataError: it is not a bundle, or it has changed since it was exported. The shards before the fault are stored.
         MismatchError: a newer version of featstore wrote it.
     """
     path = Path(bundle)

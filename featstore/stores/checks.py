@@ -1,4 +1,4 @@
-"""What every backend demands of vectors before it stores them, in one place.
+"""The checks of vectors before they are stored, the same for every backend.
 
 In: the feature set's facts, keys, vectors. Out: the vectors in the set's type, or the error that says what is
 wrong with which sentence.
@@ -20,9 +20,9 @@ def check_vectors(meta: FeatureMeta, keys: Sequence[bytes], vectors: Ragged) -> 
     """Return ``vectors`` in the type of the feature set.
 
     Raises:
-        UsageError: not one key a sentence.
-        MismatchError: rows of another width than the set's.
-        DataError: a NaN or an infinity, a number that float16 cannot hold, or one key with two lengths.
+        UsageError: the numbers of keys and of sentences differ.
+        MismatchError: the rows have another width than those of the set.
+        DataError: a value is NaN or infinite, float16 cannot hold a number, or one key has two lengths.
     """
     if len(keys) != len(vectors):
         raise UsageError(f"{len(keys)} keys were given for the vectors of {len(vectors)} sentences.")
@@ -40,7 +40,9 @@ def check_vectors(meta: FeatureMeta, keys: Sequence[bytes], vectors: Ragged) -> 
 
 
 def _all_finite(values: NDArray[np.floating]) -> bool:
-    if values.dtype == np.float16 and values.size:  # by its bits: numpy converts each half to a float to ask it
+    if (
+        values.dtype == np.float16 and values.size
+    ):  # compared by its bits, because numpy would convert each half to a float
         return bool((values.view(np.uint16) & 0x7FFF).max() < 0x7C00)
     return bool(np.isfinite(values).all())
 

@@ -29,10 +29,10 @@ class FeatureMeta:
     """What a feature set holds.
 
     Attributes:
-        name: the encoder's name, the word that ``--features`` uses.
+        name: the encoder's name, as in ``--features``.
         identity: the encoder's identity, 64 hex digits.
-        dim: columns of a row.
-        layers: layers of equal width in those columns, layer-major.
+        dim: number of columns of a row.
+        layers: number of layers of equal width in those columns, layer-major.
         dtype: ``float16`` or ``float32``.
         backend: ``hdf5``, ``zarr`` or ``memory``.
         facts: the declared facts behind the identity.
@@ -62,9 +62,9 @@ class FeatureStore(Protocol):
         ...
 
     def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
-        """Commit one shard: wholly there when this returns, or not at all.
+        """Commit one shard. It is complete when this returns, or it does not exist.
 
-        Keys that are stored already, or that come twice, keep the vectors that came first.
+        Keys that are stored already, or that are given twice, keep their first vectors.
 
         Raises:
             DataError: a value that is not finite, or too large for float16, or one key with two lengths.
@@ -90,7 +90,7 @@ class FeatureStore(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Take notice of what other processes stored since the set was opened."""
+        """Look for shards that other processes have stored since the set was opened."""
         ...
 
     def close(self) -> None: ...

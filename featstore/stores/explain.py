@@ -1,7 +1,7 @@
-"""Why vectors are, or are not, in the store: fact by fact.
+"""Explain, fact by fact, why vectors are in the store or not.
 
-In: the facts of an encoder as it is now, and the keys of a corpus. Out: which feature sets of that encoder there
-are, what in their facts differs, and how many of the sentences each one has.
+In: the facts of an encoder as it is now, and the keys of a corpus. Out: the feature sets of that encoder, the
+differences in their facts, and how many of the sentences each set has.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SetMatch:
         backend: how they are stored.
         differences: what differs from the encoder as it is now; empty if its vectors can be used.
         stored: how many of the sentences it has.
-        missing: how many it has not.
+        missing: how many it lacks.
     """
 
     path: str
@@ -59,7 +59,7 @@ class SetMatch:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the store has of an encoder for some sentences.
+    """The vectors of an encoder that a store has for some sentences.
 
     Attributes:
         name: the encoder's name.
@@ -78,7 +78,7 @@ class Explanation:
 
 
 def explain(root: str | Path, name: str, facts: Mapping[str, Any], keys: Sequence[bytes]) -> Explanation:
-    """Say what the store has of an encoder for some sentences, and why not more.
+    """Return the vectors of an encoder that the store has for some sentences, and why others are missing.
 
     Args:
         root: the store.

@@ -1,10 +1,10 @@
 """Shards as HDF5 files: one file a shard, written in memory, read by file offset.
 
 In: a shard's arrays. Out: the bytes of an HDF5 file with the datasets ``values`` (chunked, uncompressed),
-``offsets``, ``keys`` and ``checksums``. The library never writes to the disk itself: a file is made whole in memory and
-then stored like any other bytes, so a full disk or a killed process cannot leave a file in a state of its own. For
-reading, the library is asked once where the chunks lie; the rows are then read from there without it, which is
-several times faster and needs no handle that a fork would share.
+``offsets``, ``keys`` and ``checksums``. The library never writes to the disk. A file is made in memory and then stored
+like any other bytes, so a full disk or a killed process cannot leave a torn file. For reading, the library returns once
+where the chunks lie, and the rows are then read from there without it. This is several times faster and needs no handle
+that a fork would share.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from featstore.stores.rows import Extent
 
 @contextmanager
 def _reading(where: str) -> Iterator[None]:
-    """Turn what the library raises for bytes that it cannot make sense of into one error."""
+    """Turn the library's errors for damaged bytes into one error."""
     try:
         yield
     except FeatstoreError:

@@ -1,10 +1,10 @@
-"""Which row holds a key: a sorted table, looked up with binary search.
+"""The row that holds a key: a sorted table with binary search.
 
 In: the keys of shards, as arrays of 16-byte rows in the order of the shards. Out: positions in that order.
-Two 64-bit columns and a position for each key are all that stays in memory (24 bytes a key), and nothing is done
-a key at a time, so that ten million keys open in seconds. Keys that come later (a shard that this or another
-process wrote) make a small table of their own; tables are merged when they grow many, as in a log-structured
-merge tree, so that appending stays cheap.
+Only two 64-bit columns and a position for each key stay in memory (24 bytes a key), and no step handles keys one at a
+time, so ten million keys open in seconds. Keys that come later (a shard that this or another process wrote) form a
+small table of their own. Tables are merged when there are many of them, as in a log-structured merge tree, so appending
+stays cheap.
 """
 
 from __future__ import annotations

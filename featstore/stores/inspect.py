@@ -1,7 +1,7 @@
-"""One sentence in the store, looked at closely.
+"""Details of one sentence in the store.
 
-In: the path of a feature set and a key. Out: where its vectors lie, whether they are what was written, and how long
-each is. Its tokens are the corpus's to say: a store keeps no text.
+In: the path of a feature set and a key. Out: where its vectors lie, whether they are unchanged, and the norm of each.
+Its tokens must come from the corpus, because a store keeps no text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featstore.stores.sharded import ShardedStore
 
 @dataclass(frozen=True, slots=True)
 class SentenceView:
-    """Where and what the vectors of a sentence are.
+    """The place and the state of a sentence's vectors.
 
     Attributes:
         path: the feature set.
@@ -29,7 +29,7 @@ class SentenceView:
         position: the sentence's position in the shard, from 0.
         first: the first of its rows there.
         stop: the row after the last.
-        whole: whether the rows are those that were written.
+        whole: whether the rows are unchanged since they were written.
         norms: for each token, the Euclidean norm of each layer's vector.
     """
 
@@ -48,7 +48,7 @@ def inspect(path: str | Path, key: bytes) -> SentenceView:
 
     Raises:
         MissingFileError: there is no feature set.
-        MissingFeatureError: it has not that sentence.
+        MissingFeatureError: the set does not hold the sentence.
         DamagedStoreError: the shard cannot be read.
     """
     files = open_files(path)

@@ -1,10 +1,10 @@
 """The shard: its arrays, its checksums, its name, and the bytes of its index file.
 
 In: keys, offsets and values of some sentences. Out: what every backend stores of them, the same whichever
-backend it is. A shard is named by a digest of what it holds, so that a name is also a promise: two writers
-who store the same vectors write the same shard, a shard of another encoder does not fit its folder, and a
-damaged index cannot pass. Each sentence carries a checksum of its own, so that damage is named by sentence, and
-the index closes with one of the data files, for the bytes that belong to no sentence. FORMAT.md is the specification.
+backend it is. The name of a shard is a digest of its content. Two writers that store the same vectors therefore write
+the same shard, a shard of another encoder does not fit its folder, and a damaged index is noticed. Each sentence has a
+checksum, so that damage can be located by sentence, and the index ends with a checksum of the data files, for the bytes
+that belong to no sentence. FORMAT.md is the specification.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORMAT_VERSION = 1
 SET_FILE = "set.json"
 INDEX_SUFFIX = ".index"
 _CHUNK_BYTES = 16 * 1024**2
-# What every message about damage ends with.
+# The end of every message about damage.
 REPAIR = "`cli store verify` lists the damage and `cli store repair` mends it."
 _MAGIC = b"FSINDEX1"
 _HEADER = len(_MAGIC) + 8
@@ -37,7 +37,7 @@ _PER_SENTENCE = KEY_BYTES + 8 + 8  # key, offset, checksum
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardIndex:
-    """What a shard says of its sentences.
+    """The index of a shard: its sentences.
 
     Attributes:
         keys: (n, 16) uint8, the sentence keys.
@@ -151,7 +151,7 @@ def unpack_keys(raw: bytes, size: int, where: str) -> NDArray[np.uint8]:
 
 
 def unpack_index(raw: bytes, where: str) -> tuple[ShardIndex, int]:
-    """Return a shard's index and its files' checksum. Whether it fits its name is :func:`check_name`'s to say.
+    """Return a shard's index and its files' checksum. Whether it fits its name is checked by :func:`check_name`.
 
     Raises:
         DamagedStoreError: the bytes are not those of an index.

@@ -1,9 +1,9 @@
-"""A store in a local directory: files that appear whole or not at all.
+"""A store in a local directory, whose files appear complete or not at all.
 
-In and out: see :mod:`featstore.stores.places`. A thing is staged in ``tmp/``, every file and every directory of it
-is flushed to the disk, and then it is renamed to its name and that directory is flushed. Writers hold a shared
-``flock`` on the file ``lock`` while they do so; who gets it exclusively knows that no writer is alive and that
-whatever lies in ``tmp/`` was left by a dead one. The kernel frees the lock of a killed process.
+In and out: see :mod:`featstore.stores.places`. A file or tree is staged in ``tmp/`` and flushed to the disk with all
+its directories. Then it is renamed to its name, and the directory above is flushed. Writers hold a shared ``flock`` on
+the file ``lock`` meanwhile. A process that gets the lock exclusively therefore knows that no writer is alive, and that
+a dead one left what is in ``tmp/``. The kernel frees the lock of a killed process.
 """
 
 from __future__ import annotations
@@ -151,11 +151,11 @@ class LocalPlace:
             flush_folder(folder.parent)
 
     def _rename(self, staged: Path, target: Path) -> None:
-        """Give what is staged its name, in place of what may be there under it.
+        """Rename a staged file or tree to its name, replacing what may be there.
 
-        Names are digests, so what is there is nearly always the same thing, written by another process at the same
-        moment. Then that one stays: a directory cannot be replaced in one step, and a reader that lists a folder while
-        one of its files is replaced may miss that file.
+        Names are digests, so an existing entry nearly always has the same content and was written by another process at
+        the same moment. In this case it stays, because a directory cannot be replaced in one step, and a reader that
+        lists a folder while one of its files is replaced may miss that file.
         """
         while True:
             try:
@@ -238,7 +238,7 @@ def _rename_to_free(staged: Path, target: Path) -> None:
 
 
 def _same(a: Path, b: Path) -> bool:
-    """Tell whether two files, or all files of two trees, hold the same bytes."""
+    """Return whether two files, or all files of two trees, hold the same bytes."""
     try:
         if a.is_file():
             return a.read_bytes() == b.read_bytes()

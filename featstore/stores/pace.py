@@ -1,8 +1,8 @@
 """How long encoding took, kept beside the vectors: ``pace.json`` in a feature set (FORMAT.md, section 2).
 
 In: tokens that were encoded and the seconds for them. Out: the sums over all runs that wrote to the set, so that a
-report can say what a sentence costs. It is a note, not part of the vectors: a set without it, or with one that cannot
-be read, is as good.
+report can say what a sentence costs. It is a note and not part of the vectors. A set without it, or with an unreadable
+one, works as well.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PACE_FILE = "pace.json"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What encoding took so far.
+    """The time that encoding has taken so far.
 
     Attributes:
-        tokens: encoded.
+        tokens: number of encoded tokens.
         seconds: of one process, from its first batch to its last shard; two that work for a minute count two.
     """
 
@@ -31,7 +31,7 @@ class Pace:
 
 
 def read_pace(path: str | Path) -> Pace | None:
-    """Return what encoding the set at ``path`` took; None if that is not known."""
+    """Return the time that encoding the set at ``path`` took; None if it is not known."""
     try:
         return Pace(**json.loads(place_of(path).read(PACE_FILE)))
     except (MissingFileError, ValueError, TypeError):
@@ -39,7 +39,8 @@ def read_pace(path: str | Path) -> Pace | None:
 
 
 def add_pace(path: str | Path, more: Pace) -> None:
-    """Add to what encoding the set at ``path`` took. Of two that do so at once, one may be lost.
+    """Add to the time that encoding the set at ``path`` took. If two processes do this at once, one addition may be
+    lost.
 
     Raises:
         ResourceError: the store cannot be written.

@@ -1,9 +1,9 @@
 """Where a store lies: a local directory, or an address that fsspec knows (``s3://bucket/prefix``).
 
-In: names below a directory, with ``/`` between their parts, and bytes. Out: the few file operations that stores
-are made of, each all or nothing. Locally a thing is written under a temporary name, flushed with its directory
-entries, and renamed; on an object store a single object is atomic, so the order of the writes does the rest (the
-index of a shard comes last, and a shard without an index does not exist).
+In: names below a directory, with ``/`` between their parts, and bytes. Out: the few file operations that stores need,
+each of which happens completely or not at all. Locally a file is written under a temporary name, flushed with its
+directory entries, and renamed. On an object store a single object is atomic, so the order of writing is enough: the
+index of a shard is written last, and a shard without an index does not exist.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 from featstore.errors import DamagedStoreError, MissingFileError, ResourceError
 from featstore.files import Buffer
 
-STAGING = "tmp"  # where a local place writes before it renames; nobody reads there
+STAGING = "tmp"  # where a local place writes before it renames; readers ignore it
 
 
 class Place(Protocol):
@@ -36,7 +36,7 @@ class Place(Protocol):
         ...
 
     def create(self) -> None:
-        """Make the directory itself, if it is not there; nothing else makes it."""
+        """Make the directory itself if it does not exist; no other method makes it."""
         ...
 
     def exists(self, name: str) -> bool: ...
@@ -73,7 +73,7 @@ class Place(Protocol):
         ...
 
     def remove(self, names: Sequence[str]) -> None:
-        """Take away files or trees; what is not there is passed over."""
+        """Remove files or trees; those that do not exist are ignored."""
         ...
 
     def move(self, name: str, target: str) -> None: ...

@@ -1,9 +1,9 @@
 """A store on an object store or any other address that fsspec knows.
 
 In and out: see :mod:`featstore.stores.places`. A single object appears whole or not at all, so a shard's objects
-are written first and its index last. There are no locks: what dead writers left is told from what live ones are
-writing by its age alone, and shards must not be removed while others write (FORMAT.md). Credentials and endpoints
-are fsspec's matter (``AWS_*``, ``FSSPEC_S3_*``), never the store's.
+are written first and its index last. There are no locks. Only age distinguishes what dead writers left from what live
+ones are writing, and shards must not be removed while others write (FORMAT.md). Credentials and endpoints are settings
+of fsspec (``AWS_*``, ``FSSPEC_S3_*``), not of the store.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stored vectors in another form: another backend or number type, or fewer and larger shards.
 
-In: a feature set. Out: the same vectors, shard by shard, each sentence compared with its checksum on the way; never
-more than a few shards are in memory. A run that was cut off goes on when it is started again.
+In: a feature set. Out: the same vectors, shard by shard, after each sentence was compared with its checksum. Only a few
+shards are in memory at a time. An interrupted run goes on when it is started again.
 """
 
 from __future__ import annotations
@@ -70,13 +70,14 @@ def convert(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Converted:
-    """Store a feature set's vectors once more, in another backend or in half the digits.
+    """Store the vectors of a feature set again, in another backend or another number type.
 
     Args:
         path: the set to read.
         root: the store to write to; it may be the one that holds ``path``.
         backend: the new backend; None keeps it.
-        dtype: the new type; None keeps it. Only float32 to float16: digits do not come back.
+        dtype: the new number type; None keeps it. Only float32 can be changed, to float16, because lost digits cannot
+            be restored.
         dry_run: only say what would be written.
         progress: called after each shard.
 
@@ -131,7 +132,7 @@ def compact(
 ) -> Compacted:
     """Merge small shards into shards of about ``target_bytes``.
 
-    The new shards are complete before the old ones go, and readers that have the set open find their way.
+    The new shards are complete before the old ones are removed, and readers that have the set open continue to work.
 
     Raises:
         DamagedStoreError: the set is not what was written; nothing of the damaged shards was touched.

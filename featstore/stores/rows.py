@@ -1,8 +1,8 @@
 """Rows out of shards: straight from the file where its bytes are plain, from decoded arrays otherwise.
 
-In: where the rows lie (extents of files, or an array). Out: rows copied into the caller's array. Positional
-reads (``preadv``) are used and not a memory map: as fast here, but a file that was cut short or a file system that
-went away gives an error and not a dead process, and a descriptor can be shared over a fork.
+In: where the rows lie (extents of files, or an array). Out: rows copied into the caller's array. Positional reads
+(``preadv``) are used instead of a memory map. They are as fast here, but a truncated file or a lost file system raises
+an error instead of killing the process, and a descriptor can be shared over a fork.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class _OpenFile:
 
 
 class OpenFiles:
-    """The files that were read last, open; the least recently used is closed when there are more than ``most``."""
+    """The files that were read last, kept open. If there are more than ``most``, the least recently used one is
+    closed."""
 
     def __init__(self, most: int = 128) -> None:
         self._most = most
@@ -155,12 +156,12 @@ class DecodedShards:
         return self._shards.get(name)
 
     def put(self, name: str, rows: ArrayRows) -> None:
-        """Keep a shard's rows, letting go of the least recently used."""
+        """Keep a shard's rows, and drop those that were least recently used."""
         self._shards[name] = rows
         held = sum(r.nbytes for r in self._shards.values())
         while held > self._budget and len(self._shards) > 1:
             held -= self._shards.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Drop all."""
         self._shards.clear()

@@ -1,7 +1,7 @@
 """Feature sets in a store: their names, and the file ``set.json`` that says what each one is.
 
 In: the facts of a feature set, or a store. Out: the set's directory, its facts read back and checked, or a list of
-the sets that are there. ``set.json`` is plain JSON of a known shape; whatever differs from that shape is refused.
+the sets that are there. ``set.json`` is plain JSON of a known form, and any other form is refused.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def open_files(path: str | Path) -> ShardFiles:
 
 
 def ensure(place: Place, meta: FeatureMeta) -> None:
-    """Make the place the feature set of ``meta``, and clear away what dead writers left there.
+    """Make the place the feature set of ``meta``, and remove what dead writers left there.
 
     Raises:
         UsageError: the identity is not that of the facts.
@@ -217,7 +217,7 @@ def leftovers(place: Place) -> list[str]:
 
 
 def check_same(place: Place, meta: FeatureMeta, wanted: FeatureMeta) -> None:
-    """Make sure that a set is the wanted one, whole identity and all.
+    """Make sure that a set is the wanted one, with its full identity.
 
     Raises:
         MismatchError: it is not.

@@ -1,9 +1,8 @@
 """A feature set made of immutable shards: what the file backends share.
 
-In: the shards of a set (HDF5, Zarr). Out: a FeatureStore. Appending writes one shard and then its index; a shard
-counts from the moment its index is there. Nothing stays open for writing, nothing is ever changed in place, and the
-table of keys is built from the shards' own index files on opening, so there is no file whose loss or half-written
-state could take others with it.
+In: the shards of a set (HDF5, Zarr). Out: a FeatureStore. Appending writes one shard and then its index; a shard exists
+from the moment its index is there. No file stays open for writing or is changed in place. The table of keys is built
+from the shards' index files when the set is opened, so there is no file whose loss could make others unreadable.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class ShardedStore:
         return self._meta
 
     def refresh(self) -> None:
-        """Take notice of the shards that others wrote or took away since."""
+        """Look for shards that others have written or removed since."""
         for attempt in range(_LISTINGS):
             sizes = self.files.sizes()
             if not self._known <= sizes.keys():
@@ -140,7 +139,7 @@ class ShardedStore:
         self.commit(ShardIndex(table[take], checked.offsets, checksums(values, checked.offsets)), values)
 
     def commit(self, index: ShardIndex, values: NDArray[np.floating]) -> None:
-        """Write a shard; for callers that have checked all that :meth:`append` checks."""
+        """Write a shard, for callers that have already made the checks of :meth:`append`."""
         if shard_name(self._meta, index) not in self._known:
             name, size = self.files.write(index, values)
             self._adopt({name: size})
@@ -252,7 +251,7 @@ class ShardedStore:
         return rows
 
     def close(self) -> None:
-        """Let go of open files and decoded shards; a later read opens them again."""
+        """Close files and drop decoded shards; a later read opens them again."""
         self._open.clear()
         self._handles.clear()
         self._decoded.clear()

@@ -1,7 +1,7 @@
-"""The shards of a feature set as files: written whole, read back, told apart by name.
+"""The shards of a feature set as files: writing, reading and naming them.
 
-In: a place, the set's facts, and how the backend lays a shard out. Out: shards. This is the floor that the store
-(which finds rows by key) and the maintenance (which goes through all shards, damaged ones too) stand on.
+In: a place, the set's facts, and how the backend lays a shard out. Out: shards. The store (which finds rows by key) and
+the maintenance (which goes through all shards, damaged ones too) are built on this module.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ShardFormat(Protocol):
         ...
 
     def decode(self, files: Mapping[str, bytes], where: str) -> tuple[ShardIndex, NDArray[np.floating]]:
-        """Return what :meth:`encode` was given.
+        """Return the arguments of :meth:`encode`.
 
         Raises:
             DamagedStoreError: the files are not those of a shard.
@@ -96,7 +96,7 @@ class ShardFiles:
         return f"{SHARDS}/{name}{self.layout.suffix}"
 
     def write(self, index: ShardIndex, values: NDArray[np.floating]) -> tuple[str, int]:
-        """Write a shard, durable when this returns; gives its name and the size of its index file.
+        """Write a shard, which is durable when this returns. Return its name and the size of its index file.
 
         Args:
             index: its index, of the sentences in ``values``.

@@ -1,7 +1,7 @@
-"""How much room feature sets take, and taking it back.
+"""The room that feature sets take, and freeing it.
 
-In: a store. Out: what each set holds and weighs; after :func:`collect`, fewer sets and no leftovers. Whole sets are
-the unit: a set is one encoder's work over all corpora, and what it lacks is encoded again on demand.
+In: a store. Out: what each set holds and weighs; after :func:`collect`, fewer sets and no leftovers. Only whole sets
+are removed. A set holds the vectors of one encoder for all corpora, and missing vectors are encoded again on demand.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from featstore.stores.sets import leftovers, open_files
 from featstore.stores.shards import SHARDS
 from featstore.stores.verify import DAMAGED
 
-# Leftovers that old are nobody's any more, even where no lock can tell (FORMAT.md, section 10).
+# Leftovers of this age belong to no live writer, even where locks do not exist (FORMAT.md, section 10).
 STALE_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class SetUsage:
-    """What a feature set holds and weighs.
+    """The content and the size of a feature set.
 
     Attributes:
         path: its directory or address.
@@ -104,9 +104,9 @@ def collect(
     quota: int | None = None,
     dry_run: bool = True,
 ) -> Collected:
-    """Remove leftovers and the feature sets that all given conditions name.
+    """Remove leftovers, and the feature sets that meet all given conditions.
 
-    With no condition only leftovers go. What a writer at work has staged stays.
+    Without a condition only leftovers are removed. Files that a live writer has staged stay.
 
     Args:
         root: the store.

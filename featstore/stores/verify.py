@@ -1,8 +1,8 @@
-"""Is every stored byte what was written, and what can be saved where it is not.
+"""Check whether every stored byte is unchanged, and save what is left of damaged shards.
 
 In: the path of a feature set. Out: each damage by shard and sentence key; after a repair, the keys whose vectors are
-lost and have to be encoded again. Stores know no corpora and no encoders: who calls :func:`repair` and has the
-tokens encodes the lost keys (``cli store repair`` does).
+lost and have to be encoded again. Stores know no corpora and no encoders, so the caller of :func:`repair` has to encode
+the lost keys (``cli store repair`` does this).
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _BROKEN = (DamagedStoreError, MissingFileError)
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is not as it was written.
+    """A part of a shard that has changed.
 
     Attributes:
         shard: the shard.
-        what: what is wrong, for people.
+        what: description of the damage.
         keys: the sentences whose vectors are lost with it; empty if no vector is.
     """
 
@@ -163,7 +163,7 @@ def _examine_all(files: ShardFiles, progress: Progress | None) -> Iterator[_Exam
 
 
 def _examine(files: ShardFiles, name: str) -> _Examined:
-    """Look at everything there is of a shard, in its index and in its data."""
+    """Examine all files of a shard, its index and its data."""
     shard = _Examined(name, [], None, np.zeros((0, files.meta.dim), files.dtype), np.zeros(0, dtype=bool), ())
     listed, crc = _listed(files, shard)
     tree = _tree(files, shard, crc)
@@ -217,7 +217,7 @@ def _tree(files: ShardFiles, shard: _Examined, crc: int | None) -> dict[str, byt
 def _decoded(
     files: ShardFiles, shard: _Examined, tree: dict[str, bytes]
 ) -> tuple[ShardIndex | None, NDArray[np.floating] | None]:
-    """What the backend's library reads from the data files."""
+    """The rows that the backend's library reads from the data files."""
     if not tree:
         return None, None
     try:
@@ -231,7 +231,7 @@ def _decoded(
 
 
 def _plain(files: ShardFiles, shard: _Examined) -> NDArray[np.floating] | None:
-    """What readers read by byte offset."""
+    """The rows that readers read by byte offset."""
     assert shard.index is not None
     try:
         return files.load_plain(shard.name, shard.index)
@@ -241,7 +241,8 @@ def _plain(files: ShardFiles, shard: _Examined) -> NDArray[np.floating] | None:
 
 
 def _choose_rows(shard: _Examined, candidates: list[NDArray[np.floating] | None]) -> None:
-    """Take of the ways to read the rows the one that gives most sentences whole; name the others' failures."""
+    """Of the ways to read the rows, choose the one that returns most sentences undamaged; report the failures of the
+    others."""
     index = shard.index
     assert index is not None
     shard.whole = np.zeros(len(index), dtype=bool)

@@ -3,8 +3,8 @@
 In: a feature set. Out: a set ``NAME-pcaK`` or ``NAME-randomK`` whose rows are the standardised rows times a matrix of K
 columns, layer by layer: the first K principal components of all rows, or random directions (Johnson and Lindenstrauss
 1984). A view is named in ``--features`` like any set, takes as much less space, memory and time as it has fewer
-columns, and has an identity of its own: source, method, width and the matrix itself. It follows the rows that its
-source holds: made again after the source has grown, it is another view. New text cannot be encoded by a view.
+columns, and has an identity of its own: source, method, width and the matrix itself. A view depends on the rows of its
+source. If it is made again after the source has grown, it is another view. A view cannot encode new text.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Shards as Zarr v3 groups: one group a shard, on a local disk or an object store.
 
 In: a shard's arrays. Out: the files of a Zarr v3 group with the arrays ``values`` (chunked, uncompressed), ``offsets``,
-``keys`` and ``checksums``. The library works in memory only; the files are stored and fetched as bytes, all of a shard
-at a time, because reading a sentence at a time through it is tens of times slower. Locally the uncompressed chunk
+``keys`` and ``checksums``. The library works in memory only. The files of a shard are stored and fetched together, as
+bytes, because reading single sentences through the library is tens of times slower. Locally the uncompressed chunk
 files are read by offset, like those of HDF5.
 """
 
@@ -26,7 +26,7 @@ from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows
 from featstore.stores.rows import Extent
 
-# What the library raises for metadata and chunks that it cannot make sense of.
+# The errors of the library for damaged metadata and chunks.
 _BROKEN = (
     ArithmeticError,
     AssertionError,
@@ -48,7 +48,7 @@ class ZarrShards:
     def encode(self, index: ShardIndex, values: NDArray[np.floating]) -> Mapping[str, Buffer]:
         files: dict[str, ZarrBuffer] = {}
         group = zarr.create_group(MemoryStore(files), zarr_format=3, attributes={"featstore_format": FORMAT_VERSION})
-        # A chunk that is not there reads as the fill value: NaN, which no stored vector contains.
+        # A missing chunk is read as the fill value, NaN, which no stored vector contains.
         self._add(group, "values", values, chunk_rows(values), fill_value=np.nan)
         for name, array in (
             ("offsets", index.offsets.astype("<i8")),

@@ -6,30 +6,31 @@ sentence boundary never cuts an entity, and every edge of an entity is an edge o
 sentence share one tokenisation and it can be encoded once.
 
 Both were chosen by measurement on ChemProt and on a list of abbreviations (``benchmarks/splitters.py``). segtok splits
-best, and fastest, of four libraries; :mod:`featstore.corpora.abbreviations` joins what it cuts at an abbreviation. For
-tokens one pattern (words, decimal numbers, single signs) meets entity edges and the vocabulary of GloVe more often than
-any library, and leaves no token that is too long for ELMo.
+best, and fastest, of four libraries; :mod:`featstore.corpora.segments` applies its rules, and
+:mod:`featstore.corpora.abbreviations` joins what they cut at an abbreviation. For tokens one pattern (words, decimal
+numbers, single signs) meets entity edges and the vocabulary of GloVe more often than any library, and leaves no token
+that is too long for ELMo.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import itemgetter
 
-import segtok.segmenter  # type: ignore[import-untyped]
-
 from featstore.corpora.abbreviations import ABBREVIATIONS, ends_no_sentence
+from featstore.corpora.segments import split_line
 
 Span = tuple[int, int]
 
 # Recorded with every corpus and run; raise the number when the pattern below changes what comes out.
 TOKENISER = "words-1"
 SPLITTER = f"segtok-{version('segtok')}+{ABBREVIATIONS}"
+_BLANKS = re.compile(r"\s+")
 _LINE_BREAK = re.compile(r"[\n\r\u2028\u2029]")
 
 # Python's \s holds the no-break, thin and other Unicode spaces, but not these, which are blanks all the same:
@@ -91,23 +92,30 @@ def split_sentences(text: str, entities: Iterable[Span]) -> SentenceSpans:
     starts, offset = [], 0
     for line in _LINE_BREAK.split(text):
         position = 0
-        for part in segtok.segmenter.split_single(line):
-            if sentence := part.strip():
-                start = line.index(sentence, position)
-                if not position or not ends_no_sentence(line, position, start):
-                    starts.append(offset + start)
-                position = start + len(sentence)
+        for start, end in split_line(line):
+            if not position or not ends_no_sentence(line, position, start):
+                starts.append(offset + start)
+            position = end
         offset += len(line) + 1
-    # Blanks before a boundary are no part of a mention, even where its offsets take them in.
-    inside = {
-        cut
-        for start, end in entities
-        for cut in starts[bisect_right(starts, start) : bisect_left(starts, end)]
-        if text[start:cut].strip()
-    }
-    kept = [start for start in starts if start not in inside]
+    cut = _cut(text, starts, entities)
+    kept = [start for start, is_cut in zip(starts, cut, strict=True) if not is_cut]
     spans = tuple((a, a + len(text[a:b].rstrip())) for a, b in pairwise([*kept, len(text)]))
-    return SentenceSpans(spans, glued=len(inside))
+    return SentenceSpans(spans, glued=sum(cut))
+
+
+def _cut(text: str, starts: Sequence[int], entities: Iterable[Span]) -> list[bool]:
+    """Tell for each boundary whether it cuts an entity.
+
+    Blanks before a boundary are no part of a mention, even where its offsets take them in.
+    """
+    changes = [0] * (len(starts) + 1)  # in the number of entities that are cut, from one boundary to the next
+    for start, end in entities:
+        blanks = _BLANKS.match(text, start, end)
+        first = bisect_right(starts, blanks.end() if blanks else start)
+        after = max(first, bisect_left(starts, end))
+        changes[first] += 1
+        changes[after] -= 1
+    return [number > 0 for number in accumulate(changes[:-1])]
 
 
 def tokenise(text: str, span: Span, entities: Iterable[Span], whole: Collection[Span] = ()) -> Sentence:

@@ -1,8 +1,8 @@
 """Instances and vectors to batches, of about equal lengths, the same for the same seed.
 
 In: instances, their labels and the vectors of their sentences. Out: batches whose vectors are rows of distinct
-sentences (a sentence that several pairs share is there once) and a padded index that lays the sequences out over the
-rows and the learned tag vectors. So padding costs an integer, never a vector.
+sentences (a sentence that several pairs share occurs once), and a padded index that builds the sequences from the rows
+and the learned tag vectors. Padding therefore costs an integer and not a vector.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POOL = 32  # batches whose instances are sorted by length together: shuffled eno
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What a head scores at once; longest sequence first.
+    """The instances that a head scores at once, the longest sequence first.
 
     Shape: ``rows`` (R, layers * D) for each feature; ``index`` (B, T) int64, see ``Head.forward``; ``lengths`` (B,)
     int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions.
@@ -49,7 +49,7 @@ class Batcher:
         tags: names of the learned tag vectors; a vector's number is its place here.
 
     Raises:
-        MismatchError: a layout that leads outside its sentence, or to a tag that is not in ``tags``.
+        MismatchError: a layout refers to a place outside its sentence, or to a tag that is not in ``tags``.
         DataError: a label that is not in ``labels``.
     """
 
@@ -134,11 +134,11 @@ def bucketed(
     Args:
         lengths: of each sequence. Shape: (n,).
         sentences: number of each one's sentence. Shape: (n,).
-        size: of a batch.
+        size: number of instances in a batch.
         rng: source of the order.
-        pack: so many sequences of one sentence, chosen anew each time, stay together in the shuffle: their sentence
-            is projected once for all of them, at the price of batches that are less mixed.
-        pool: batches that are sorted together.
+        pack: number of sequences of one sentence that stay together in the shuffle; they are drawn anew each time.
+            Their sentence is projected once for all of them, but batches are less mixed.
+        pool: number of batches that are sorted together.
     """
     packs = _packs(sentences, pack, rng)
     order = np.argsort(rng.permutation(packs.max(initial=0) + 1)[packs], kind="stable")
@@ -153,13 +153,13 @@ def bucketed(
 def shard_windows(shards: NDArray[np.int64], rng: np.random.Generator, size: int) -> list[NDArray[np.int64]]:
     """Cut 0 .. n-1 into windows, each of the members of ``size`` shards drawn at random.
 
-    Reading at random from all shards of a set that does not fit in memory would fetch each shard for nearly every
-    batch; within a window only ``size`` of them are needed. A single shard is one window and draws no number.
+    If a set does not fit in memory, reading at random from all its shards would fetch each shard for nearly every
+    batch. Within a window only ``size`` shards are needed. A single shard is one window and draws no number.
 
     Args:
         shards: number of each one's shard. Shape: (n,).
         rng: source of the order.
-        size: shards in a window.
+        size: number of shards in a window.
     """
     distinct, which = np.unique(shards, return_inverse=True)
     if len(distinct) < 2:

@@ -1,4 +1,4 @@
-"""Which vectors a head reads: the words of ``--features`` and the feature sets that they name.
+"""The vectors that a head reads: the words of ``--features`` and the feature sets that they name.
 
 In: text such as ``glove+cse+elmo[avg]`` and the root of a store. Out: one open feature set for each word, which
 holds every sentence that is needed. Layers are a choice at reading time: ``elmo`` learns the mix of all layers
@@ -28,7 +28,7 @@ class Feature:
     Attributes:
         name: the encoder's name.
         layer: ``mix``, ``top``, ``avg``, or the number of a layer.
-        prefix: how the encoder's identity begins; empty: any.
+        prefix: first digits of the encoder's identity; empty for any.
     """
 
     name: str
@@ -46,14 +46,14 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """One feature as a head reads it: what a checkpoint must find again.
+    """One feature as a head reads it, which a checkpoint needs to find it again.
 
     Attributes:
         name: the encoder's name.
         identity: the encoder's identity.
-        dtype: of the stored vectors.
+        dtype: number type of the stored vectors.
         layer: ``mix``, ``top``, ``avg``, or the number of a layer.
-        layers: layers that the head receives (more than one: it mixes them).
+        layers: number of layers that the head receives; it mixes them if there are several.
         dim: width of one layer.
     """
 
@@ -69,7 +69,7 @@ def parse_features(text: str) -> tuple[Feature, ...]:
     """Read ``A+B[layer]+C@ID``.
 
     Raises:
-        UsageError: a word that is no feature, an unknown layer choice, or a feature named twice.
+        UsageError: a word is not a feature, a layer choice is unknown, or a feature is named twice.
     """
     features = []
     for word in text.split("+"):
@@ -173,7 +173,7 @@ def _open(
     if len({s.meta.identity for s in whole}) > 1:
         listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s in whole)
         raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
-    # The same encoder stored twice: the more precise set serves.
+    # If the same encoder is stored twice, the more precise set is used.
     return open_store(min(whole, key=lambda s: (s.meta.dtype != "float32", str(s.path))).path)
 
 

@@ -1,8 +1,8 @@
-"""The parts that a fold is trained on, and a dev part for corpora that release none.
+"""The train and dev part of a fold, with a dev part for corpora that release none.
 
-In: a corpus and a fold. Out: which instances are the train and which the dev part, checked to be fit for training.
-A dev part that is not released is a tenth of the training part. Instances of one group (the same sentence) stay
-together, so that no dev sentence is trained on. Which groups are taken depends on the hash of their name alone, not
+In: a corpus and a fold. Out: the instances of the train and of the dev part, checked to be fit for training. A dev part
+that is not released is a tenth of the training part. Instances of one group (the same sentence) stay together, so that
+no dev sentence is trained on. Which groups are taken depends on the hash of their name alone, not
 on a seed or on the order: runs of different seeds are comparable, and a corpus that grows keeps most of its dev part.
 Groups are drawn label by label, so that the dev part's share of each label comes as near to the tenth as whole groups
 allow.
@@ -21,7 +21,7 @@ from featstore.records import Corpus, Instance
 def dev_split(
     instances: Sequence[Instance], train: Sequence[int], share: float
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Part ``train`` (positions in ``instances``) in a train and a dev part.
+    """Split ``train`` (positions in ``instances``) into a train and a dev part.
 
     Args:
         instances: the corpus.
@@ -32,7 +32,7 @@ def dev_split(
         The positions of the train and of the dev part, in the order given.
 
     Raises:
-        DataError: the dev part comes out empty: too few sentences.
+        DataError: there are too few sentences, so the dev part would be empty.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for position in train:
@@ -50,7 +50,7 @@ def dev_split(
         wanted = share * sum(map(len, stratum))
         taken = 0
         for members in stratum:
-            if taken + len(members) / 2 <= wanted:  # nearer to what is wanted with the group than without
+            if taken + len(members) / 2 <= wanted:  # the share is closer to the target with the group than without it
                 dev.update(members)
                 taken += len(members)
     if not dev:

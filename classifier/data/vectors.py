@@ -1,9 +1,9 @@
-"""The vectors of a corpus part, by number of sentence.
+"""The vectors of a corpus part, by the number of the sentence.
 
 In: open feature sets and the distinct sentences that will be asked for. Out: the rows of any of them, feature by
-feature, as stored (float16 or float32). What fits the memory budget is read once, in the order of the sentences, and
-held in one matrix for each feature; what does not is read from its set batch by batch. Whatever is read is checked:
-one row for each token, every number finite.
+feature, as stored (float16 or float32). Features that fit the memory budget are read once, in the order of the
+sentences, and held in one matrix each. The others are read from their sets batch by batch. All vectors are checked:
+there must be one row for each token, and every number must be finite.
 """
 
 from __future__ import annotations
@@ -185,7 +185,8 @@ class _Reader:
 
 
 def _all_finite(values: NDArray[np.floating]) -> bool:
-    """Say whether no element is NaN or infinite, from the exponent's bits: NumPy's own test is slow in float16."""
+    """Return whether all elements are finite, by the bits of the exponent, because NumPy's own test is slow in
+    float16."""
     half = values.dtype == np.float16
     infinity = 0x7C00 if half else 0x7F800000
     bits: NDArray[np.unsignedinteger] = values.view(np.uint16 if half else np.uint32)

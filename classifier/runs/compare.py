@@ -1,4 +1,4 @@
-"""Two sets of evaluated folds against each other: which test the data allow, and its outcome.
+"""Compare two sets of evaluated folds with the test that the data allow.
 
 In: what two runs, or two rows of an ablation, measured on one corpus. Out: a paired test
 (:mod:`classifier.scores.significance`): the corrected t-test where they have several folds in common, approximate
@@ -31,7 +31,7 @@ def compare(first: Sequence[FoldResult], second: Sequence[FoldResult], sentence_
 
     Raises:
         UsageError: they have no fold in common.
-        MismatchError: they are of different versions of a corpus, or of different corpora.
+        MismatchError: they belong to different versions of a corpus, or to different corpora.
     """
     check_one_corpus([*first, *second])
     folds = sorted({r.fold for r in first} & {r.fold for r in second})
@@ -93,7 +93,7 @@ def _check_equal(what: str, found: Sequence[tuple[str, FoldResult]]) -> None:
         if value != first:
             raise MismatchError(
                 f"the {what} is not the same in {where.folder} ({first}) and in {result.folder} ({value}); they cannot "
-                "stand side by side. Remove the older one and train it again, or keep the runs apart (--runs)."
+                "be compared. Remove the older one and train it again, or keep the runs apart (--runs)."
             )
 
 

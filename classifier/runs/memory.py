@@ -1,4 +1,4 @@
-"""How much memory a piece of work took at its peak.
+"""The peak memory of a piece of work.
 
 In: nothing. Out: the largest resident memory of this process since :class:`PeakMemory` was made. Linux keeps the figure
 and lets a process begin it anew (``proc(5)``: ``clear_refs``, ``VmHWM``); elsewhere, and where that is forbidden, it is

@@ -1,9 +1,9 @@
-"""Requests that wait are worked on together, by one thread, in the order in which they came.
+"""Process waiting requests together, in one thread, in the order in which they came.
 
-In: items, each with a size, from any number of requests at once. Out: what the work makes of each. While the thread
-is busy, requests wait in a queue of bounded length; then it takes all that wait (up to a bound on their size) as one
-batch, because the encoders are several times faster on many sentences than on one. A request that finds the thread
-idle waits for company for a few milliseconds and no longer.
+In: items, each with a size, from any number of requests at once. Out: the result of each item. While the thread is
+busy, requests wait in a queue of bounded length; then it takes all that wait (up to a bound on their size) as one
+batch, because the encoders are several times faster on many sentences than on one. A request that finds the thread idle
+waits for company for a few milliseconds and no longer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 class QueueFullError(Exception):
-    """So many requests wait already that one more would wait too long."""
+    """So many requests are waiting that another one would wait too long."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Gatherer(Generic[Item, Answer]):
             return waiting.answer
 
     def close(self) -> None:
-        """Take nothing more, finish what waits, and return when that is done."""
+        """Refuse new items, finish those that wait, and return when that is done."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -100,7 +100,7 @@ class Gatherer(Generic[Item, Answer]):
                 waiting.answer.set_result(answer)
 
     def _next_batch(self) -> list[_Waiting[Item, Answer]]:
-        """Wait for a batch; an empty one says that the gatherer is closed and nothing waits."""
+        """Wait for a batch. An empty one means that the gatherer is closed and nothing waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             deadline = time.monotonic() + self._patience

@@ -1,4 +1,4 @@
-"""How much one request may ask for, and how much may wait."""
+"""The limits of one request and of the queue."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that keep one client from taking the server from the others.
+    """Limits that keep one client from blocking the server for the others.
 
     Attributes:
-        body_bytes: of a request's body that is read whole; a stream of JSON lines may be longer.
-        documents: in a request that is answered whole.
-        document_characters: of one document's text.
-        waiting_characters: of all texts that wait for the model; beyond it the answer is 503.
-        batch_characters: of the texts that are worked on together.
-        seconds: for which a request may send its body, and then wait for its answer.
+        body_bytes: largest size of a request's body that is read whole; a stream of JSON lines may be longer.
+        documents: largest number of documents in a request that is answered whole.
+        document_characters: largest length of one document's text.
+        waiting_characters: largest total length of the texts that wait for the model; beyond it the answer is 503.
+        batch_characters: largest total length of the texts that are processed together.
+        seconds: longest time in which a request may send its body, and then wait for its answer.
     """
 
     body_bytes: int = 8_000_000

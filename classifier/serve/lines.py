@@ -1,8 +1,8 @@
 """A stream of documents: JSON lines in, JSON lines out, in the same order, with bounded memory.
 
 In: a request whose body is a document a line, as long as the client likes. Out: the lines that ``cli extract`` would
-write. A line that is not right gives a line with an ``error`` in its place. Lines are worked on in small blocks, so
-that a long stream leaves room for other requests in between.
+write. A malformed line gives a line with an ``error`` in its place. Lines are worked on in small blocks, so that a long
+stream leaves room for other requests in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What keeps the server from being misused: headers, the origin of requests, and the size of their bodies."""
+"""Protection of the server from misuse: headers, the origin of requests, and the size of their bodies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Protect:
 
 
 def is_foreign(headers: Headers) -> bool:
-    """Tell whether a browser says that a page of another origin makes this request."""
+    """Return whether the browser states that a page of another origin makes this request."""
     origin, host = headers.get("origin"), headers.get("host", "")
     return origin is not None and origin.partition("://")[2] != host
 

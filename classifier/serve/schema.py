@@ -1,4 +1,4 @@
-"""What requests and answers look like in JSON; the OpenAPI description is made from these classes."""
+"""The form of requests and answers in JSON. The OpenAPI description is made from these classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models behind the API: documents in, what the models say of them out, for many requests at once.
+"""The models behind the API: documents in, relations out, for many requests at once.
 
 In: installed models and requests. Out: the same extractions as ``cli extract`` gives, number for number: the sentences
 of all requests that wait are encoded together, and then each request is scored by itself.
@@ -25,7 +25,7 @@ Answer = list[Extraction | BadDocument]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one request asks of a model.
+    """The work that one request asks for.
 
     Attributes:
         model: the model's name.
@@ -79,7 +79,7 @@ class Service:
         return self._gatherer.submit(work, work.size)
 
     def close(self) -> None:
-        """Finish what waits, and take nothing more."""
+        """Finish the waiting requests and refuse new ones."""
         self._gatherer.close()
 
     def write(self, answer: Answer, model: str, format_: str) -> str:

@@ -1,10 +1,10 @@
-"""How readily a head says that there is a relation, chosen on the dev part.
+"""The readiness of a head to predict a relation, chosen on the dev part.
 
-In: a trained head, a dev part, and which labels count as positive. Out: the same head with a number added to the scores
-of all positive labels, the one with which dev F1 is highest. Training on cross-entropy aims at accuracy; F1 counts no
-true negatives, so its best decision calls an instance positive from a probability of about half the F1 on
-(Lipton et al. 2014). Where most instances are negative that matters: most of the paper's errors are relations that were
-called none.
+In: a trained head, a dev part, and which labels count as positive. Out: the same head, with the number added to the
+scores of all positive labels that gives the highest dev F1. Training with cross-entropy aims at accuracy. F1 does not
+count true negatives, so it is highest if an instance is called positive from a probability of about half the F1 on
+(Lipton et al. 2014). This matters if most instances are negative: most errors of the paper are relations that were
+predicted as "no relation".
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from classifier.scores.metrics import score
 from classifier.training.predict import predict
 
 SHIFTS = np.linspace(-1.0, 2.0, 61)
-_WINDOW = 11  # shifts whose F1 is averaged: a small dev part makes a ragged curve, whose peak is luck
+_WINDOW = (
+    11  # number of shifts whose F1 is averaged, because on a small dev part the curve is rough and its peak is chance
+)
 
 
 def favour_positive(
@@ -31,7 +33,7 @@ def favour_positive(
     labels: Sequence[str],
     positive: Sequence[str],
 ) -> float:
-    """Add to the positive labels' biases what maximises F1 at ``positions``; return it."""
+    """Add to the biases of the positive labels the number that maximises F1 at ``positions``, and return it."""
     favoured = np.array([label in positive for label in labels])
     probabilities = np.stack([predict(member, batcher, positions).probabilities for member in head.members])
     shift = best_shift(probabilities, batcher.labels[positions], labels, positive)

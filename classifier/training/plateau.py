@@ -1,10 +1,10 @@
 """When the learning rate falls, when training ends, and which epoch is the best.
 
-In: F1 and loss on the dev part, epoch by epoch. Out: the learning rate of the next epoch, and whether this one is the
-best so far: the one with the highest F1, of equal ones the lowest loss. The rate is halved after ``patience`` epochs in
-a row in which neither F1 nor loss came to a new best. F1 alone would not do, as most trainers have it: at the
-beginning a head that calls everything positive has a high F1, and learning lowers it, so the rate would be spent before
-plain SGD has moved.
+In: F1 and loss on the dev part, epoch by epoch. Out: the learning rate of the next epoch, and whether this epoch is the
+best so far. The best epoch has the highest F1 and, among those, the lowest loss. The rate is halved after ``patience``
+epochs in a row without a new best in either F1 or loss. F1 alone, which most trainers use, is not enough. At the start
+a head that calls everything positive has a high F1, and learning lowers it, so the rate would fall before plain SGD has
+learned anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 
 
 class Plateau:
-    """Follows the dev part's figures.
+    """Follows F1 and loss on the dev part.
 
     Args:
         lr: learning rate at the start.
@@ -35,7 +35,7 @@ class Plateau:
         return self.lr < self._end
 
     def step(self, f1: float, loss: float) -> bool:
-        """Take in an epoch; return whether it is the best so far."""
+        """Record an epoch and return whether it is the best so far."""
         improved = f1 > self._best[0] or loss < self._lowest_loss
         best = (f1, -loss) > self._best
         if best:

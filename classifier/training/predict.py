@@ -1,8 +1,8 @@
 """A trained head and vectors to labels, probabilities and attention.
 
-In: a head and batches. Out: for each instance the probability of each label and the weight of each token. Instances
-are scored by length and sentence, so a sentence is projected once for all its pairs; the result comes in the order
-asked.
+In: a head and batches. Out: for each instance the probability of each label and the weight of each token. Instances are
+scored in the order of length and sentence, so that a sentence is projected once for all its pairs. The result has the
+order of the request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH = 128
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a head says of some instances, in the order they were given.
+    """The predictions of a head for some instances, in the order in which they were given.
 
     Attributes:
         probabilities: of each label. Shape: (n, labels) float32, rows sum to 1.
@@ -33,7 +33,7 @@ class Predictions:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """Number of the likeliest label; Shape: (n,)."""
+        """The number of the most likely label; Shape: (n,)."""
         likeliest: NDArray[np.int64] = self.probabilities.argmax(1)
         return likeliest
 

@@ -1,8 +1,8 @@
-"""An unfinished training on disk, so that an interrupted fold goes on with the epoch it was in.
+"""An unfinished training on disk, so that an interrupted fold goes on from its last saved epoch.
 
-In: the state after an epoch, and a digest of everything that determines the training. Out: one safetensors file,
-replaced as a whole, and the same state back if the digest still fits. Training follows (seed, epoch) alone, so a
-fold that was interrupted ends with the same bytes as one that was not.
+In: the state after an epoch, and a digest of everything that determines the training. Out: one safetensors file, which
+is replaced as a whole, and the same state read back if the digest still fits. Training depends on (seed, epoch) alone,
+so an interrupted fold ends with the same bytes as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -44,4 +44,4 @@ def load_state(folder: Path, digest: str) -> TrainState | None:
                 parts[part][name] = file.get_tensor(key)
             return TrainState(epochs=tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"])), **parts)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError, struct.error):
-        return None  # nothing there, or nothing of use: training begins anew
+        return None  # there is no usable state: training starts from the beginning

@@ -257,7 +257,7 @@ def measure(make: Callable[[], Made], epochs: int, answer: multiprocessing.Simpl
         for step in epoch(number):
             ready = time.process_time()
             optimizer.zero_grad()
-            step().backward()  # type: ignore[no-untyped-call]
+            step().backward()
             optimizer.step()
             end = time.process_time()
             if number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from featstore import files
 from featstore.errors import ResourceError, UsageError
 from featstore.files import check_output_file, check_output_folder, is_stream, open_output, write_file
 
@@ -164,7 +164,7 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     path = tmp_path / "out"
     path.write_bytes(b"old")
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, call, full)
+        patch.setattr(os, call, full)
         with pytest.raises(ResourceError, match=r"no room to write .*out \(No space left on device\)"):
             write_file(path, b"new")
     assert path.read_bytes() == b"old"
@@ -222,7 +222,7 @@ def test_without_locks_files_are_written_and_nothing_is_cleaned_up(
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     write_file(path, b"new")
     assert path.read_bytes() == b"new"
     assert len(names(tmp_path)) == 2
@@ -265,7 +265,7 @@ def test_where_there_is_no_permission(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "kept").write_bytes(b"old")
     tmp_path.chmod(0o500)
     if ROOTED:
-        monkeypatch.setattr(files.os, "access", lambda *_: False)
+        monkeypatch.setattr(os, "access", lambda *_: False)
     for attempt in (check_output_file, lambda path: write_file(path, b"new")):
         with pytest.raises(ResourceError, match="ermission"):
             attempt(tmp_path / "kept")

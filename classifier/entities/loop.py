@@ -150,7 +150,7 @@ class Training:
             value = loss.item()
             if not math.isfinite(value):
                 raise UsageError(f"the loss became {value} in epoch {number}; lower the learning rate ({config.lr}).")
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
             self._optimizer.step()
             self._follow()

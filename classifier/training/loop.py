@@ -243,7 +243,7 @@ def _epoch(
         value = 0.0
         for member in head.members:  # one after the other: each takes the step it would take alone
             loss = loss_of(member, batch, config.consistency)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             value += loss.item() / len(head.members)
         if not math.isfinite(value):
             raise UsageError(

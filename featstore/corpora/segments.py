@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from segtok import segmenter as segtok  # type: ignore[import-untyped]
+from segtok import segmenter as segtok
 
 _EDGE = 128  # characters; no word is longer
 _NEAR = 32  # characters; no abbreviation, title, date or run of brackets is longer

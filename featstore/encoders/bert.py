@@ -189,9 +189,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
             f"{folder}/config.json does not exist; bert:DIR needs a folder with a checkpoint of transformers."
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(  # type: ignore[no-untyped-call]
-            folder, local_files_only=True, use_fast=True, add_prefix_space=True
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, add_prefix_space=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is not a checkpoint that transformers can load: {error}") from error

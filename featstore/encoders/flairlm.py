@@ -36,7 +36,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("flair.data", "Dictionary"): _DictionaryStandIn,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _latin1,
-    ("torch._utils", "_rebuild_tensor_v2"): lambda *args: torch._utils._rebuild_tensor_v2(*args),  # type: ignore[no-untyped-call]
+    ("torch._utils", "_rebuild_tensor_v2"): lambda *args: torch._utils._rebuild_tensor_v2(*args),
     ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
 }
 

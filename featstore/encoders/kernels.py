@@ -39,7 +39,7 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
         UsageError: the precision does not exist, or this machine does not support it.
     """
     check_choice("precision", precision, PRECISIONS)
-    packs = device.type == "cpu" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    packs = device.type == "cpu" and torch.backends.mkldnn.is_available()
     if precision == "int8":
         if not packs or not torch.cpu._is_vnni_supported():
             raise UsageError(f"int8 needs a CPU with VNNI and oneDNN, not {device}; choose bfloat16 or float32.")

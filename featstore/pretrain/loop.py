@@ -130,7 +130,7 @@ class _Trainer:
             entry["lr"] = self.schedule.rate(self.step, self.steps, self.factor)
         loss = self.task.loss()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.group.average_gradients(self.task.model.parameters())
         norm = nn.utils.clip_grad_norm_(self.task.model.parameters(), self.schedule.clip).item()
         if not math.isfinite(norm):

@@ -55,7 +55,7 @@ def test_the_grid(folded_pairs: Path, store: Path) -> None:
         ({"heads": ("papr",)}, "Did you mean 'paper'"),
     ):
         with pytest.raises(UsageError, match=says):
-            replace(grid, **wrong)  # type: ignore[arg-type]
+            replace(grid, **wrong)
     with pytest.raises(UsageError, match="holds no features"):
         featurized(folded_pairs.parent / "nowhere")
 

@@ -46,7 +46,7 @@ def test_bucketed_saves_padding_and_shuffles() -> None:
     lengths = np.random.default_rng(0).integers(5, 90, 2000)
 
     def padding(batches: list[np.ndarray]) -> float:
-        return sum(len(b) * lengths[b].max() for b in batches) / lengths.sum() - 1
+        return float(sum(len(b) * lengths[b].max() for b in batches) / lengths.sum() - 1)
 
     sentences = np.arange(2000)
     batches = bucketed(lengths, sentences, 32, np.random.default_rng(1))
@@ -111,7 +111,10 @@ def test_a_streamed_epoch_reads_a_few_shards_at_a_time(
 
 @pytest.mark.parametrize("context", ["tagged", "sentence"])
 def test_a_batch_lays_out_every_instance(
-    context: str, make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable
+    context: str,
+    make_corpus: Callable[..., Corpus],
+    make_batcher: Callable[..., Batcher],
+    in_memory: Callable[..., FeatureStore],
 ) -> None:
     corpus = make_corpus(context)
     # Another pair of the first sentence: the head's sequence differs, the sentence does not.
@@ -182,7 +185,7 @@ def test_long_sentences_make_small_batches(
 
 
 def test_refuses_what_does_not_fit(
-    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher], in_memory: Callable[..., FeatureStore]
 ) -> None:
     instance = make_corpus("sentence").instances[0]
     with pytest.raises(MismatchError, match=f"'{instance.id}' leads outside its {len(instance.tokens)} tokens"):

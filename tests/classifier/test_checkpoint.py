@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
 
 
-def make_checkpoint(**more: int) -> Checkpoint:
+def make_checkpoint(**more: Any) -> Checkpoint:
     return Checkpoint(
         head=make_head(HeadConfig((InputConfig(4, 3),), labels=2, tags=1, hidden=3, standardise=True, **more)),
         features=(FeatureSpec("elmo", "ab" * 32, "float16", "mix", 3, 4),),

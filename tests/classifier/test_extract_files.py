@@ -71,7 +71,7 @@ def test_all_documents_in_order_and_several_sources(source: Path, tmp_path: Path
 
 
 def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
-    source, told = tmp_path / "documents.jsonl", []
+    source, told = tmp_path / "documents.jsonl", list[BadDocument]()
     source.write_text(f'{line(0)}\n{{"id": "bad", "text": 3}}\n{line(2)}\n')
     done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.jsonl"), report=told.append)
     assert [(bad.id, bad.where.endswith("line 2")) for bad in told] == [("bad", True)]
@@ -208,7 +208,7 @@ def test_documents_without_relations_are_counted_by_the_reason(tmp_path: Path) -
     source, out = tmp_path / "documents.jsonl", tmp_path / "out.jsonl"
     chemical = {"id": "T1", "type": "SimpleChemical", "start": 0, "end": 7}
     species = {"id": "T2", "type": "SPECIES", "start": 17, "end": 21}
-    entities = ([], [chemical], [chemical, species])
+    entities: list[list[dict[str, object]]] = [[], [chemical], [chemical, species]]
     rows = [{"id": str(n), "text": "Aspirin heals in rats.", "entities": given} for n, given in enumerate(entities)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = extract_files(make_extractor(), ExtractionJob([source], out))

@@ -88,7 +88,7 @@ def test_threshold_and_top_and_distance() -> None:
     assert relations(threshold=0.0, max_distance=2) == ()
     for options in ({"threshold": 1.1}, {"top": 0}, {"max_distance": -1}, {"threshold": float("nan")}):
         with pytest.raises(UsageError, match="must satisfy"):
-            Wanted(**options)  # type: ignore[arg-type]
+            Wanted(**options)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_bad_documents_stay_in_their_place() -> None:
     endless = "aspirin " * (LONGEST + 1)
     long = Document("long", endless, (_entity("T1", 0, 7), _entity("T2", 8, 15, "GENE", "aspirin")))
     unread = BadDocument("7", "file, line 3", "not JSON")
-    given = [make_document(1), wordless, unread, empty, long, make_document(2)]
+    given: list[Document | BadDocument] = [make_document(1), wordless, unread, empty, long, make_document(2)]
     found = list(make_extractor().extract_documents(given, ALL))
     assert [type(each) for each in found] == [
         Extraction, BadDocument, BadDocument, Extraction, BadDocument, Extraction

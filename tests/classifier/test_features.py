@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
     return make_corpus()
 
 
-def opened(root: Path, corpus: Corpus, text: str, **more: object) -> list[str]:
+def opened(root: Path, corpus: Corpus, text: str, **more: Any) -> list[str]:
     with open_features(
         parse_features(text), root, DistinctSentences.of(corpus.instances).keys, COMMAND, **more
     ) as stores:

@@ -29,9 +29,9 @@ def test_agrees_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
         assert ours is None or ours == pytest.approx(theirs)
     each = precision_recall_fscore_support(gold, predicted, labels=range(4), zero_division=np.nan)
     for n, label in enumerate(LABELS):
-        ours = metrics.per_class[label]
-        assert ours.gold == each[3][n]
-        assert ours.f1 == (None if np.isnan(each[2][n]) else pytest.approx(each[2][n]))
+        scores = metrics.per_class[label]
+        assert scores.gold == each[3][n]
+        assert scores.f1 == (None if np.isnan(each[2][n]) else pytest.approx(each[2][n]))
     assert np.array_equal(metrics.confusion, confusion_matrix(gold, predicted, labels=range(4)))
     assert metrics.accuracy == pytest.approx((gold == predicted).mean())
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +44,11 @@ def make_batch() -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
     return (torch.randn(rows, 5).half(), torch.randn(rows, 12)), index, lengths
 
 
+def inputs_of(head: Head) -> list[Any]:
+    """The modules that take in the head's features."""
+    return list(head.features)
+
+
 def torch_lstm(head: Head) -> nn.LSTM:
     """An nn.LSTM with the head's weights; torch orders the gates input, forget, cell, output."""
     lstm = nn.LSTM(9, 6, batch_first=True, bidirectional=True)
@@ -51,7 +57,7 @@ def torch_lstm(head: Head) -> nn.LSTM:
         i, f, o, g = w.chunk(4)
         return torch.cat([i, f, g, o])
 
-    weight = torch.cat([feature.weight for feature in head.features], dim=2)  # type: ignore[union-attr]
+    weight = torch.cat([feature.weight for feature in inputs_of(head)], dim=2)
     with torch.no_grad():
         for d, suffix in enumerate(("", "_reverse")):
             getattr(lstm, f"weight_ih_l0{suffix}").copy_(reorder(weight[d]))
@@ -63,7 +69,7 @@ def torch_lstm(head: Head) -> nn.LSTM:
 
 def reference(head: Head, lstm: nn.LSTM, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> Tensor:
     """Hiai et al. 2021, eq. 1-10, and Peters et al. 2018, eq. 1, sequence by sequence."""
-    first, second = head.features
+    first, second = inputs_of(head)
     layers = rows[1].float()
     if head.config.standardise:
         layers = (layers - second.mean) * second.scale
@@ -121,6 +127,7 @@ def test_is_the_papers_head(standardise: bool) -> None:
         torch.testing.assert_close(dict(head.named_parameters())[name].grad, gradient, atol=1e-5, rtol=0)
     with torch.no_grad():  # the gradients in place of the weights, to bring them into torch's order of gates
         for parameter in head.parameters():
+            assert parameter.grad is not None
             parameter.copy_(parameter.grad)
     for name, gradient in torch_lstm(head).named_parameters():
         if not name.startswith("bias_hh"):  # one bias here, two that add up there
@@ -137,6 +144,8 @@ def test_bfloat16_is_the_same_head_less_precisely() -> None:
         logits.square().sum().backward()
         assert all(p.grad is not None for p in head.parameters())
     for (name, a), (_, b) in zip(exact.named_parameters(), low.named_parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
         assert torch.nn.functional.cosine_similarity(a.grad.flatten(), b.grad.flatten(), dim=0) > 0.99, name
 
 
@@ -176,7 +185,7 @@ def test_what_stands_at_padding_does_not_matter() -> None:
 
 
 def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
-    feature = make_head(dropout=0.25).features[0]
+    feature = inputs_of(make_head(dropout=0.25))[0]
     x = torch.ones(400, 250)
     dropped = feature.drop(x)
     assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -201,7 +210,7 @@ def test_a_projection_is_a_factor_of_the_input_weights() -> None:
         for name, parameter in wide.named_parameters():
             if not name.startswith("features"):
                 parameter.copy_(dict(narrow.named_parameters())[name])
-        for theirs, ours in zip(wide.features, narrow.features, strict=True):
+        for theirs, ours in zip(inputs_of(wide), inputs_of(narrow), strict=True):
             projection = ours.projection * ours.feature.dim**-0.5
             theirs.weight.copy_(ours.weight @ projection)
             theirs.tags.copy_(ours.tags @ torch.linalg.pinv(projection).t())  # what the projection maps to them
@@ -210,7 +219,7 @@ def test_a_projection_is_a_factor_of_the_input_weights() -> None:
     expected, actual = wide(*make_batch()).logits, narrow(*make_batch()).logits
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
     actual.square().sum().backward()
-    assert all(feature.projection.grad.abs().sum() > 0 for feature in narrow.features)
+    assert all(feature.projection.grad.abs().sum() > 0 for feature in inputs_of(narrow))
 
 
 def test_a_step_moves_a_wide_projection_little_more_than_a_narrow_one() -> None:
@@ -222,7 +231,7 @@ def test_a_step_moves_a_wide_projection_little_more_than_a_narrow_one() -> None:
         before = feature(x)
         before.sum().backward()
         optimizer.step()
-        return (feature(x) - before).abs().mean().item()
+        return float((feature(x) - before).abs().mean().item())
 
     assert moved(1024) < 16 * moved(16)  # 64 times the columns; 8 is their square root
 

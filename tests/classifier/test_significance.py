@@ -33,6 +33,7 @@ def test_the_correction_for_folds_that_share_data() -> None:
     assert corrected.p == pytest.approx(0.0560, abs=5e-5)
     uncorrected = resampled_t_test(first, second, 0.0)
     assert uncorrected.p is not None
+    assert corrected.p is not None
     assert uncorrected.p < 0.02 < 0.05 < corrected.p
 
 

@@ -64,14 +64,17 @@ def test_options_out_of_range(options: dict[str, object], says: str) -> None:
         TrainConfig(**options)  # type: ignore[arg-type]
 
 
+Fit = Callable[..., tuple[Any, list[Epoch]]]
+
+
 @pytest.fixture
-def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStore]) -> Callable[..., tuple]:
+def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStore]) -> Fit:
     """Return a function that trains a small head: configuration, factor on the vectors, progress -> head, epochs."""
     corpus = make_corpus()
     sentences = DistinctSentences.of(corpus.instances)
     store = in_memory(corpus.instances, "glove", 8)
     batcher = Batcher(corpus.instances, Vectors([Feature("glove")], [store], sentences), corpus.labels, ())
-    parts = np.split(np.random.default_rng(0).permutation(99), [70])
+    train_part, dev_part = np.split(np.random.default_rng(0).permutation(99), [70])
 
     def run(
         config: TrainConfig, progress: Callable[[Epoch], None] | None = None, **more: Any
@@ -81,7 +84,7 @@ def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStor
             return head, train(
                 head,
                 batcher,
-                parts,
+                (train_part, dev_part),
                 config,
                 labels=corpus.labels,
                 positive=corpus.positive,
@@ -92,7 +95,7 @@ def fit(make_corpus: Callable[..., Corpus], in_memory: Callable[..., FeatureStor
     return run
 
 
-def test_keeps_the_best_epoch(fit: Callable[..., tuple]) -> None:
+def test_keeps_the_best_epoch(fit: Fit) -> None:
     states: list[tuple[bool, float]] = []
     restless = replace(CONFIG, lr=0.3, max_epochs=9)
     head, epochs = fit(restless, lambda epoch: states.append((epoch.best, epoch.dev_f1)))
@@ -106,7 +109,7 @@ def test_keeps_the_best_epoch(fit: Callable[..., tuple]) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_the_seed_determines_everything(fit: Callable[..., tuple], optimizer: str) -> None:
+def test_the_seed_determines_everything(fit: Fit, optimizer: str) -> None:
     config = replace(CONFIG, optimizer=optimizer, dropout=0.3, max_epochs=2)
     torch.manual_seed(11)
     head, epochs = fit(config)
@@ -121,13 +124,13 @@ def test_the_seed_determines_everything(fit: Callable[..., tuple], optimizer: st
     assert not torch.equal(pairs[0]["recurrent"], pairs[2]["recurrent"])
 
 
-def test_stops_when_the_rate_is_spent(fit: Callable[..., tuple]) -> None:
+def test_stops_when_the_rate_is_spent(fit: Fit) -> None:
     # A rate that moves nothing: neither score nor loss improves after the first epoch.
     _, epochs = fit(TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3))
     assert [e.lr for e in epochs] == [1e-30, 1e-30, 1e-30, 5e-31, 5e-31]
 
 
-def test_a_resumed_training_remembers_the_rate(fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_remembers_the_rate(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     config = TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3)
     states: list[TrainState] = []
@@ -138,7 +141,7 @@ def test_a_resumed_training_remembers_the_rate(fit: Callable[..., tuple], monkey
         assert [e.lr for e in resumed] == [e.lr for e in whole]
 
 
-def test_a_loss_that_is_no_number(fit: Callable[..., tuple]) -> None:
+def test_a_loss_that_is_no_number(fit: Fit) -> None:
     with pytest.raises(
         UsageError, match=r"the loss became (nan|inf) in epoch \d+ \(optimizer sgd, learning rate 1e\+38"
     ):
@@ -154,14 +157,14 @@ def test_cosine_rises_and_falls_to_nothing() -> None:
     assert CONFIG.share_of_rate(0.9) == 1
 
 
-def test_cosine_goes_on_to_the_last_epoch_whatever_the_scores(fit: Callable[..., tuple]) -> None:
+def test_cosine_goes_on_to_the_last_epoch_whatever_the_scores(fit: Fit) -> None:
     config = replace(CURVED, lr=1e-30, patience=1, max_epochs=9, batch_size=7)  # a rate that moves nothing
     _, epochs = fit(config)
     last_batch = [epoch - 3.5 / 70 for epoch in range(1, 10)]  # at its middle
     assert [e.lr for e in epochs] == pytest.approx([1e-30 * config.share_of_rate(n / 9) for n in last_batch], abs=0)
 
 
-def test_the_average_is_what_is_evaluated_and_kept(fit: Callable[..., tuple]) -> None:
+def test_the_average_is_what_is_evaluated_and_kept(fit: Fit) -> None:
     config = replace(CONFIG, max_epochs=1)
     raw, raw_epochs = fit(config)
     short, _ = fit(replace(config, average=1e-9))
@@ -172,7 +175,7 @@ def test_the_average_is_what_is_evaluated_and_kept(fit: Callable[..., tuple]) ->
     assert long_epochs[0].dev_loss != raw_epochs[0].dev_loss
 
 
-def test_consistency_is_r_drop(fit: Callable[..., tuple]) -> None:
+def test_consistency_is_r_drop(fit: Fit) -> None:
     """Two passes whose dropouts are the generator's next two: the mean cross-entropy and the symmetric divergence."""
     config = replace(CONFIG, dropout=0.5, max_epochs=1, batch_size=1000, optimizer="sgd", lr=1e-30)
     losses = [fit(replace(config, consistency=c))[1][0].train_loss for c in (0.0, 1e-30, 1.0, 3.0)]
@@ -197,17 +200,13 @@ def test_r_drop_scores_each_instance_as_a_single_pass_does() -> None:
     torch.testing.assert_close(twice, once)  # without dropout both passes say the same
 
 
-def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Callable[..., tuple]) -> None:
-    raw, initial, averaged = (
-        fit(replace(CONFIG, schedule="cosine", **options))[0].recurrent
-        for options in ({}, {"lr": 1e-30}, {"average": 0.9999})
-    )
+def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Fit) -> None:
+    choices: list[dict[str, Any]] = [{}, {"lr": 1e-30}, {"average": 0.9999}]
+    raw, initial, averaged = (fit(replace(CONFIG, schedule="cosine", **options))[0].recurrent for options in choices)
     assert torch.dist(averaged, raw) < 0.5 * torch.dist(initial, raw), "45 steps, of 10,000 that the decay looks back"
 
 
-def test_a_resumed_training_ends_with_the_same_weights(
-    fit: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_training_ends_with_the_same_weights(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
     states: list[TrainState] = []
     head, whole = fit(CURVED, save=states.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pytest
@@ -31,6 +32,10 @@ class Tampered:
 
     def shards_of(self, keys: Sequence[bytes]) -> np.ndarray:
         return self._store.shards_of(keys)
+
+
+def tampered(store: FeatureStore, change: Callable[[Ragged], Ragged]) -> FeatureStore:
+    return cast(FeatureStore, Tampered(store, change))  # it has what reading asks for
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def test_numbers_that_are_not_finite(
         vectors.values[vectors.offsets[2] + 1, 5] = bad
         return vectors
 
-    store = Tampered(in_memory(corpus.instances, "glove", 8), spoil)
+    store = tampered(in_memory(corpus.instances, "glove", 8), spoil)
     with pytest.raises(
         DataError, match=r"glove@\w+ holds NaN or infinity in the sentence of instance 'toy:2' \(token 1"
     ):
@@ -110,7 +115,7 @@ def test_rows_that_are_not_the_tokens(corpus: Corpus, in_memory: Callable[..., F
         offsets[2] += 1
         return Ragged(vectors.values, offsets)
 
-    store = Tampered(in_memory(corpus.instances, "glove", 8), shift)
+    store = tampered(in_memory(corpus.instances, "glove", 8), shift)
     length = len(corpus.instances[1].tokens)
     with pytest.raises(MismatchError, match=f"holds {length + 1} rows .* 'toy:1', which has {length} tokens"):
         Vectors([Feature("glove")], [store], DistinctSentences.of(corpus.instances))

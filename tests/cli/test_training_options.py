@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -13,7 +14,8 @@ from classifier.training.config import TrainConfig, recipe
 
 @pytest.mark.parametrize("command", ["train", "ablate"])
 def test_every_field_is_an_option_with_a_text(command: str) -> None:
-    options = {option.name: option for option in typer.main.get_command(cli.assemble()).commands[command].params}
+    commands: Any = typer.main.get_command(cli.assemble())
+    options = {option.name: option for option in commands.commands[command].params}
     for field in fields(TrainConfig):
         assert field.metadata["help"].endswith("."), field.name
         if field.name not in ("features", "seed"):

@@ -25,7 +25,7 @@ MENTIONS = [
     ("rats", "Disease", "-1"),
     ("naproxen", "Chemical", "D4"),
 ]
-RELATIONS = [("CID", "D1", "D2"), ("CID", "D4", "D3")]
+RELATIONS: list[tuple[str, ...]] = [("CID", "D1", "D2"), ("CID", "D4", "D3")]
 
 
 def labels(corpus: Corpus) -> dict[str, str | None]:
@@ -228,7 +228,8 @@ def test_biored_in_bioc_is_the_same(tmp_path: Path) -> None:
     assert first.gold.relations == second.gold.relations
 
 
-DRUGPROT = {
+Tables = dict[str, list[tuple[str, ...]]]
+DRUGPROT: Tables = {
     "abstracs": [("7", TITLE, ABSTRACT)],
     "entities": [
         ("7", "T1", "CHEMICAL", "20", "27", "Aspirin"),
@@ -242,7 +243,6 @@ DRUGPROT = {
         ("7", "PART-OF", "Arg1:T1", "Arg2:T4"),
     ],
 }
-Tables = dict[str, list[tuple[str, ...]]]
 
 
 def write_drugprot(folder: Path, tables: Tables, test_pmid: str = "8") -> Path:

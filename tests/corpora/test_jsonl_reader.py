@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, FeatstoreError, MissingFileError, UsageError
 
-LINE = {
+LINE: dict[str, Any] = {
     "text": "Aspirin blocks COX-2.",
     "head": {"start": 0, "end": 7, "type": "CHEMICAL"},
     "tail": {"start": 15, "end": 20, "type": "Gene"},

@@ -1,5 +1,7 @@
 """Marking: what the encoders and the head see, for every way in which two mentions can lie."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,11 +87,11 @@ BLIND = {  # pair, others -> what stands there
 
 @pytest.mark.parametrize(("case", "wanted"), BLIND.items())
 @pytest.mark.parametrize("context", ["tagged", "sentence"])
-def test_blind(case: tuple, wanted: str, context: str) -> None:
+def test_blind(case: tuple[Any, ...], wanted: str, context: str) -> None:
     head, tail, others = case
-    mentions = [mention(first, last, kind, "X") for first, last, kind in others]
-    pair = mention(*head, "gene", "G"), mention(*tail, "dise", "D")
-    found = mark(SENTENCE, *pair, Marking("blind", context), mentions)
+    mentions = [mention(start, stop, kind, "X") for start, stop, kind in others]
+    first, second = mention(head[0], head[1], "gene", "G"), mention(tail[0], tail[1], "dise", "D")
+    found = mark(SENTENCE, first, second, Marking("blind", context), mentions)
     seen = [found.tokens[row] if row >= 0 else found.tags[-1 - row] for row in found.layout]
     assert " ".join(seen) == wanted
     characters = [TEXT[start:end] for start, end in found.offsets if start >= 0]
@@ -140,6 +142,6 @@ def test_a_mention_without_a_word() -> None:
 
 
 @pytest.mark.parametrize("choice", [{"indicators": "tag"}, {"context": "sentences"}])
-def test_unknown_choice(choice: dict[str, str]) -> None:
+def test_unknown_choice(choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="Did you mean"):
         Marking(**choice)

@@ -44,14 +44,14 @@ def states(folder: Path, ids: list[int], layer: int) -> np.ndarray:
 
     model = AutoModel.from_pretrained(folder).eval()
     out = model(input_ids=torch.tensor([[101, *ids, 102]]), output_hidden_states=True)
-    return out.hidden_states[layer][0, 1:-1].numpy()
+    return np.asarray(out.hidden_states[layer][0, 1:-1])
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_equal_to_transformers(folder: Path, pooling: str) -> None:
     encoder = load_encoder(f"bert:{folder}", layers=(-1, 2), pooling=pooling)
     vectors = encoder.encode(SENTENCES)
-    assert (encoder.layers, encoder.dim, vectors.dim, vectors.values.dtype) == (2, 768, 768, np.float32)
+    assert (encoder.layers, encoder.dim, vectors.dim, vectors.values.dtype) == (2, 768, 768, np.dtype(np.float32))
     assert vectors.lengths.tolist() == [7, 1, 7, 0]
     for ours, tokens in zip(vectors, SENTENCES[:3], strict=False):
         ids, places = subwords(folder, tokens)

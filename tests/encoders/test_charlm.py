@@ -4,6 +4,7 @@ import os
 import pickle
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from featstore.errors import DataError, MissingFileError, UsageError
 
 
 def random_lm(seed: int = 0, decoder: bool = True, **changes: object) -> CharLM:
-    fields: dict = {
+    fields: dict[str, Any] = {
         "hidden_size": 7,
         "nlayers": 2,
         "embedding_size": 5,
@@ -83,7 +84,7 @@ class Executed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, (str(self.folder),)
 
 

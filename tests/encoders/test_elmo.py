@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import BiLM, BiLMConfig, load_elmo, save_elmo
+from featstore.encoders.elmo import ELMo
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.schedule import Schedule
@@ -25,7 +27,7 @@ SENTENCES = [
 
 
 def random_lm(seed: int = 0, **changes: object) -> BiLM:
-    fields: dict = {
+    fields: dict[str, Any] = {
         "char_dim": 5,
         "filters": ((1, 4), (2, 7), (3, 5), (7, 3)),
         "n_highway": 2,
@@ -65,7 +67,7 @@ class Reference:
                 convolution = torch.nn.Conv1d(cnn["embedding"]["dim"], number, width)
                 weight = file[f"CNN/W_cnn_{i}"][...].squeeze(0).transpose(2, 1, 0)
                 convolution.weight.data = torch.tensor(weight.astype(np.float32))
-                convolution.bias.data = torch.tensor(file[f"CNN/b_cnn_{i}"][...])
+                convolution.bias = torch.nn.Parameter(torch.tensor(file[f"CNN/b_cnn_{i}"][...]))
                 self.convolutions.append(convolution)
             width = sum(number for _, number in cnn["filters"])
             self.highway = Highway(width, cnn["n_highway"], activation=torch.relu)
@@ -92,7 +94,7 @@ class Reference:
                     self.cells[-1].append(cell)
 
     @staticmethod
-    def _load(cell: torch.nn.Module, dataset: h5py.Group, inputs: int) -> None:
+    def _load(cell: Any, dataset: h5py.Group, inputs: int) -> None:
         """The gates are i, g, f, o in the file and i, f, g, o in the cell; the forget gate's 1 is not in the file."""
         i, g, f, o = np.split(dataset["W_0"][...].astype(np.float32).T, 4)
         weight = torch.tensor(np.concatenate([i, f, g, o]))
@@ -141,7 +143,7 @@ class Reference:
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_equal_to_allennlp(tmp_path: Path, changes: dict, dtype: str) -> None:
+def test_equal_to_allennlp(tmp_path: Path, changes: dict[str, Any], dtype: str) -> None:
     save_elmo(tmp_path, random_lm(**changes), dtype=dtype)
     encoder = load_encoder(f"elmo:{tmp_path}")
     vectors = encoder.encode(SENTENCES)
@@ -157,8 +159,15 @@ def test_equal_to_allennlp(tmp_path: Path, changes: dict, dtype: str) -> None:
 def test_a_model_that_we_trained_is_equal_to_allennlps(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("\n".join(f"Drug G{i % 110} inhibits G{i * 7 % 109}." for i in range(900)), encoding="utf-8")
-    sizes = {"dim": 8, "projection_dim": 6, "char_dim": 4, "filters": ((1, 4), (3, 8)), "tokens": 64, "least": 1}
-    clips = {"cell_clip": 0.3, "proj_clip": 0.2}  # so that they bite
+    sizes: dict[str, Any] = {
+        "dim": 8,
+        "projection_dim": 6,
+        "char_dim": 4,
+        "filters": ((1, 4), (3, 8)),
+        "tokens": 64,
+        "least": 1,
+    }
+    clips: dict[str, Any] = {"cell_clip": 0.3, "proj_clip": 0.2}  # so that they bite
     schedule = Schedule(steps=6, warmup=2)
     pretrain_elmo(ELMoConfig(text=(text,), out=tmp_path / "elmo", schedule=schedule, **sizes, **clips))
     reference = Reference(tmp_path / "elmo")
@@ -177,6 +186,7 @@ def test_without_skip_connections_the_layers_are_the_cells_own(tmp_path: Path) -
 def test_cut_tokens_are_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_elmo(tmp_path, random_lm())
     encoder = load_encoder(f"elmo:{tmp_path}")
+    assert isinstance(encoder, ELMo)
     with caplog.at_level(logging.WARNING):
         vectors = encoder.encode([["a" * 48, "b" * 49, "é" * 25], ["b" * 49, "b" * 50]])
     assert encoder.cut_tokens == {"b" * 49, "é" * 25, "b" * 50}

@@ -22,7 +22,9 @@ def write(folder: Path, text: str = TEXT) -> Path:
 def test_words_with_blanks_and_repeats(tmp_path: Path) -> None:
     rows, vectors = read_table(write(tmp_path))
     assert list(rows) == ["the", ". . .", "naïve", "at name@domain.com", "p53"]
-    np.testing.assert_array_equal(vectors, np.float32([[0.5, -1, 2], [1, 2, 3], [1e-3, 0, 0], [7, 8, 9], [1, 1, 1]]))
+    np.testing.assert_array_equal(
+        vectors, np.array([[0.5, -1, 2], [1, 2, 3], [1e-3, 0, 0], [7, 8, 9], [1, 1, 1]], np.float32)
+    )
 
 
 def test_gzip_zip_and_header_hold_the_same(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_lookup_is_exact_then_lower_cased(tmp_path: Path) -> None:
     encoder = load_encoder(f"glove:{write(tmp_path, 'The 1 1' + chr(10) + 'the 2 2' + chr(10) + 'p53 3 3')}")
     vectors = encoder.encode([["The", "the", "THE"], [], ["P53"]])
     assert vectors.lengths.tolist() == [3, 0, 1]
-    np.testing.assert_array_equal(vectors.values, np.float32([[1, 1], [2, 2], [2, 2], [3, 3]]))
+    np.testing.assert_array_equal(vectors.values, np.array([[1, 1], [2, 2], [2, 2], [3, 3]], np.float32))
 
 
 def test_unknown_words(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_unknown_words(tmp_path: Path) -> None:
 def test_the_packaged_table() -> None:
     encoder = load_encoder("glove")
     vectors = encoder.encode([["the", "Kinase"]]).values
-    assert (encoder.dim, vectors.dtype) == (50, np.float32)
+    assert (encoder.dim, vectors.dtype) == (50, np.dtype(np.float32))
     # The first numbers of "the" in glove.6B.50d.txt.
     np.testing.assert_allclose(vectors[0][:4], [0.418, 0.24968, -0.41242, 0.1217])
     np.testing.assert_array_equal(vectors[1], encoder.encode([["kinase"]]).values[0])

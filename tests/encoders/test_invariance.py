@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from featstore.encoders import Encoder, load_encoder
 from featstore.encoders.bilm import BiLM, BiLMConfig, save_elmo
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
+from featstore.encoders.cse import CSE
 from featstore.encoders.kernels import linear
 
 HAS_INT8 = torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()
-PRECISIONS = ["float32", "bfloat16", pytest.param("int8", marks=pytest.mark.skipif(not HAS_INT8, reason="no VNNI"))]
+INT8 = pytest.mark.skipif(not HAS_INT8, reason="no VNNI")
+PRECISIONS = ["float32", "bfloat16", pytest.param("int8", marks=INT8)]
 TOKENS = ["a", "gene", "BRCA1", "β-catenin", "x" * 60, ",", "of", "<chem>", "phosphorylation", "日本", ""]
 
 
@@ -28,7 +31,13 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
 
 def cse(folder: Path, hidden: int = 150, **changes: object) -> str:
     for direction in ("forward", "backward"):
-        fields: dict = {"nlayers": 2, "embedding_size": 20, "nout": 30, "document_delimiter": "\n", "dropout": 0.0}
+        fields: dict[str, Any] = {
+            "nlayers": 2,
+            "embedding_size": 20,
+            "nout": 30,
+            "document_delimiter": "\n",
+            "dropout": 0.0,
+        }
         items = ("<unk>", *"\n abcdefghijklmnopqrstuvwxyz<>,1β")
         config = CharLMConfig(
             hidden_size=hidden, is_forward=direction == "forward", items=items, **{**fields, **changes}
@@ -64,7 +73,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize(
     "encoder",
     [pytest.param((make, p), id=f"{make.__name__}-{p}") for make in (cse, elmo) for p in ("float32", "bfloat16")]
-    + [pytest.param((make, "int8"), id=f"{make.__name__}-int8", marks=PRECISIONS[2].marks) for make in (cse, elmo)],
+    + [pytest.param((make, "int8"), id=f"{make.__name__}-int8", marks=INT8) for make in (cse, elmo)],
     indirect=True,
 )
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -89,7 +98,7 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path, make: Callable[[Pa
         torch.set_num_threads(count)
         results.append(encoder.encode(batch).values)
     torch.set_num_threads(before)
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -123,7 +132,7 @@ def by_torch(model: CharLM, text: str) -> np.ndarray:
     lstm.load_state_dict({name.removeprefix("rnn."): t for name, t in w.items() if name.startswith("rnn.")})
     ids = torch.tensor([config.items.index(c) if c in config.items else 0 for c in text])
     with torch.inference_mode():
-        return lstm(w["encoder.weight"][ids][:, None])[0][:, 0].numpy()
+        return np.asarray(lstm(w["encoder.weight"][ids][:, None])[0][:, 0])
 
 
 def peak_megabytes(run: Callable[[], object]) -> float:
@@ -150,6 +159,7 @@ def test_any_length_passes_exactly_in_bounded_memory(tmp_path: Path, tokens: lis
     from featstore.encoders.charlm_file import load_charlm
 
     encoder = load_encoder(cse(tmp_path, hidden=3, nlayers=1, nout=None))
+    assert isinstance(encoder, CSE)
     encoder.encode([["warm"]])
     del encoder._models[directions:]
     results: list[np.ndarray] = []

@@ -1,6 +1,6 @@
 """The ladder down from batches that do not fit, with an encoder whose memory is scripted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ class Scripted:
     """Encodes each token as its length; more than ``room`` tokens in one call do not fit."""
 
     name, dim, layers, identity = "scripted", 1, 1, "0" * 64
-    facts: dict = {}  # noqa: RUF012
+    facts: Mapping[str, object] = {}
 
     def __init__(self, room: int, error: Callable[[], Exception]) -> None:
         self.room, self.error, self.calls = room, error, 0
@@ -23,7 +23,9 @@ class Scripted:
         self.calls += 1
         if sum(map(len, batch)) > self.room:
             raise self.error()
-        return Ragged.from_list([np.float32([[len(t)] for t in tokens]).reshape(-1, 1) for tokens in batch], 1)
+        return Ragged.from_list(
+            [np.array([[len(t)] for t in tokens], np.float32).reshape(-1, 1) for tokens in batch], 1
+        )
 
 
 ERRORS = [MemoryError, lambda: torch.OutOfMemoryError("CUDA"), lambda: RuntimeError("DefaultCPUAllocator: no")]

@@ -39,7 +39,7 @@ def test_mentions_that_are_there_stay(toy_checkpoint: TaggerCheckpoint) -> None:
 
 def test_documents_keep_their_order_and_bad_ones_stay(toy_checkpoint: TaggerCheckpoint) -> None:
     bad = BadDocument("2", "a file", "it is broken.")
-    documents = [
+    documents: list[Document | BadDocument] = [
         Document("1", TEXT, ()),
         bad,
         Document("3", "", ()),
@@ -53,7 +53,7 @@ def test_documents_keep_their_order_and_bad_ones_stay(toy_checkpoint: TaggerChec
 
 
 def test_windows_and_chunks_change_nothing(toy_checkpoint: TaggerCheckpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    documents = [Document(str(n), f"Akt {n} was seen.\n{TEXT}", ()) for n in range(9)]
+    documents: list[Document | BadDocument] = [Document(str(n), f"Akt {n} was seen.\n{TEXT}", ()) for n in range(9)]
     whole = list(toy_tagger(toy_checkpoint).tag(documents))
     monkeypatch.setattr(module, "WINDOW_CHARACTERS", 150)
     monkeypatch.setattr(module, "CHUNK_TOKENS", 10)
@@ -65,7 +65,7 @@ def test_what_memory_has_no_room_for_is_told(toy_checkpoint: TaggerCheckpoint) -
         if any("rats" in tokens for tokens in batch):
             raise MemoryError
 
-    documents = [Document("1", "We saw aspirin.", ()), Document("2", TEXT, ())]
+    documents: list[Document | BadDocument] = [Document("1", "We saw aspirin.", ()), Document("2", TEXT, ())]
     first, second = toy_tagger(toy_checkpoint, WordEncoder(fail)).tag(documents)
     assert isinstance(first, Document)
     assert [e.text for e in first.entities] == ["aspirin"]
@@ -76,7 +76,7 @@ def test_what_memory_has_no_room_for_is_told(toy_checkpoint: TaggerCheckpoint) -
 def test_found_mentions_are_annotations_of_their_bioc_passages(toy_checkpoint: TaggerCheckpoint) -> None:
     title, abstract = TEXT.split("\n")
     passages = [{"offset": 0, "text": title}, {"offset": len(title) + 1, "sentences": []}]
-    passages[1]["sentences"] = [{"offset": len(title) + 1, "text": abstract}]  # type: ignore[assignment]
+    passages[1]["sentences"] = [{"offset": len(title) + 1, "text": abstract}]
     given = document_of({"id": "1", "passages": passages})
     (tagged,) = toy_tagger(toy_checkpoint).tag([given])
     assert isinstance(tagged, Document)
@@ -109,7 +109,7 @@ def test_a_sentence_is_encoded_once_in_a_window_and_through_a_store_once_for_all
 
 def test_another_encoder_is_refused(toy_checkpoint: TaggerCheckpoint) -> None:
     class Other(WordEncoder):
-        identity = "0" * 64  # type: ignore[assignment]
+        identity = "0" * 64
 
     with pytest.raises(MismatchError, match="the model was trained on words"):
         toy_tagger(toy_checkpoint, Other())

@@ -75,9 +75,9 @@ MODEL = ModelFacts("m", "ab", ("CPR:4",))
 
 def changed(*path: str | int, to: object) -> dict[str, Any]:
     """The document with one thing in it changed, or taken out if ``to`` is None."""
-    copy = json.loads(json.dumps(GIVEN))
+    copy: dict[str, Any] = json.loads(json.dumps(GIVEN))
     *outer, last = path
-    inner = copy
+    inner: Any = copy
     for step in outer:
         inner = inner[step]
     inner[last] = to
@@ -97,7 +97,7 @@ def test_what_was_read_is_written_with_relations_and_nothing_else_changed(write:
     content = json.dumps({"documents": [GIVEN]}) if format_ == "bioc-json" else collection(xml_of(GIVEN))
     (found,) = read_documents(write("a", content), format_)
     assert found == READ
-    relation = Relation(*READ.entities, "CPR:4", 0.912345678, {}, (20, 36))
+    relation = Relation(READ.entities[0], READ.entities[1], "CPR:4", 0.912345678, {}, (20, 36))
     for other in ("bioc-xml", "bioc-json"):
         writer = writer_of(other)
         text = writer.header(MODEL) + writer.document(found, [relation], MODEL) + writer.footer()
@@ -368,7 +368,9 @@ def test_the_dtd_of_bioc_is_named_and_not_loaded(write: Write) -> None:
 @pytest.mark.parametrize("format_", ["bioc-xml", "bioc-json"])
 def test_attention_that_was_asked_for_is_an_infon_of_its_relation(write: Write, format_: str) -> None:
     writer = writer_of(format_)
-    explained = Relation(*READ.entities, "CPR:4", 0.9, {}, (20, 36), ((20, 27, 0.75), (30, 36, 0.25)))
+    explained = Relation(
+        READ.entities[0], READ.entities[1], "CPR:4", 0.9, {}, (20, 36), ((20, 27, 0.75), (30, 36, 0.25))
+    )
     text = writer.header(MODEL) + writer.document(READ, [explained], MODEL) + writer.footer()
     (again,) = read_documents(write("b", text), format_)
     assert isinstance(again, Document)

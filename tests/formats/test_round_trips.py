@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import bioc
 import pytest
@@ -44,7 +45,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9β𝛼][A-Za-z0-9β𝛼 ._:-]{0,8}[a-z]", full
 
 def texts(pieces: Sequence[str], control: bool) -> st.SearchStrategy[str]:
     """Texts of the pieces and of any characters: with control characters, or with those alone that XML can hold."""
-    excluded = ["Cs"] if control else ["Cs", "Cc"]
+    excluded: tuple[Literal["Cs", "Cc"], ...] = ("Cs",) if control else ("Cs", "Cc")
     any_text = st.text(st.characters(exclude_categories=excluded, exclude_characters="\ufffe\uffff"), max_size=20)
     return st.lists(st.one_of(st.sampled_from(pieces), any_text), max_size=12).map("".join)
 

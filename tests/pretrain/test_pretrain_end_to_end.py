@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from featstore.encoders.bilm import load_elmo
 from featstore.encoders.charlm_file import load_charlm
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.pretrain.adaptive import load_softmax
-from featstore.pretrain.bilm import BiLMTask, held_out_perplexity
+from featstore.pretrain.bilm import BiLMNetwork, BiLMTask, held_out_perplexity
 from featstore.pretrain.cse import CSEConfig, pretrain_cse
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.loop import CHECKPOINT
@@ -40,19 +41,33 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cse(text: Path, out: Path, **changes: object) -> CSEConfig:
-    small = {"hidden_size": 24, "embedding_size": 6, "streams": 8, "length": 20, "least": 2, "dropout": 0.1}
+    small: dict[str, Any] = {
+        "hidden_size": 24,
+        "embedding_size": 6,
+        "streams": 8,
+        "length": 20,
+        "least": 2,
+        "dropout": 0.1,
+    }
     fixed = {"text": (text,), "out": out, "schedule": SCHEDULE, "held_out_chars": 500, "dtype": "float32"}
     return CSEConfig(**{**small, **fixed, **changes})
 
 
 def elmo(text: Path, out: Path, **changes: object) -> ELMoConfig:
-    small = {"dim": 8, "projection_dim": 6, "char_dim": 4, "filters": ((1, 4), (3, 8)), "tokens": 64, "least": 1}
+    small: dict[str, Any] = {
+        "dim": 8,
+        "projection_dim": 6,
+        "char_dim": 4,
+        "filters": ((1, 4), (3, 8)),
+        "tokens": 64,
+        "least": 1,
+    }
     clips = {"cell_clip": 0.3, "proj_clip": 0.2}  # so that they bite
     fixed = {"text": (text,), "out": out, "schedule": SCHEDULE, "held_out_chars": 500, "dtype": "float32"}
     return ELMoConfig(**{**small, **clips, **fixed, **changes})
 
 
-def run(config: CSEConfig) -> subprocess.Popen:
+def run(config: CSEConfig) -> subprocess.Popen[bytes]:
     code = "from featstore.pretrain.cse import *\nfrom pathlib import PosixPath\n"
     return subprocess.Popen([sys.executable, "-c", f"{code}if __name__ == '__main__':\n    pretrain_cse({config!r})\n"])
 
@@ -101,7 +116,7 @@ def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp
     assert log[-1]["held_out"] < log[0]["held_out"]
     encoder = load_encoder(f"elmo:{tmp_path}")
     words = tuple(json.loads((tmp_path / "training" / "vocabulary.json").read_text())["words"])
-    shape = {"dropout": 0.0, "tokens": 64, "max_tokens": 60, "precision": "float32"}
+    shape: dict[str, Any] = {"dropout": 0.0, "tokens": 64, "max_tokens": 60, "precision": "float32"}
     task = BiLMTask(config.model(), words, config.source, **shape)
     from featstore.pretrain.loop import train
 
@@ -109,7 +124,9 @@ def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp
     task.model.eval()
     batch = task._batcher.build(SENTENCES)
     with torch.no_grad():
-        states = task.model.states(torch.from_numpy(batch.characters).long(), torch.from_numpy(batch.words))
+        states = cast(BiLMNetwork, task.model).states(
+            torch.from_numpy(batch.characters).long(), torch.from_numpy(batch.words)
+        )
     assert float((states[1].abs() >= 0.2).float().mean()) > 0.01  # the clip is at work
     for b, (tokens, vectors) in enumerate(zip(SENTENCES, encoder.encode(SENTENCES), strict=True)):
         assert [BEGIN, *tokens, END][0] == BEGIN

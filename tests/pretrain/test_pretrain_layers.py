@@ -26,7 +26,9 @@ def test_projected_lstm_gradients_where_both_clips_bite() -> None:
     arguments = tensors(2, 4, 3, 5, 6, 4)
 
     def layer(*given: Tensor) -> Tensor:
-        return projected_lstm(*given, **CLIPS, precision=torch.float64)
+        return projected_lstm(
+            *given, cell_clip=CLIPS["cell_clip"], proj_clip=CLIPS["proj_clip"], precision=torch.float64
+        )
 
     clipped = (layer(*arguments).abs() >= CLIPS["proj_clip"]).double().mean()
     assert 0.01 < clipped < 0.9

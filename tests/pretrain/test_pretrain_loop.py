@@ -4,12 +4,12 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from featstore.encoders.bilm import BiLMConfig
 from featstore.encoders.charlm import CharLMConfig
@@ -73,20 +73,25 @@ def bilm(source: TextSource) -> BiLMTask:
     return BiLMTask(config, words, source, dropout=0.2, tokens=64, max_tokens=20)
 
 
+Make = Callable[[TextSource], CharLMTask | BiLMTask]
+
+
 @pytest.mark.parametrize("make", [charlm, bilm])
 @pytest.mark.parametrize("instant", [1, 4, 9, 10])
-def test_cut_off_and_resumed_is_bit_equal(make, instant: int, source: TextSource, tmp_path: Path) -> None:
+def test_cut_off_and_resumed_is_bit_equal(
+    make: Make, instant: int, source: TextSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = make(source)
     log = train(whole, SCHEDULE, STEPS, tmp_path / "whole")
     broken = make(source)
     take = broken.loss
 
-    def fail_in_the_middle() -> Tensor:
+    def fail_in_the_middle() -> object:
         if broken.units >= instant * whole.units / STEPS:
             raise Killed
         return take()
 
-    broken.loss = fail_in_the_middle
+    monkeypatch.setattr(broken, "loss", fail_in_the_middle)
     with pytest.raises(Killed):
         train(broken, SCHEDULE, STEPS, tmp_path / "cut")
     torch.rand(5)  # whatever happened to the random state meanwhile
@@ -102,7 +107,7 @@ def test_cut_off_and_resumed_is_bit_equal(make, instant: int, source: TextSource
 
 
 @pytest.mark.parametrize("make", [charlm, bilm])
-def test_training_learns_and_leaves_the_best_weights(make, source: TextSource, tmp_path: Path) -> None:
+def test_training_learns_and_leaves_the_best_weights(make: Make, source: TextSource, tmp_path: Path) -> None:
     task, seen = make(source), list[PretrainProgress]()
     log = train(task, replace(SCHEDULE, evaluate_every=40), 160, tmp_path, seen.append)
     assert log[-1]["held_out"] < 0.8 * log[0]["held_out"]
@@ -114,9 +119,9 @@ def test_training_learns_and_leaves_the_best_weights(make, source: TextSource, t
     assert best == pytest.approx(now / 0.6931471805599453 if task.measure != "perplexity" else 2.718281828459045**now)
 
 
-def test_plateau_halves_the_rate(source: TextSource, tmp_path: Path) -> None:
+def test_plateau_halves_the_rate(source: TextSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = charlm(source)
-    task.held_out = lambda: 1.0  # never falls
+    monkeypatch.setattr(task, "held_out", lambda: 1.0)  # never falls
     log = train(task, replace(SCHEDULE, anneal="plateau", patience=1, warmup=0, evaluate_every=1), 6, tmp_path)
     assert [entry["learning_rate"] for entry in log] == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3])
 
@@ -143,11 +148,11 @@ def test_a_damaged_checkpoint_is_refused(source: TextSource, tmp_path: Path) -> 
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_spares_the_checkpoint(
-    source: TextSource, tmp_path: Path
+    source: TextSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task: Task = charlm(source)
     take, count = task.loss, iter(range(99))
-    task.loss = lambda: take() * (float("nan") if next(count) == 4 else 1.0)
+    monkeypatch.setattr(task, "loss", lambda: take() * (float("nan") if next(count) == 4 else 1.0))
     with pytest.raises(DataError, match="at step 5; lower the learning rate"):
         train(task, SCHEDULE, STEPS, tmp_path)
     train(charlm(source), SCHEDULE, STEPS, tmp_path)  # goes on from step 3

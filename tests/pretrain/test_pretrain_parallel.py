@@ -4,7 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -43,12 +46,10 @@ def share(folder, group, report):
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     (tmp_path / "written_jobs.py").write_text(JOBS, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    import written_jobs
-
-    yield written_jobs
+    yield import_module("written_jobs")
     del sys.modules["written_jobs"]
 
 
@@ -61,7 +62,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_the_first_failure_is_raised_and_the_others_are_ended(
-    jobs, tmp_path: Path, name: str, error: type[Exception], says: str
+    jobs: ModuleType, tmp_path: Path, name: str, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         run_jobs([ParallelJob(getattr(jobs, name), (str(tmp_path),)), ParallelJob(jobs.wait, (str(tmp_path),))])
@@ -69,7 +70,7 @@ def test_the_first_failure_is_raised_and_the_others_are_ended(
         assert not alive(int(path.name))
 
 
-def test_a_group_averages_gradients_and_gathers(jobs, tmp_path: Path) -> None:
+def test_a_group_averages_gradients_and_gathers(jobs: ModuleType, tmp_path: Path) -> None:
     told: list[object] = []
     run_jobs([ParallelJob(jobs.share, (str(tmp_path),), processes=2)], told.append)
     assert told == [([5.0, 6.0, 7.0], [[0], [1]], 1)]

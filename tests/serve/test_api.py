@@ -164,13 +164,13 @@ def test_other_origins_and_other_names_are_refused(client: httpx.Client) -> None
 
 
 def test_a_full_queue_answers_503_and_when_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from classifier.serve import gather, service
+    from classifier.serve import gather
 
     def refuse(*_: object) -> None:
         raise gather.QueueFullError
 
     with serving(SMALL) as address:
-        monkeypatch.setattr(service.Gatherer, "submit", refuse)
+        monkeypatch.setattr(gather.Gatherer, "submit", refuse)
         response = httpx.post(f"{address}/api/extract", json={"text": "Aspirin."})
     assert response.status_code == 503
     assert response.headers["retry-after"].isdigit()

@@ -36,13 +36,15 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def make_batch() -> Callable[..., Any]:
     """The function that makes keys and vectors of numbered sentences."""
-    return WRITER["batch"]
+    make: Callable[..., Any] = WRITER["batch"]
+    return make
 
 
 @pytest.fixture(scope="session")
 def make_meta() -> Callable[..., FeatureMeta]:
     """The function that makes the facts of a feature set."""
-    return WRITER["facts"]
+    make: Callable[..., FeatureMeta] = WRITER["facts"]
+    return make
 
 
 class WriterServer:

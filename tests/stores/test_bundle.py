@@ -17,6 +17,7 @@ from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFi
 from featstore.stores import create_store, list_sets, open_store
 from featstore.stores.bundle import export_bundle, import_bundle
 from featstore.stores.layout import ShardIndex, checksums, key_array
+from featstore.stores.sharded import ShardedStore
 from featstore.stores.verify import verify
 
 Make = Callable[..., Any]
@@ -191,6 +192,7 @@ def test_a_hostile_bundle_is_refused(bundle: Path, tmp_path: Path, attack: str) 
 def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, make_meta: Make, make_batch: Make) -> None:
     """A bundle whose checksums are right and whose vectors no store would take."""
     store = create_store(tmp_path / "a", make_meta("hdf5"))
+    assert isinstance(store, ShardedStore)
     keys, vectors = make_batch(range(4))
     vectors.values[2, 2] = np.inf
     store.commit(

@@ -30,7 +30,8 @@ KILLS_A_STORE = 10
 @pytest.fixture(scope="module")
 def expected(make_batch: Make) -> tuple[list[bytes], Ragged]:
     """What an uninterrupted run stores."""
-    return make_batch(range(SENTENCES), dim=DIM)
+    keys, vectors = make_batch(range(SENTENCES), dim=DIM)
+    return keys, vectors
 
 
 def check(root: Path, expected: tuple[list[bytes], Ragged]) -> int:
@@ -117,7 +118,7 @@ def test_a_disk_that_is_full_at_each_step(
         left, failure = [step], None
         with monkeypatch.context() as patch:
             for name in ("fsync", "rename", "link", "mkdir"):
-                patch.setattr(local.os, name, failing(getattr(os, name), left))
+                patch.setattr(os, name, failing(getattr(os, name), left))
             patch.setattr(local, "_write", failing(local._write, left))
             try:
                 store.append(keys, vectors)

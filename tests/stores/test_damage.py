@@ -18,6 +18,7 @@ from featstore.ragged import Ragged
 from featstore.stores import FeatureStore, create_store, list_sets, open_store
 from featstore.stores.layout import ShardIndex, checksums
 from featstore.stores.sets import open_files
+from featstore.stores.sharded import ShardedStore
 from featstore.stores.verify import repair, verify
 
 Make = Callable[..., Any]
@@ -265,13 +266,14 @@ def test_data_that_lead_to_other_files_are_refused(tmp_path: Path, make_meta: Ma
 
 def test_a_zarr_chunk_that_is_gone_is_not_zeros(tmp_path: Path, make_meta: Make, make_batch: Make) -> None:
     store = create_store(tmp_path / "features", make_meta("zarr"))
+    assert isinstance(store, ShardedStore)
     keys, vectors = make_batch(range(4))
     index = ShardIndex(
         np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 16),
         vectors.offsets,
         checksums(vectors.values, vectors.offsets),
     )
-    files = store.files.layout.encode(index, vectors.values)
+    files = {name: bytes(data) for name, data in store.files.layout.encode(index, vectors.values).items()}
     assert store.files.layout.decode(files, "here")[1].shape == vectors.values.shape
     partial = {name: data for name, data in files.items() if name != "values/c/0/0"}
     with pytest.raises(DamagedStoreError, match="lacks a chunk of 'values'"):

@@ -17,7 +17,9 @@ from featstore.ragged import Ragged
 from featstore.stores import create_store, find_sets, list_sets, open_store
 from featstore.stores.explain import explain
 from featstore.stores.inspect import inspect
+from featstore.stores.local import LocalPlace
 from featstore.stores.rewrite import compact, convert
+from featstore.stores.sharded import ShardedStore
 from featstore.stores.usage import collect, usage
 from featstore.stores.verify import verify
 
@@ -82,6 +84,7 @@ def test_collect_removes_what_is_named_and_nothing_else(
 @both
 def test_collect_sweeps_what_no_reader_sees(tmp_path: Path, make_meta: Make, make_batch: Make, backend: str) -> None:
     store = create_store(tmp_path, make_meta(backend))
+    assert isinstance(store, ShardedStore)
     store.append(*make_batch(range(8)))
     path = Path(list_sets(tmp_path)[0].path)
     for left in ("tmp/staged", "shards/0123.h5", "damaged/4567.index"):
@@ -90,7 +93,9 @@ def test_collect_sweeps_what_no_reader_sees(tmp_path: Path, make_meta: Make, mak
     expected = {str(path / left) for left in ("tmp/staged", "shards/0123.h5", "damaged/4567.index")}
     planned = collect(tmp_path)
     assert (set(planned.leftovers), planned.freed) == (expected, 9)
-    with store.files.place.writing():  # a writer is at work: what is staged may be its own
+    place = store.files.place
+    assert isinstance(place, LocalPlace)
+    with place.writing():  # a writer is at work: what is staged may be its own
         assert set(collect(tmp_path).leftovers) == {str(path / "damaged/4567.index")}
     collect(tmp_path, dry_run=False)
     assert verify(path).leftovers == ()

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from featstore.errors import ResourceError
 from featstore.stores import create_store, list_sets, local, open_store
 from featstore.stores.pace import read_pace
+from featstore.stores.sharded import ShardedStore
 from featstore.stores.verify import verify
 
 Make = Callable[..., Any]
@@ -98,7 +99,7 @@ def test_what_has_another_content_is_replaced(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     if not links:  # as on FAT and on some network file systems
-        monkeypatch.setattr(local.os, "link", no_links)
+        monkeypatch.setattr(os, "link", no_links)
     place = local.LocalPlace(tmp_path)
     for content in (b"old", b"new"):
         place.publish({"tree": {"a": content, "b/c": b"kept"}, "file": {"": content}})
@@ -127,6 +128,7 @@ def test_forked_loader_workers_share_a_store_that_was_used_before(
     tmp_path: Path, make_batch: Make, make_meta: Make, backend: str, decoded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = create_store(tmp_path / "features", make_meta(backend))
+    assert isinstance(store, ShardedStore)
     for first in range(0, 64, 8):
         store.append(*make_batch(range(first, first + 8)))
     if decoded:
@@ -315,9 +317,9 @@ def test_every_file_and_entry_is_flushed_before_a_shard_counts(
 
         return call
 
-    monkeypatch.setattr(local.os, "fsync", watch_fsync)
+    monkeypatch.setattr(os, "fsync", watch_fsync)
     for name in ("rename", "link"):
-        monkeypatch.setattr(local.os, name, watch(getattr(os, name)))
+        monkeypatch.setattr(os, name, watch(getattr(os, name)))
     store.append(*make_batch(range(8)))
     assert [target.suffix for _, target in renamed] == [f".{backend}".replace("hdf5", "h5"), ".index"]
     assert {source.parent for source, _ in renamed} == {path / "tmp"}

@@ -41,8 +41,9 @@ def test_any_zarr_reader_can_read_a_shard(path: str, make_batch: Make) -> None:
     group = zarr.open_group(f"s3://{index.removesuffix('.index')}.zarr", mode="r")
     keys = [key.tobytes() for key in np.asarray(group["keys"])]
     expected, vectors = make_batch(range(16))
+    values, offsets = np.asarray(group["values"]), np.asarray(group["offsets"])
     for i, key in enumerate(keys):
-        rows = np.asarray(group["values"][group["offsets"][i] : group["offsets"][i + 1]])
+        rows = values[offsets[i] : offsets[i + 1]]
         assert np.array_equal(rows, vectors[expected.index(key)])
 
 

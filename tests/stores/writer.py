@@ -67,7 +67,7 @@ def at_call(number: int, act: Callable[[], None]) -> None:
 
     for name in ("fsync", "rename", "link", "unlink", "mkdir"):
         setattr(os, name, counted(getattr(os, name)))
-    local._write = counted(local._write)  # type: ignore[assignment]
+    local._write = counted(local._write)
 
 
 def write(root: str, backend: str, first: int, stop: int, step: int, dim: int, die_at: int = 0) -> None:
@@ -141,7 +141,13 @@ def refused(root: str, backend: str, log: str, file_size: int = 0) -> None:
         Path(log).write_text(f"{error.exit_code} {error}")
 
 
-JOBS = {"write": write, "create": create, "write_for": write_for, "read_for": read_for, "refused": refused}
+JOBS: dict[str, Callable[..., None]] = {
+    "write": write,
+    "create": create,
+    "write_for": write_for,
+    "read_for": read_for,
+    "refused": refused,
+}
 
 
 def serve() -> None:

@@ -97,7 +97,7 @@ def make_extractor(encoder: WordEncoder | None = None, store: Path | None = None
 
 def make_document(number: int, pairs: int = 1) -> Document:
     """Return a document of ``pairs`` sentences with a chemical and a gene each, and one sentence without."""
-    text, entities = "", []
+    text, entities = "", list[Entity]()
     for n in range(pairs):
         chemical, gene = f"drug{number}", f"GEN{n}"
         for type_, name in (("CHEMICAL", chemical), ("GENE-Y", gene)):

@@ -14,7 +14,7 @@ dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:
 dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:12px;margin:18px 0}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:8px}
-.tile{padding:12px 14px}.tile b{display:block;font-size:24px;line-height:1.25;overflow-wrap:anywhere}
+.tile{padding:12px 14px;min-width:0;overflow-wrap:anywhere}.tile b{display:block;font-size:24px;line-height:1.25}
 section{padding:16px 18px;margin:14px 0}
 .plots{display:flex;flex-wrap:wrap;gap:14px 26px;align-items:flex-start}svg{max-width:100%;height:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}

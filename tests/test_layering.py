@@ -1,6 +1,7 @@
-"""The rooms and who may import whom, checked on the imports as they are written (lazy ones too)."""
+"""The rooms and who may import whom, checked on the imports as they are written (lazy ones too); names are unique."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -117,3 +118,31 @@ def test_no_module_imports_itself_by_a_roundabout_way() -> None:
     """No circle of imports, fronts and imports inside functions counted."""
     graph = {name: {t for _, t in imports(path) if t in MODULES and t != name} for name, path in MODULES.items()}
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+def defined(path: Path) -> Iterator[str]:
+    """The public classes and type aliases of a module; a constant (all capitals) is neither."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.ClassDef(name=name):
+                found = name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                found = name
+            case _:
+                continue
+        if found[0].isupper() and not found.isupper():
+            yield found
+
+
+def test_a_public_name_means_one_thing() -> None:
+    """No two modules define a class or a type of one name, whatever its capitals.
+
+    Commands are left out: their capitalised names are command-line options, which are called after what they give.
+    """
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        for name in () if is_command(module) else defined(path):
+            places[name.lower()].append(f"{module}.{name}")
+    assert len(places) > 100
+    several = [found for found in places.values() if len(found) > 1]
+    assert not several, f"give each a name of its own: {several}"

@@ -21,7 +21,7 @@ from classifier.entities.surface import surface_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class TaggerBatch:
     """What a tagger scores at once; longest sequence first.
 
     Shape: ``rows`` (R, layers * D) for each feature; ``surface`` (R, KINDS) int64; ``index`` (T, B) int64; ``lengths``
@@ -78,7 +78,7 @@ class SentenceBatcher:
         lengths = vectors.sentences.lengths
         self._starts = np.cumsum(lengths) - lengths
 
-    def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int]) -> Iterator[Batch]:
+    def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int]) -> Iterator[TaggerBatch]:
         """Yield each of ``positions`` once, in an order that ``seed`` determines; see ``classifier.data.batch``."""
         sentences = self._vectors.sentences.of_instance[positions]
         rng = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ class SentenceBatcher:
             for chosen in bucketed(self.lengths[part], sentences[window], size, rng):
                 yield self.batch(part[chosen])
 
-    def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
+    def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[TaggerBatch]:
         """Yield each of ``positions`` once, by length; a batch holds MOST_STEPS tokens at most, or one sentence."""
         order = positions[np.lexsort((positions, self.lengths[positions]))]
         lengths, start = self.lengths[order], 0
@@ -97,7 +97,7 @@ class SentenceBatcher:
             yield self.batch(order[start:stop])
             start = stop
 
-    def batch(self, positions: NDArray[np.int64]) -> Batch:
+    def batch(self, positions: NDArray[np.int64]) -> TaggerBatch:
         """Make the batch of the sentences at ``positions``."""
         positions = positions[np.argsort(-self.lengths[positions], kind="stable")]
         lengths = self.lengths[positions]
@@ -112,7 +112,7 @@ class SentenceBatcher:
         bits = np.full(inside.shape, -1, dtype=np.int32)
         bits[inside] = self._possible[(self._offsets[positions][:, None] + steps)[inside]]
         possible = (bits.T[:, :, None] >> np.arange(self._tags, dtype=np.int32)) & 1
-        return Batch(
+        return TaggerBatch(
             rows=self._vectors.rows(sentences),
             surface=torch.from_numpy(self._surface[rows].astype(np.int64)),
             index=torch.from_numpy(np.ascontiguousarray(index.T)),

@@ -40,7 +40,7 @@ from classifier.entities.model import Network, NetworkConfig
 from classifier.entities.parts import Part, Parts, training_parts
 from classifier.entities.predict import find_mentions
 from classifier.entities.resume import UNFINISHED, load_state, save_state
-from classifier.entities.scores import Mention, MentionScores, score_mentions
+from classifier.entities.scores import MentionScores, TypedSpan, score_mentions
 from classifier.head.config import InputConfig
 from classifier.runs.checkpoint import read_json, to_json
 from classifier.runs.memory import PeakMemory
@@ -170,7 +170,7 @@ def evaluate_tagger(
     return scores
 
 
-def mentions_of(document: Document) -> list[Mention]:
+def mentions_of(document: Document) -> list[TypedSpan]:
     """Return the annotated mentions of a document."""
     return [(entity.start, entity.end, entity.type) for entity in document.entities]
 
@@ -192,10 +192,10 @@ def _dev_score(network: Network, batcher: SentenceBatcher, parts: Parts, first: 
     return sum(scores) / len(scores) if scores else None
 
 
-def _by_document(network: Network, batcher: SentenceBatcher, part: Part, first: int) -> list[list[Mention]]:
+def _by_document(network: Network, batcher: SentenceBatcher, part: Part, first: int) -> list[list[TypedSpan]]:
     """Return what is found in each document of a part whose sentences stand at ``first`` in the batcher."""
     positions = np.arange(first, first + len(part.sentences))
-    by_document: list[list[Mention]] = [[] for _ in part.documents]
+    by_document: list[list[TypedSpan]] = [[] for _ in part.documents]
     for place, mentions in find_mentions(network, batcher, positions).items():
         sentence = part.sentences[place - first]
         by_document[sentence.document] += [

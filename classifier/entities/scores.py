@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-Mention = tuple[int, int, str]  # first character, the one after the last, type
+TypedSpan = tuple[int, int, str]  # first character, the one after the last, type
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class MentionScores:
 
 
 def score_mentions(
-    annotated: Iterable[Iterable[Mention]], found: Iterable[Iterable[Mention]], types: Sequence[str]
+    annotated: Iterable[Iterable[TypedSpan]], found: Iterable[Iterable[TypedSpan]], types: Sequence[str]
 ) -> MentionScores:
     """Score found mentions.
 
@@ -93,6 +93,6 @@ def score_mentions(
     )
 
 
-def _touching(these: Sequence[Mention], those: Sequence[Mention]) -> int:
+def _touching(these: Sequence[TypedSpan], those: Sequence[TypedSpan]) -> int:
     """Return how many of ``these`` share a character with one of ``those``."""
     return sum(any(start < other[1] and other[0] < end for other in those) for start, end, _ in these)

@@ -42,7 +42,7 @@ from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import FeatureStore
 
 # Called with a document's id, how many of its pairs have been scored, and how many it has.
-Scored = Callable[[str, int, int], None]
+PairsScored = Callable[[str, int, int], None]
 
 
 class Extractor:
@@ -179,7 +179,7 @@ class Extractor:
         documents: Iterable[Document | BadDocument],
         wanted: Wanted | None = None,
         *,
-        scored: Scored | None = None,
+        scored: PairsScored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
         """Yield the same, window by window; of ``documents`` no more has been read than was yielded.
 
@@ -235,7 +235,7 @@ class Extractor:
         wanted: Wanted,
         pairing: Pairing,
         encoding: Encoding,
-        scored: Scored | None = None,
+        scored: PairsScored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
         def score(chunk: Chunk) -> None:
             works = [pair.work for pair in chunk.pairs[-1:]]

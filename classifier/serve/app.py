@@ -24,8 +24,8 @@ from classifier.serve.gather import QueueFullError
 from classifier.serve.limits import Limits
 from classifier.serve.lines import LineResponse, extract_lines, stream_work
 from classifier.serve.protect import Protect, read_body
-from classifier.serve.schema import BadItem, ExtractRequest, Models, Problem, ReadDocuments
-from classifier.serve.service import Answer, Service, Work, read_upload
+from classifier.serve.schema import BadItem, ExtractRequest, Models, ReadDocuments, Refusal
+from classifier.serve.service import Answer, RequestedWork, Service, read_upload
 from classifier.serve.translate import answer_of, as_given, model_info, plain_errors, work_of
 from featstore.errors import DataError, FeatstoreError, UsageError
 from featstore.formats import BadDocument, writable
@@ -65,7 +65,7 @@ def create_app(service: Service, *, limits: Limits | None = None, hosts: tuple[s
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        responses={code: {"model": Problem} for code in (400, 408, 413, 422, 503)},
+        responses={code: {"model": Refusal} for code in (400, 408, 413, 422, 503)},
     )
     app.add_middleware(Protect)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
@@ -89,7 +89,7 @@ def _sends(content: bytes, media: str) -> Callable[[], Response]:
 
 
 def _add_api(app: FastAPI, service: Service, limits: Limits) -> None:
-    async def wait_for(work: Work) -> Answer:
+    async def wait_for(work: RequestedWork) -> Answer:
         """Queue work and wait for it, no longer than the limit says."""
         return await asyncio.wait_for(asyncio.wrap_future(service.submit(work)), limits.seconds)
 

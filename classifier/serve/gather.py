@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT")
 
 
 class QueueFullError(Exception):
@@ -25,13 +25,13 @@ class QueueFullError(Exception):
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Item, Answer]):
-    item: Item
+class _Waiting(Generic[ItemT, AnswerT]):
+    item: ItemT
     size: int
-    answer: Future[Answer] = field(default_factory=Future)
+    answer: Future[AnswerT] = field(default_factory=Future)
 
 
-class Gatherer(Generic[Item, Answer]):
+class Gatherer(Generic[ItemT, AnswerT]):
     """One worker thread in front of which requests queue.
 
     Args:
@@ -43,21 +43,21 @@ class Gatherer(Generic[Item, Answer]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
+        work: Callable[[Sequence[ItemT]], Sequence[AnswerT | Exception]],
         *,
         batch_size: int,
         queue_size: int,
         patience: float = 0.005,
     ) -> None:
         self._work, self._batch_size, self._queue_size, self._patience = work, batch_size, queue_size, patience
-        self._waiting: deque[_Waiting[Item, Answer]] = deque()
+        self._waiting: deque[_Waiting[ItemT, AnswerT]] = deque()
         self._size = 0  # of all that wait
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="extraction", daemon=True)
         self._thread.start()
 
-    def submit(self, item: Item, size: int = 1) -> Future[Answer]:
+    def submit(self, item: ItemT, size: int = 1) -> Future[AnswerT]:
         """Queue an item.
 
         Returns:
@@ -69,7 +69,7 @@ class Gatherer(Generic[Item, Answer]):
         with self._changed:
             if self._closed or (self._waiting and self._size + size > self._queue_size):
                 raise QueueFullError
-            waiting: _Waiting[Item, Answer] = _Waiting(item, size)
+            waiting: _Waiting[ItemT, AnswerT] = _Waiting(item, size)
             self._waiting.append(waiting)
             self._size += size
             self._changed.notify()
@@ -88,7 +88,7 @@ class Gatherer(Generic[Item, Answer]):
             if running:
                 self._answer(running)
 
-    def _answer(self, running: Sequence[_Waiting[Item, Answer]]) -> None:
+    def _answer(self, running: Sequence[_Waiting[ItemT, AnswerT]]) -> None:
         try:
             answers = self._work([waiting.item for waiting in running])
         except Exception as error:  # whatever it is, it belongs to those who wait, and the thread lives on
@@ -99,14 +99,14 @@ class Gatherer(Generic[Item, Answer]):
             else:
                 waiting.answer.set_result(answer)
 
-    def _next_batch(self) -> list[_Waiting[Item, Answer]]:
+    def _next_batch(self) -> list[_Waiting[ItemT, AnswerT]]:
         """Wait for a batch. An empty one means that the gatherer is closed and nothing waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             deadline = time.monotonic() + self._patience
             while not self._closed and self._size < self._batch_size and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
-            batch: list[_Waiting[Item, Answer]] = []
+            batch: list[_Waiting[ItemT, AnswerT]] = []
             size = 0
             while self._waiting and (not batch or size + self._waiting[0].size <= self._batch_size):
                 batch.append(self._waiting.popleft())

@@ -20,7 +20,7 @@ from classifier.extract.wanted import Extraction
 from classifier.serve.gather import QueueFullError
 from classifier.serve.limits import Limits
 from classifier.serve.schema import ExtractRequest, GivenDocument
-from classifier.serve.service import Answer, Service, Work
+from classifier.serve.service import Answer, RequestedWork, Service
 from classifier.serve.translate import document_of, json_line, plain_errors, work_of
 from featstore.errors import DataError
 from featstore.records import Document
@@ -29,10 +29,10 @@ BLOCK = 32  # documents
 PAUSE = 0.2  # seconds between two tries while the queue is full
 BYTES_A_CHARACTER = 12  # at most, in JSON: two escapes of six characters for one outside of the basic plane
 
-Wait = Callable[[Work], Awaitable[Answer]]
+Wait = Callable[[RequestedWork], Awaitable[Answer]]
 
 
-def stream_work(request: Request, service: Service, limits: Limits) -> Work:
+def stream_work(request: Request, service: Service, limits: Limits) -> RequestedWork:
     """Return what the options in the address of a streaming request ask for, without documents.
 
     Raises:
@@ -40,7 +40,7 @@ def stream_work(request: Request, service: Service, limits: Limits) -> Work:
     """
     options = ExtractRequest.model_validate_strings({**request.query_params, "text": ""})
     work = work_of(options, service, limits)
-    return Work(work.model, (), work.wanted, work.tag)
+    return RequestedWork(work.model, (), work.wanted, work.tag)
 
 
 class LineResponse(Response):
@@ -65,7 +65,7 @@ class LineResponse(Response):
 
 
 async def extract_lines(
-    request: Request, work: Work, service: Service, limits: Limits, wait_for: Wait
+    request: Request, work: RequestedWork, service: Service, limits: Limits, wait_for: Wait
 ) -> AsyncIterator[str]:
     """Yield a line for each line of the request.
 
@@ -110,10 +110,10 @@ def _document(line: bytes, limits: Limits) -> Document | str:
         return str(error)
 
 
-async def _answered(block: Sequence[Document | str], work: Work, service: Service, wait_for: Wait) -> str:
+async def _answered(block: Sequence[Document | str], work: RequestedWork, service: Service, wait_for: Wait) -> str:
     """Return the lines of a block."""
     documents = tuple(each for each in block if isinstance(each, Document))
-    answers = iter(await _patiently(Work(work.model, documents, work.wanted, work.tag), wait_for))
+    answers = iter(await _patiently(RequestedWork(work.model, documents, work.wanted, work.tag), wait_for))
     facts = service.models[work.model].facts
     written = []
     for each in block:
@@ -125,7 +125,7 @@ async def _answered(block: Sequence[Document | str], work: Work, service: Servic
     return "".join(written)
 
 
-async def _patiently(work: Work, wait_for: Wait) -> Answer:
+async def _patiently(work: RequestedWork, wait_for: Wait) -> Answer:
     """Have work done; a stream, unlike a single request, can wait until the queue has room."""
     while True:
         try:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 TagMode = Literal["missing", "always", "never"]
 
 
-class Mention(BaseModel):
+class GivenMention(BaseModel):
     """A mention in a document's text."""
 
     model_config = ConfigDict(extra="forbid")
@@ -29,7 +29,7 @@ class GivenDocument(BaseModel):
 
     id: str = Field(default="text", description="The document's id.")
     text: str = Field(description="The whole text.", examples=["Aspirin inhibits COX-2 in human platelets."])
-    entities: list[Mention] = Field(default_factory=list, description="The mentions that are known.")
+    entities: list[GivenMention] = Field(default_factory=list, description="The mentions that are known.")
 
 
 class ExtractRequest(BaseModel):
@@ -97,7 +97,7 @@ class Models(BaseModel):
     formats: list[str]
 
 
-class Problem(BaseModel):
+class Refusal(BaseModel):
     """Why a request was refused: what was given, what is allowed, what to do."""
 
     error: str

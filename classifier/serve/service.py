@@ -24,7 +24,7 @@ Answer = list[Extraction | BadDocument]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RequestedWork:
     """The work that one request asks for.
 
     Attributes:
@@ -55,7 +55,7 @@ class Service:
 
     def __init__(self, models: Mapping[str, Extractor], limits: Limits) -> None:
         self.models = models
-        self._gatherer: Gatherer[Work, Answer] = Gatherer(
+        self._gatherer: Gatherer[RequestedWork, Answer] = Gatherer(
             self._work, batch_size=limits.batch_characters, queue_size=limits.waiting_characters
         )
 
@@ -74,7 +74,7 @@ class Service:
             )
         return name
 
-    def submit(self, work: Work) -> Future[Answer]:
+    def submit(self, work: RequestedWork) -> Future[Answer]:
         """Queue a request; see :meth:`Gatherer.submit`."""
         return self._gatherer.submit(work, work.size)
 
@@ -95,7 +95,7 @@ class Service:
         ]
         return writer.header(facts) + writer.separator.join(pieces) + writer.footer()
 
-    def _work(self, batch: Sequence[Work]) -> list[Answer | Exception]:
+    def _work(self, batch: Sequence[RequestedWork]) -> list[Answer | Exception]:
         answers: dict[int, Answer | Exception] = {}
         for model in {work.model for work in batch}:
             places = [n for n, work in enumerate(batch) if work.model == model]

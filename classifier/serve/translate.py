@@ -9,8 +9,8 @@ from typing import Any
 from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.limits import Limits
-from classifier.serve.schema import ExtractRequest, GivenDocument, LabelInfo, Mention, ModelInfo
-from classifier.serve.service import Answer, Service, Work
+from classifier.serve.schema import ExtractRequest, GivenDocument, GivenMention, LabelInfo, ModelInfo
+from classifier.serve.service import Answer, RequestedWork, Service
 from featstore.errors import DataError, UsageError
 from featstore.formats import BadDocument, ModelFacts, jsonl
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
@@ -19,7 +19,7 @@ from featstore.records import Document
 from featstore.types import shown
 
 
-def work_of(request: ExtractRequest, service: Service, limits: Limits) -> Work:
+def work_of(request: ExtractRequest, service: Service, limits: Limits) -> RequestedWork:
     """Return what a request asks for, checked.
 
     Raises:
@@ -33,7 +33,7 @@ def work_of(request: ExtractRequest, service: Service, limits: Limits) -> Work:
         raise UsageError(f"{len(given):,} documents were sent; at most {limits.documents:,} are taken in one request.")
     documents = tuple(document_of(each, limits) for each in given)
     wanted = Wanted(request.threshold, request.top, request.max_distance, request.explain)
-    return Work(service.model(request.model), documents, wanted, request.tag)
+    return RequestedWork(service.model(request.model), documents, wanted, request.tag)
 
 
 def document_of(given: GivenDocument, limits: Limits) -> Document:
@@ -60,7 +60,7 @@ def document_of(given: GivenDocument, limits: Limits) -> Document:
 def as_given(document: Document) -> GivenDocument:
     """Return a document as the API has it."""
     mentions = [
-        Mention(id=e.id, type=e.type, start=e.start, end=e.end, text=e.text, concept=e.concept)
+        GivenMention(id=e.id, type=e.type, start=e.start, end=e.end, text=e.text, concept=e.concept)
         for e in document.entities
     ]
     return GivenDocument(id=document.id, text=document.text, entities=mentions)

@@ -44,7 +44,7 @@ SCHEDULES = ("plateau", "cosine")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class OptionLimits:
     """The values that an option may have.
 
     Attributes:
@@ -97,9 +97,9 @@ def option(
     Args:
         default: the paper's value.
         text: what the option does, for the help of the command line.
-        choices, least, above, most, below: see :class:`Limits`.
+        choices, least, above, most, below: see :class:`OptionLimits`.
     """
-    limits = Limits(tuple(choices), least, above, most, below)
+    limits = OptionLimits(tuple(choices), least, above, most, below)
     return field(default=default, metadata={"help": text, "limits": limits})
 
 

@@ -1,7 +1,8 @@
 """Documents with relations to a corpus: the pairs, their labels, and the gold standard.
 
-In: documents whose mentions and relations are known, and what the task is (:class:`Task`). Out: an instance for each
-pair of mentions of the task's types in one sentence, labelled by the relations; the gold standard; counts; problems.
+In: documents whose mentions and relations are known, and what the task is (:class:`RelationTask`). Out: an instance for
+each pair of mentions of the task's types in one sentence, labelled by the relations; the gold standard; counts;
+problems.
 
 *Relations between concepts* (BC5CDR, BioRED) hold for a document. Each pair of mentions whose concepts are related
 carries the label: some of those sentences do not say so, which is the price of annotations that do not say where. The
@@ -45,7 +46,7 @@ NEGATIVE = "NONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class RelationTask:
     """What a corpus asks for.
 
     Attributes:
@@ -108,7 +109,7 @@ class _Found:
 
 
 def corpus_of(
-    name: str, sources: Iterable[Source], task: Task, marking: Marking, *, digest: str, problems: list[Problem]
+    name: str, sources: Iterable[Source], task: RelationTask, marking: Marking, *, digest: str, problems: list[Problem]
 ) -> Corpus:
     """Return the corpus of documents with relations.
 
@@ -153,7 +154,9 @@ def corpus_of(
     )
 
 
-def _add(name: str, source: Source, task: Task, marking: Marking, found: _Found, problems: list[Problem]) -> None:
+def _add(
+    name: str, source: Source, task: RelationTask, marking: Marking, found: _Found, problems: list[Problem]
+) -> None:
     """Add the instances and the gold standard of one document."""
     document, notes = source.document, found.notes
     split = SplitDocument.of(document)
@@ -202,7 +205,7 @@ def _add(name: str, source: Source, task: Task, marking: Marking, found: _Found,
     notes["boundaries glued"] += split.sentences.glued
 
 
-def types_of(document: Document, task: Task) -> Mapping[str, set[str]]:
+def types_of(document: Document, task: RelationTask) -> Mapping[str, set[str]]:
     """Return all that a relation may name: an id or a concept -> the types of its mentions."""
     types: dict[str, set[str]] = defaultdict(set)
     for entity in document.entities:
@@ -212,7 +215,7 @@ def types_of(document: Document, task: Task) -> Mapping[str, set[str]]:
 
 
 def _pair(
-    document: Document, relation: StatedRelation, arguments: Mapping[str, set[str]], task: Task
+    document: Document, relation: StatedRelation, arguments: Mapping[str, set[str]], task: RelationTask
 ) -> GoldPair | None:
     """Return the pair that a relation states; None if it is no part of the task.
 
@@ -237,7 +240,7 @@ def _pair(
     return gold_pair(document.id, *relation.arguments)
 
 
-def _is_related(relation: StatedRelation, arguments: Mapping[str, set[str]], task: Task) -> bool:
+def _is_related(relation: StatedRelation, arguments: Mapping[str, set[str]], task: RelationTask) -> bool:
     """Tell whether the task relates the types of a relation's arguments."""
     first, second = relation.arguments
     return any(both in task.related for both in product(arguments[first], arguments[second]))

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from featstore.corpora.annotated import Source, Task, corpus_of, with_split
+from featstore.corpora.annotated import RelationTask, Source, corpus_of, with_split
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import open_release, refuse_list
 from featstore.records import Corpus, Problem
 
-TASK = Task(positive=("CID",), kinds=(("Chemical", "Disease"),), concepts=True, separators="|")
+TASK = RelationTask(positive=("CID",), kinds=(("Chemical", "Disease"),), concepts=True, separators="|")
 _SPLITS = {"train": "trainingset", "dev": "developmentset", "test": "testset"}
 
 

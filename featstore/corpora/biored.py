@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from featstore.corpora.annotated import Source, Task, corpus_of, with_split
+from featstore.corpora.annotated import RelationTask, Source, corpus_of, with_split
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import open_release, refuse_list
 from featstore.records import Corpus, Document, Problem
@@ -29,7 +29,7 @@ _TYPES = {
     "GeneOrGeneProduct": _GENE,
     "SequenceVariant": _VARIANT,
 }
-TASK = Task(
+TASK = RelationTask(
     positive=(
         "Association",
         "Positive_Correlation",

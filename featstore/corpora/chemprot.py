@@ -23,7 +23,16 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from featstore.corpora.chemprot_files import CHEMICALS, GENES, SCORED, UNRELATED, Pair, Release, read_list, read_release
+from featstore.corpora.chemprot_files import (
+    CHEMICALS,
+    GENES,
+    SCORED,
+    UNRELATED,
+    ChemProtFiles,
+    PairIds,
+    read_list,
+    read_release,
+)
 from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import files_digest
 from featstore.corpora.mark import Marking
@@ -95,11 +104,11 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
     )
 
 
-def _id(pair: Pair) -> str:
+def _id(pair: PairIds) -> str:
     return ":".join(("chemprot", *pair))
 
 
-def _instance(pair: Pair, label: str, text: SplitDocument, release: Release, marking: Marking) -> Instance:
+def _instance(pair: PairIds, label: str, text: SplitDocument, release: ChemProtFiles, marking: Marking) -> Instance:
     pmid, chemical, gene = pair
     entities = release.entities[pmid]
     source = {"pmid": pmid, "head": chemical, "tail": gene, "gold": ",".join(release.gold.get(pair, ()))}
@@ -114,7 +123,7 @@ def _instance(pair: Pair, label: str, text: SplitDocument, release: Release, mar
     )
 
 
-def _gold_counts(release: Release, chosen: dict[Pair, str]) -> dict[str, int]:
+def _gold_counts(release: ChemProtFiles, chosen: dict[PairIds, str]) -> dict[str, int]:
     """Count the gold standard by split and group, and what of it is no instance's label."""
     gold: Counter[str] = Counter()
     unreachable: Counter[str] = Counter()

@@ -26,11 +26,11 @@ SPLITS = {
 }
 
 # (pmid, chemical id, gene id)
-Pair = tuple[str, str, str]
+PairIds = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ChemProtFiles:
     """A folder's content.
 
     Attributes:
@@ -42,7 +42,7 @@ class Release:
 
     documents: Mapping[str, Document]
     entities: Mapping[str, Mapping[str, Entity]]
-    gold: Mapping[Pair, tuple[str, ...]]
+    gold: Mapping[PairIds, tuple[str, ...]]
     paths: tuple[Path, ...]
 
 
@@ -51,7 +51,7 @@ def file_of(folder: Path, split: str, what: str) -> Path:
     return folder / SPLITS[split].format(what).replace("gold_standard_gs", "gold_standard")
 
 
-def read_release(folder: Path) -> Release:
+def read_release(folder: Path) -> ChemProtFiles:
     """Read the three splits of a folder.
 
     Raises:
@@ -61,7 +61,7 @@ def read_release(folder: Path) -> Release:
     """
     documents: dict[str, Document] = {}
     entities: dict[str, dict[str, Entity]] = {}
-    gold: dict[Pair, tuple[str, ...]] = {}
+    gold: dict[PairIds, tuple[str, ...]] = {}
     paths: list[Path] = []
     for split in SPLITS:
         abstracts, mentions, relations, standard = (
@@ -76,10 +76,10 @@ def read_release(folder: Path) -> Release:
         _check_standard(standard, scored)
         gold.update((pair, tuple(sorted(rows))) for pair, rows in scored.items())
         paths += [abstracts, mentions, relations, standard]
-    return Release(documents, entities, gold, tuple(paths))
+    return ChemProtFiles(documents, entities, gold, tuple(paths))
 
 
-def read_list(path: Path, release: Release) -> dict[Pair, str]:
+def read_list(path: Path, release: ChemProtFiles) -> dict[PairIds, str]:
     """Read a list of instances: split, pmid, chemical id, gene id, label (``false`` or a scored group).
 
     Raises:
@@ -87,7 +87,7 @@ def read_list(path: Path, release: Release) -> dict[Pair, str]:
         DataError: a malformed row, an unknown id or label, a pair given twice, a label that the gold standard
             contradicts.
     """
-    listed: dict[Pair, str] = {}
+    listed: dict[PairIds, str] = {}
     for row in read_rows(path, ("split", "pmid", "chemical", "gene", "label"), header=True):
         split, pmid, chemical, gene, label = row.fields
         pair = _pair(row, pmid, chemical, gene, release.entities)
@@ -146,9 +146,9 @@ def _read_entities(path: Path, texts: Mapping[str, str]) -> dict[str, dict[str, 
     return entities
 
 
-def _read_relations(path: Path, entities: Mapping[str, Mapping[str, Entity]]) -> dict[Pair, dict[str, Row]]:
+def _read_relations(path: Path, entities: Mapping[str, Mapping[str, Entity]]) -> dict[PairIds, dict[str, Row]]:
     """Return the scored groups of each pair with their rows: those with the flag ``Y``."""
-    scored: dict[Pair, dict[str, Row]] = defaultdict(dict)
+    scored: dict[PairIds, dict[str, Row]] = defaultdict(dict)
     for row in read_rows(path, ("pmid", "group", "evaluated", "name", "Arg1", "Arg2")):
         pmid, group, flag, _, first, second = row.fields
         if flag.rstrip() not in ("Y", "N"):
@@ -161,7 +161,7 @@ def _read_relations(path: Path, entities: Mapping[str, Mapping[str, Entity]]) ->
     return scored
 
 
-def _check_standard(path: Path, scored: Mapping[Pair, Mapping[str, Row]]) -> None:
+def _check_standard(path: Path, scored: Mapping[PairIds, Mapping[str, Row]]) -> None:
     """Check that a gold standard holds exactly the scored relations."""
     standard = set()
     for row in read_rows(path, ("pmid", "group", "Arg1", "Arg2")):
@@ -183,7 +183,7 @@ def _argument(row: Row, given: str, prefix: str) -> str:
     return given.removeprefix(prefix)
 
 
-def _pair(row: Row, pmid: str, chemical: str, gene: str, entities: Mapping[str, Mapping[str, Entity]]) -> Pair:
+def _pair(row: Row, pmid: str, chemical: str, gene: str, entities: Mapping[str, Mapping[str, Entity]]) -> PairIds:
     """Return the pair that a row names, a chemical and a gene of one document."""
     if pmid not in entities:
         raise row.error(f"the document {pmid} is not among the abstracts.")

@@ -30,7 +30,7 @@ from hashlib import blake2b
 from itertools import product
 from pathlib import Path
 
-from featstore.corpora.annotated import Source, Task, corpus_of, types_of
+from featstore.corpora.annotated import RelationTask, Source, corpus_of, types_of
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import refuse_list
 from featstore.errors import DataError, MissingFileError, UsageError
@@ -172,7 +172,7 @@ def _drawn(id_: str) -> str:
     return next((split for split, end in _SHARES if share < end), "train")
 
 
-def _task(path: Path, documents: Sequence[Document]) -> Task:
+def _task(path: Path, documents: Sequence[Document]) -> RelationTask:
     """Return the task that the relations of documents show.
 
     Raises:
@@ -182,7 +182,7 @@ def _task(path: Path, documents: Sequence[Document]) -> Task:
     if not labels:
         raise DataError(f"{path} holds no relations between two arguments; a corpus needs some to learn from.")
     separators, concepts = _naming(documents)
-    bare = Task(tuple(sorted(labels)), (), concepts, separators)
+    bare = RelationTask(tuple(sorted(labels)), (), concepts, separators)
     orders: Counter[tuple[str, str]] = Counter()
     for document in documents:
         types = types_of(document, bare)
@@ -211,6 +211,6 @@ def _naming(documents: Sequence[Document]) -> tuple[str, bool]:
     for document in documents:
         arguments = [argument for relation in document.relations for argument in relation.arguments]
         for separators, concepts in ways:
-            types = types_of(document, Task((), (), concepts, separators))
+            types = types_of(document, RelationTask((), (), concepts, separators))
             found[separators, concepts] += sum(argument in types for argument in arguments)
     return max(ways, key=lambda way: found[way])  # the first of equal ones

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from featstore.corpora.annotated import Source, Task, corpus_of
+from featstore.corpora.annotated import RelationTask, Source, corpus_of
 from featstore.corpora.chemprot_files import check_mention
 from featstore.corpora.known import chemprot_test
 from featstore.corpora.lines import Row
@@ -26,7 +26,7 @@ from featstore.corpora.release import Release, open_release, refuse_list
 from featstore.errors import DataError
 from featstore.records import Corpus, Document, Entity, Problem, StatedRelation
 
-TASK = Task(
+TASK = RelationTask(
     positive=(
         "INHIBITOR",
         "DIRECT-REGULATOR",

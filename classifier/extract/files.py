@@ -11,26 +11,25 @@ a line, whatever its label.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
+from classifier.extract.counted import CountedDocuments, skip_done
 from classifier.extract.extractor import Extractor
 from classifier.extract.journal import Figures, open_extraction
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.corpora import jsonl
-from featstore.errors import DataError, MismatchError, UsageError
+from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream, write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, count_documents, read_documents, writer_of
 from featstore.progress import Progress
-from featstore.records import Document
 from featstore.types import kind_of, shown
 
 PAIRS = "pairs"
@@ -116,13 +115,13 @@ def extract_files(
     if job.source_format == PAIRS or (job.source_format is None and all(map(_holds_pairs, job.sources))):
         return _classify_pairs(extractor, job, start, progress)
     writer = writer_of(job.target_format)
-    documents = _Counted(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
+    documents = CountedDocuments(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
     facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, **asdict(job.wanted)}
     types: dict[str, str] = {}
     with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents
-        _skip(documents, part.figures, job.target)
+        skip_done(documents, part.figures, job.target)
         part.begin(writer.header(extractor.facts))
         standing = _Standing(job, resumed_at, progress)
         for window in extractor.windows(documents, job.wanted, scored=standing.within):
@@ -131,7 +130,7 @@ def extract_files(
             _note_types(window, extractor, job.wanted, types)
             standing.tell(documents.count)
         part.finish(writer.footer())
-    done = {name: value for name, value in asdict(part.figures).items() if name != "digest"}
+    done = {name: value for name, value in asdict(part.figures).items() if name not in ("digest", "mentions")}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
 
 
@@ -158,41 +157,6 @@ class _Standing:
         if time.monotonic() - self._logged >= _SECONDS_BETWEEN_LINES:
             self._logged = time.monotonic()
             _log.info("document %s: %s of %s pairs are scored", id_, f"{scored:,}", f"{pairs:,}")
-
-
-class _Counted:
-    """Documents on their way, counted and digested, so that it can be told whether they are the same another time."""
-
-    def __init__(self, documents: Iterable[Document | BadDocument]) -> None:
-        self._documents = iter(documents)
-        self._hash = hashlib.blake2b(digest_size=16)
-        self.count = 0
-
-    def __iter__(self) -> Iterator[Document | BadDocument]:
-        return self
-
-    def __next__(self) -> Document | BadDocument:
-        found = next(self._documents)
-        self.count += 1
-        # What a document was read from is no part of its repr, but of what is written.
-        self._hash.update(repr((found, getattr(found, "bioc", None))).encode("utf-8", "surrogatepass"))
-        return found
-
-    @property
-    def digest(self) -> str:
-        """Of all documents so far: 32 hex digits."""
-        return self._hash.hexdigest()
-
-
-def _skip(documents: _Counted, done: Figures, target: Path) -> None:
-    """Pass over the documents that an interrupted extraction has done."""
-    for _ in islice(documents, done.documents):
-        pass
-    if done.documents and (documents.count, documents.digest) != (done.documents, done.digest):
-        raise MismatchError(
-            f"the first {done.documents:,} documents are not those of which {target}.part was made; give the same "
-            "input, name another file with -o, or begin anew with --fresh."
-        )
 
 
 def _note_types(

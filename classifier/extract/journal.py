@@ -39,6 +39,7 @@ class Figures:
         relations: written.
         digest: of the documents read.
         nothing: documents without relations, by the reason.
+        mentions: written, where mentions are what is looked for.
     """
 
     documents: int = 0
@@ -47,6 +48,7 @@ class Figures:
     relations: int = 0
     digest: str = ""
     nothing: Mapping[str, int] = field(default_factory=dict)
+    mentions: int = 0
 
 
 class Output(Protocol):

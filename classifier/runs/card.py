@@ -7,10 +7,13 @@ model card. Nothing of the corpus's text is in it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from classifier.scores.percent import percent
+from classifier.training.config import recipe
 from featstore.markdown import markdown_table
 
 # Types as curators write them; any other is its own example.
@@ -60,7 +63,33 @@ def bundle_card(
     terms = (
         f"## Licence\n\n{stated} whoever made the bundle. The terms of the corpus and of the encoders apply as well."
     )
-    return "\n\n".join([_matter(run, license=licence.lower()), *_body(run, metrics), use, where, terms]) + "\n"
+    again = "## Again\n\n" + "\n".join(f"    {command}" for command in _commands(run))
+    return "\n\n".join([_matter(run, license=licence.lower()), *_body(run, metrics), again, use, where, terms]) + "\n"
+
+
+def _commands(run: Mapping[str, Any]) -> list[str]:
+    """Return the commands that make a bundle again, with every option that differs from its default."""
+    corpus, config, fold = run["corpus"], run["config"], str(run["fold"])
+    marked = ["--corpus", corpus["spec"], "--context", corpus["context"], "--indicators", corpus["indicators"]]
+    names = ",".join(dict.fromkeys(feature["name"] for feature in run["features"]))
+    usual = asdict(recipe(config["head"], features=config["features"]))
+    changed = [
+        word for name, value in config.items() if value != usual.get(name, value) for word in _option(name, value)
+    ]
+    train = ["--features", config["features"], "--head", config["head"], *changed, "--fold", fold, "--run", "RUN"]
+    return [
+        shlex.join(["cli", "featurize", "--encoders", names, *marked]),
+        shlex.join(["cli", "train", *marked, *train]),
+        shlex.join(["cli", "eval", "--fold", fold, "--run", "RUN"]),
+        shlex.join(["cli", "bundle", "--run", "RUN", "--fold", fold, "--without-encoders", "-o", "MODEL"]),
+    ]
+
+
+def _option(name: str, value: Any) -> list[str]:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}", str(value)]
 
 
 def _matter(run: Mapping[str, Any], **more: str) -> str:

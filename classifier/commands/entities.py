@@ -1,0 +1,268 @@
+"""``cli entities``: the tagger that finds the mentions in plain text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from classifier.commands.options import Encoders, RamBudget
+from classifier.scores.percent import percent
+from featstore.commands.console import (
+    duration,
+    err,
+    escape,
+    print_json,
+    print_table,
+    progress_bar,
+    show_log,
+)
+from featstore.commands.options import AsJson, Commands, EncoderDevice, EncoderPrecision, Store, encoder_specs
+from featstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from classifier.entities.corpora import MentionCorpus
+    from classifier.entities.loop import TaggerEpoch
+    from classifier.entities.scores import MentionScores
+    from featstore.formats import BadDocument
+
+TAGGER = Path("runs/tagger")
+
+Corpora = Annotated[
+    str,
+    typer.Option(
+        "--corpus",
+        help="Corpora with annotated mentions, separated by commas: sample, chemprot:DIR, bc5cdr:DIR, biored:FILE, or "
+        "files:DIR with train.*, dev.* and test.* in any document format.",
+    ),
+]
+Folder = Annotated[Path, typer.Option("--run", help="Folder of the tagger.")]
+
+
+def _load(corpora: str) -> list[MentionCorpus]:
+    from classifier.entities.corpora import load_mentions
+
+    specs = [spec.strip() for spec in corpora.split(",") if spec.strip()]
+    if not specs:
+        raise UsageError("--corpus is empty; name at least one, for instance sample.")
+    return [load_mentions(spec) for spec in specs]
+
+
+def featurize_command(
+    encoders: Annotated[
+        str, typer.Option(help="Encoders, separated by commas: NAME for the bundled one, NAME:PATH for your own.")
+    ] = "glove,bioglove,elmo",
+    corpora: Corpora = "sample",
+    store: Store = "features",
+    backend: Annotated[str, typer.Option(help="Format of the store: hdf5 or zarr.")] = "hdf5",
+    dtype: Annotated[str, typer.Option(help="Type of the stored numbers: float16 or float32.")] = "float16",
+    precision: EncoderPrecision = "float32",
+    device: EncoderDevice = "cpu",
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes. By default a probe finds what is fastest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Encode the sentences of corpora of mentions that the store does not hold yet."""
+    from classifier.entities.runs import corpus_sentences
+    from featstore.encoders.contract import EncoderOptions
+    from featstore.featurize.encode import featurize
+
+    show_log()
+    options = EncoderOptions(precision=precision, device=device)
+    sentences = corpus_sentences(_load(corpora))
+    results = []
+    for spec in encoder_specs(encoders):
+        with progress_bar(spec, "sentences") as progress:
+            results.append(
+                featurize(
+                    sentences,
+                    spec,
+                    root=store,
+                    dtype=dtype,
+                    backend=backend,
+                    workers=workers,
+                    progress=progress,
+                    options=options,
+                )
+            )
+    if as_json:
+        print_json(results)
+    else:
+        print_table(
+            f"Stored in {store}",
+            ["encoder", "sentences", "were there", "encoded", "failed", "time"],
+            [
+                [f.encoder, *(f"{n:,}" for n in (f.sentences, f.stored, f.encoded, len(f.failed))), duration(f.seconds)]
+                for f in results
+            ],
+        )
+    if any(result.failed for result in results):
+        err.print("what failed is missing from the store; running the command again tries it again.", soft_wrap=True)
+        raise typer.Exit(3)
+
+
+def train_command(
+    corpora: Corpora = "sample",
+    features: Annotated[
+        str, typer.Option(help="What the tagger reads: names joined by +, as cli train takes them.")
+    ] = "glove+bioglove+elmo",
+    run: Folder = TAGGER,
+    store: Store = "features",
+    with_dev: Annotated[
+        bool, typer.Option("--with-dev", help="Train on the dev parts too, and keep the last epoch.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights, the order of the batches and dropout.")] = 1,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.003,
+    warmup: Annotated[float, typer.Option(help="Share of all steps in which the learning rate rises.")] = 0.1,
+    average: Annotated[float, typer.Option(help="Decay of the moving average of the weights.")] = 0.995,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of AdamW.")] = 0.01,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of sentences in a batch.")] = 64,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 10,
+    hidden: Annotated[int, typer.Option(min=1, help="Hidden units of the Bi-LSTM in each direction.")] = 128,
+    dropout: Annotated[float, typer.Option(help="Dropout rate of the inputs and before the output layer.")] = 0.4,
+    project: Annotated[int, typer.Option(min=0, help="Columns that wider features are mapped to. 0 maps none.")] = 100,
+    surface: Annotated[
+        int, typer.Option(min=0, help="Columns of the learned table of tokens' looks. 0 leaves it out.")
+    ] = 32,
+    precision: Annotated[str, typer.Option(help="Precision of the products: float32 or bfloat16.")] = "bfloat16",
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
+    ram_budget: RamBudget = 4.0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a tagger on stored vectors; an interrupted training goes on where it stopped."""
+    from classifier.entities.config import TaggerConfig
+    from classifier.entities.runs import train_tagger
+
+    loaded = _load(corpora)
+    config = TaggerConfig(
+        tuple(corpus.spec for corpus in loaded),
+        features=features,
+        with_dev=with_dev,
+        seed=seed,
+        lr=lr,
+        warmup=warmup,
+        average=average,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        hidden=hidden,
+        dropout=dropout,
+        project=project,
+        surface=surface,
+        precision=precision,
+        threads=threads,
+    )
+    held = int(ram_budget * 1024**3)
+    checkpoint = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held)
+    if as_json:
+        print_json({"run": run, "training": checkpoint.training})
+        return
+    training = checkpoint.training
+    epochs = training["epochs"]
+    best = epochs[training["best_epoch"] - 1]
+    row = [str(len(epochs)), str(best["number"]), percent(best["dev_f1"]), duration(training["seconds"])]
+    print_table(str(run), ["epochs", "kept", "dev F1", "time"], [row])
+    err.print(f"evaluate it with: cli entities eval --run {escape(str(run))} --corpus {corpora}", soft_wrap=True)
+
+
+def _report_epoch(epoch: TaggerEpoch) -> None:
+    dev = "" if epoch.dev_f1 is None else f", dev F1 {percent(epoch.dev_f1)}{' *' if epoch.best else ''}"
+    err.print(f"epoch {epoch.number} of {epoch.of}: loss {epoch.train_loss:.4f}{dev}, {epoch.seconds:.1f} s")
+
+
+def eval_command(
+    corpora: Corpora = "sample",
+    run: Folder = TAGGER,
+    part: Annotated[str, typer.Option(help="Part of the corpora: test, dev or train.")] = "test",
+    store: Store = "features",
+    ram_budget: RamBudget = 4.0,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a tagger: precision, recall and F1 of the mentions, exact and relaxed, by type."""
+    from classifier.entities.corpora import SPLITS
+    from classifier.entities.runs import evaluate_tagger
+    from featstore.records import check_choice
+
+    check_choice("the part", part, SPLITS)
+    held = int(ram_budget * 1024**3)
+    found = {c.spec: evaluate_tagger(run, c, store, part, ram_budget=held) for c in _load(corpora)}
+    if as_json:
+        print_json({spec: _plain(scores) for spec, scores in found.items()})
+        return
+    header = ["type", "annotated", "found", "P", "R", "F1", "relaxed P", "relaxed R", "relaxed F1"]
+    for spec, scores in found.items():
+        rows = [
+            [type_, f"{exact.annotated:,}", f"{exact.found:,}"]
+            + [percent(value) for s in (exact, scores.relaxed[type_]) for value in (s.precision, s.recall, s.f1)]
+            for type_, exact in scores.exact.items()
+        ]
+        print_table(f"{spec}, {part} part", header, rows)
+
+
+def _plain(scores: MentionScores) -> dict[str, Any]:
+    return {
+        kind: {
+            type_: {**asdict(s), "precision": s.precision, "recall": s.recall, "f1": s.f1}
+            for type_, s in getattr(scores, kind).items()
+        }
+        for kind in ("exact", "relaxed")
+    }
+
+
+def tag_command(
+    sources: Annotated[list[Path], typer.Argument(metavar="INPUT..", help="Documents, read one file after the other.")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="Where the documents with mentions go; - is stdout.")],
+    tagger: Annotated[
+        Path | None, typer.Option("--tagger", help="Folder of a tagger. By default the one that comes with featstore.")
+    ] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--format", help="Format of the inputs. By default it is told from each file.")
+    ] = None,
+    target_format: Annotated[str, typer.Option("--to", help="Format of the output.")] = "jsonl",
+    tag: Annotated[
+        str,
+        typer.Option(help="Documents to tag: missing (those without mentions), always (all of them) or never."),
+    ] = "missing",
+    encoders: Encoders = "",
+    store: Annotated[
+        str | None, typer.Option("--store", help="Store to read vectors from and keep them in. By default in memory.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
+    device: EncoderDevice = "cpu",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
+) -> None:
+    """Find the mentions in documents and write the documents with them."""
+    from classifier.entities.tagger import Tagger
+    from classifier.extract.tag_files import TaggingJob, tag_files
+
+    specs = [spec for spec in encoders.split(",") if spec]
+    loaded = Tagger.load(tagger, encoders=specs, store=store, threads=threads, device=device)
+    with progress_bar("tagging", "documents") as progress:
+        job = TaggingJob(sources, target, source_format, target_format, tag, fresh)
+        done = tag_files(loaded, job, report=_report_bad, progress=progress)
+    if as_json:
+        print_json(done)
+    err.print(
+        f"{done.documents:,} documents, {done.mentions:,} mentions -> {escape(str(target))}, {duration(done.seconds)}",
+        soft_wrap=True,
+    )
+    if done.bad:
+        err.print(f"{done.bad:,} documents were bad and are not in the output.")
+        raise typer.Exit(3)
+
+
+def _report_bad(bad: BadDocument) -> None:
+    where = f"{bad.where}: " if bad.where else ""
+    err.print(f"[bold]skipped[/] {escape(where)}document '{escape(bad.id)}': {escape(bad.why)}", soft_wrap=True)
+
+
+COMMANDS: Commands = {
+    "featurize": featurize_command,
+    "train": train_command,
+    "eval": eval_command,
+    "tag": tag_command,
+}

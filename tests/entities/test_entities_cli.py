@@ -1,0 +1,92 @@
+"""The commands of the tagger, on a toy encoder and on what comes with featstore."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from featstore.encoders import table
+from featstore.formats import read_documents
+from featstore.records import Document
+
+RUNNER = CliRunner()
+TEXT = "We saw the aspirin inhibits COX-2 in cells.\\nThe zinc oxide was seen in gout of rats."
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = RUNNER.invoke(cli.assemble(), list(map(str, arguments)))
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.stdout
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the toy encoder known by its name."""
+    monkeypatch.setitem(table.ENCODERS, "words", "toy_model:load_words")
+
+
+def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -> None:
+    del words
+    corpus, store, model = f"files:{toy_folder / 'others'}", tmp_path / "features", tmp_path / "model"
+    run("entities", "featurize", "--encoders", "words", "--corpus", corpus, "--store", store)
+    quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--lr", 0.02, "--max-epochs", 1)
+    run("entities", "train", "--corpus", corpus, "--store", store, "--run", model, *quick)
+    scores = json.loads(run("entities", "eval", "--corpus", corpus, "--store", store, "--run", model, "--json"))
+    assert set(scores[corpus]["exact"]) == {"GENE", "DISEASE", "all"}
+    assert scores[corpus]["exact"]["all"]["annotated"] == 12
+    run("entities", "eval", "--corpus", corpus, "--run", model, "--part", "tset", code=1)
+
+
+@pytest.mark.parametrize("to", ["jsonl", "bioc-xml", "bioc-json", "pubtator"])
+def test_mentions_are_written_in_every_format_that_holds_them(
+    words: None, toy_folder: Path, tmp_path: Path, to: str
+) -> None:
+    del words
+    source, target = tmp_path / "in.jsonl", tmp_path / "out"
+    lines = [f'{{"id": "{n}", "text": "{TEXT}", "entities": []}}\n' for n in (1, 2)]
+    source.write_text("".join(lines) + '{"id": "3"}\n')
+    told = run(
+        *("entities", "tag", source, "-o", target, "--to", to, "--tagger", toy_folder / "model", "--json"), code=3
+    )
+    assert {k: v for k, v in json.loads(told).items() if k != "seconds"} == {
+        "documents": 3,
+        "bad": 1,
+        "mentions": 8,
+        "resumed_at": 0,
+    }
+    documents = [d for d in read_documents(target, to) if isinstance(d, Document)]
+    assert [d.id for d in documents] == ["1", "2"]
+    found = [(e.text, e.type) for e in documents[0].entities]
+    assert found == [("aspirin", "CHEMICAL"), ("COX-2", "GENE"), ("zinc oxide", "CHEMICAL"), ("gout", "DISEASE")]
+
+
+def test_a_format_without_room_for_mentions_is_refused(words: None, toy_folder: Path, tmp_path: Path) -> None:
+    del words
+    source = tmp_path / "in.jsonl"
+    source.write_text(f'{{"id": "1", "text": "{TEXT}", "entities": []}}\n')
+    tagger = toy_folder / "model"
+    result = RUNNER.invoke(
+        cli.assemble(),
+        ["entities", "tag", str(source), "-o", str(tmp_path / "o"), "--to", "tsv", "--tagger", str(tagger)],
+    )
+    assert "output format of documents with mentions" in str(result.exception)
+    assert not (tmp_path / "o").exists()
+
+
+def test_shipped_models_are_listed_and_shown() -> None:
+    models = {model["name"]: model for model in json.loads(run("models", "ls", "--json"))}
+    assert {name: model["kind"] for name, model in models.items()} == {
+        "chemprot": "relations",
+        "gad": "relations",
+        "tagger": "tagger",
+    }
+    assert sum(model["bytes"] for model in models.values()) < 15e6
+    assert models["chemprot"]["pairs"] == [["chem", "gene"]]
+    assert models["tagger"]["finds"] == ["CHEMICAL", "GENE", "DISEASE"]
+    for name in models:
+        assert "## Again\n\n    cli " in run("models", "show", name)
+    assert "Did you mean 'tagger'" in str(RUNNER.invoke(cli.assemble(), ["models", "show", "taggre"]).exception)

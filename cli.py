@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from classifier.commands import ablate, entities, evaluate, extract, gc, models, runs, serve, train
+from classifier.commands import ablate, entities, evaluate, extract, gc, runs, serve, train
 from featstore.commands import data, featurize, pretrain, store, upkeep
 from featstore.commands.console import fail, out, tell
 from featstore.commands.exits import EXIT_CODES, INTERRUPTED, ending, quiet_without_reader, say_what_was_given
@@ -39,7 +39,6 @@ GROUPS: dict[str, tuple[str, Commands]] = {
     "pretrain": ("Train encoders on text of your own.", pretrain.COMMANDS),
     "runs": ("List runs and compare them.", runs.COMMANDS),
     "entities": ("Train and use the tagger, which finds the mentions in plain text.", entities.COMMANDS),
-    "models": ("List the models that come with featstore.", models.COMMANDS),
 }
 # What the parser raises for a wrong command line. Typer brings its own copy of click and exports only the leaves of
 # click's family of errors, so the base is taken from a leaf.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from classifier.commands.options import Encoders, RamBudget
+from classifier.commands.options import GB, Encoders, RamBudget
 from classifier.scores.percent import percent
 from featstore.commands.console import (
     duration,
@@ -155,7 +155,7 @@ def train_command(
         precision=precision,
         threads=threads,
     )
-    held = int(ram_budget * 1024**3)
+    held = int(ram_budget * GB)
     checkpoint = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held)
     if as_json:
         print_json({"run": run, "training": checkpoint.training})
@@ -187,7 +187,7 @@ def eval_command(
     from featstore.records import check_choice
 
     check_choice("the part", part, SPLITS)
-    held = int(ram_budget * 1024**3)
+    held = int(ram_budget * GB)
     found = {c.spec: evaluate_tagger(run, c, store, part, ram_budget=held) for c in _load(corpora)}
     if as_json:
         print_json({spec: _plain(scores) for spec, scores in found.items()})

@@ -32,6 +32,7 @@ def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any
         "pipeline_tag": "token-classification",
         "tags": ["named-entity-recognition", "biomedical"],
         "datasets": [corpus["name"] for corpus in facts["corpora"]],
+        "license": "apache-2.0",
     }
     corpora = [
         [c["name"], ", ".join(c["types"]), f"{c['documents']:,}", f"{c['sentences']:,}", f"`{c['digest'][:16]}`"]

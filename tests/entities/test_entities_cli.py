@@ -75,18 +75,3 @@ def test_a_format_without_room_for_mentions_is_refused(words: None, toy_folder: 
     )
     assert "output format of documents with mentions" in str(result.exception)
     assert not (tmp_path / "o").exists()
-
-
-def test_shipped_models_are_listed_and_shown() -> None:
-    models = {model["name"]: model for model in json.loads(run("models", "ls", "--json"))}
-    assert {name: model["kind"] for name, model in models.items()} == {
-        "chemprot": "relations",
-        "gad": "relations",
-        "tagger": "tagger",
-    }
-    assert sum(model["bytes"] for model in models.values()) < 15e6
-    assert models["chemprot"]["pairs"] == [["chem", "gene"]]
-    assert models["tagger"]["finds"] == ["CHEMICAL", "GENE", "DISEASE"]
-    for name in models:
-        assert "## Again\n\n    cli " in run("models", "show", name)
-    assert "Did you mean 'tagger'" in str(RUNNER.invoke(cli.assemble(), ["models", "show", "taggre"]).exception)

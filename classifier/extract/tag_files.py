@@ -7,7 +7,7 @@ goes on after a kill, and tells bad documents and passes over them, as extractio
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from classifier.entities.tagger import MODES, Tagger, windows
 from classifier.extract.counted import CountedDocuments, skip_done
+from classifier.extract.files import Report
 from classifier.extract.journal import open_extraction
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream
@@ -24,8 +25,6 @@ from featstore.records import Document, check_choice
 
 # Written formats whose documents have a place for mentions; the others hold relations alone.
 FORMATS = ("jsonl", "bioc-xml", "bioc-json", "pubtator")
-
-Report = Callable[[BadDocument], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,53 +1,107 @@
-"""How a training shows its epochs."""
+"""How a training is shown: a line that says what is trained, then its epochs, as a bar on a terminal and as lines
+elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from classifier.scores.percent import percent
-from featstore.commands.console import (
-    err,
-    escape,
-)
+from featstore.commands.console import duration, err, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.progress import Progress
+
     from classifier.runs.folds import Notice
+    from classifier.training.estimate import TrainingPlan
     from classifier.training.loop import Epoch
 
 
-def report_epoch(event: Epoch | Notice) -> None:
-    """Show an epoch as a line; a terminal shows only every new best one and the last besides the first few."""
-    from classifier.training.loop import Epoch
+class TrainingDisplay:
+    """Shows trainings, one after the other.
 
-    if not isinstance(event, Epoch):
-        err.print(escape(event.text), soft_wrap=True)
+    Args:
+        log: called with each epoch besides, or None.
+        bars: where the bars are drawn; None shows a line for each epoch.
+    """
+
+    def __init__(self, log: Callable[[Epoch], None] | None, bars: Progress | None) -> None:
+        self._log = log
+        self._bars = bars
+        self._task: Any = None
+
+    def announce(self, plan: TrainingPlan) -> None:
+        """Say what will be trained; a bar begins."""
+        tell(f"training {plan_line(plan)}")
+        if self._bars is not None:
+            name, total = f"fold {plan.fold}", plan.config.max_epochs
+            self._task = self._bars.add_task(name, total=total, completed=plan.done, standing="")
+
+    def progress(self, event: Epoch | Notice) -> None:
+        """Show an epoch, or something else that the user should know."""
+        from classifier.training.loop import Epoch
+
+        if not isinstance(event, Epoch):
+            tell(event.text)
+            return
+        if self._log is not None:
+            self._log(event)
+        if self._bars is None:
+            tell(_epoch_line(event))
+        else:
+            self._bars.update(self._task, completed=event.number, standing=f"dev F1 {percent(event.dev_f1)}")
+
+
+@contextmanager
+def training_display(log_folder: Path | None = None) -> Iterator[TrainingDisplay]:
+    """Yield a display; where a folder is given, epochs are logged there for TensorBoard."""
+    if log_folder is not None:
+        from classifier.training.tensorboard import epoch_log
+
+        with epoch_log(log_folder) as log, _bars() as bars:
+            yield TrainingDisplay(log, bars)
         return
-    err.print(
-        f"epoch {event.number}: loss {event.train_loss:.4f}, dev loss {event.dev_loss:.4f}, "
-        f"dev F1 {percent(event.dev_f1)}{' *' if event.best else ''}, lr {event.lr:g}, {event.seconds:.1f} s",
-        soft_wrap=True,
+    with _bars() as bars:
+        yield TrainingDisplay(None, bars)
+
+
+def plan_line(plan: TrainingPlan) -> str:
+    """Return what will be trained, on how much, and about how long."""
+    config = plan.config
+    left = config.max_epochs - plan.done
+    epochs = f"{left} epochs" if config.schedule == "cosine" else f"at most {left} epochs"
+    before = f", after {plan.done} that are done" if plan.done else ""
+    return (
+        f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, "
+        f"{plan.train:,} instances (and {plan.dev:,} of the dev part), {epochs}{before}, about {duration(plan.seconds)}"
     )
 
 
 @contextmanager
-def epoch_progress(log_folder: Path | None) -> Iterator[Callable[[Epoch | Notice], None]]:
-    """Yield a callback that shows an epoch and, where a folder is given, logs it there for TensorBoard."""
-    if log_folder is None:
-        yield report_epoch
+def _bars() -> Iterator[Progress | None]:
+    """Yield a place for bars on a terminal, None elsewhere."""
+    if not err.is_terminal:
+        yield None
         return
-    from classifier.training.loop import Epoch
-    from classifier.training.tensorboard import epoch_log
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with epoch_log(log_folder) as log:
+    columns = (
+        TextColumn("{task.description}: epoch {task.completed:.0f} of {task.total:.0f}"),
+        BarColumn(),
+        TextColumn("{task.fields[standing]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bars:
+        yield bars
 
-        def on_epoch(event: Epoch | Notice) -> None:
-            report_epoch(event)
-            if isinstance(event, Epoch):
-                log(event)
 
-        yield on_epoch
+def _epoch_line(epoch: Epoch) -> str:
+    return (
+        f"epoch {epoch.number} of {epoch.of}: loss {epoch.train_loss:.4f}, dev loss {epoch.dev_loss:.4f}, dev F1 "
+        f"{percent(epoch.dev_f1)}{' (best so far)' if epoch.best else ''}, learning rate {epoch.lr:.2g}, "
+        f"{epoch.seconds:.1f} s"
+    )

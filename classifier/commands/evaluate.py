@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.commands.epochs import report_epoch
+from classifier.commands.epochs import training_display
 from classifier.commands.options import (
     GB,
     RUNS,
@@ -74,9 +74,20 @@ def eval_command(
         corpus.partition(each)  # a fold that does not exist is refused before the others are evaluated
         check_output_folder(folder / f"fold-{each}")
     held = int(ram_budget * GB)
-    evaluations = [
-        evaluate_fold(corpus, store, config, each, folder, progress=report_epoch, ram_budget=held) for each in wanted
-    ]
+    with training_display() as display:
+        evaluations = [
+            evaluate_fold(
+                corpus,
+                store,
+                config,
+                each,
+                folder,
+                announce=display.announce,
+                progress=display.progress,
+                ram_budget=held,
+            )
+            for each in wanted
+        ]
     if predictions:
         _write_predictions(predictions, corpus, evaluations[0])
     summary = summarise([evaluation.metrics for evaluation in evaluations])

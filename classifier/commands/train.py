@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from classifier.commands.epochs import epoch_progress
+from classifier.commands.epochs import plan_line, training_display
 from classifier.commands.options import (
     GB,
     RUNS,
@@ -21,6 +21,8 @@ from classifier.scores.percent import percent
 from featstore.commands.console import (
     command,
     duration,
+    escape,
+    out,
     print_json,
     print_table,
     tell,
@@ -43,7 +45,11 @@ def train_command(
     training: dict[str, Any],
     called: typer.Context,
     features: Annotated[
-        str, typer.Option(help="What the head reads: names joined by +; elmo\\[top], elmo\\[avg], elmo[0]; NAME@ID.")
+        str,
+        typer.Option(
+            help="What the head reads: names of feature sets joined by +. Of ELMo's layers the head learns a mix; "
+            "elmo\\[top], elmo\\[avg] and elmo\\[0] choose. NAME@ID picks one of several sets."
+        ),
     ] = "glove+cse+elmo",
     corpus: Corpus = "sample",
     fold: Annotated[
@@ -55,21 +61,24 @@ def train_command(
     context: Context = "tagged",
     indicators: Indicators = "tags",
     instances: Instances = None,
-    seed: Annotated[int, typer.Option(help="Of the weights, the order of the batches and dropout.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights, the order of the batches and dropout.")] = 1,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", help="Repeat a run: its config.toml, in place of all options that say what a run is."),
+        typer.Option("--config", help="Repeat a run: its config.toml, in place of the options that say what a run is."),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard, below the fold's folder.")
+        bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard in the fold's folder.")
     ] = False,
     ram_budget: RamBudget = 4.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained and estimate the time, and train nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the head on stored vectors."""
     from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
     from classifier.runs.find import run_place
-    from classifier.runs.folds import train_fold
+    from classifier.runs.folds import plan_fold, train_fold
     from classifier.training.config import recipe
     from featstore.corpora import CorpusChoice
 
@@ -86,8 +95,25 @@ def train_command(
     folder = runs / run_name(config) if run is None else run_place(run, runs)
     check_output_folder(folder / f"fold-{fold}")
     held = int(ram_budget * GB)
-    with epoch_progress(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as progress:
-        checkpoint = train_fold(run_corpus(config), store, config, fold, folder, progress=progress, ram_budget=held)
+    loaded = run_corpus(config)
+    if dry_run:
+        plan = plan_fold(loaded, store, config, fold, folder, ram_budget=held)
+        if as_json:
+            print_json({"run": folder, "plan": plan})
+        else:
+            out.print(escape(f"{plan_line(plan)} -> {folder}"), soft_wrap=True)
+        return
+    with training_display(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as display:
+        checkpoint = train_fold(
+            loaded,
+            store,
+            config,
+            fold,
+            folder,
+            announce=display.announce,
+            progress=display.progress,
+            ram_budget=held,
+        )
     epochs = checkpoint.training["epochs"]
     best = epochs[checkpoint.training["best_epoch"] - 1]
     if as_json:

@@ -8,28 +8,19 @@ of it is written but, once a minute, the state from which an interrupted trainin
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from classifier.data.batch import Batcher, tag_names
-from classifier.data.features import FeatureSpec, open_features, parse_features
+from classifier.data.features import open_features
 from classifier.data.pairing import pairing_of
-from classifier.data.split import check_labelled, training_parts
-from classifier.data.vectors import RAM_BUDGET, DistinctSentences, Vectors
-from classifier.head.config import InputConfig
-from classifier.head.model import AnyHead, make_head
+from classifier.data.split import check_labelled
+from classifier.data.vectors import RAM_BUDGET, DistinctSentences
 from classifier.runs.card import card
 from classifier.runs.checkpoint import (
-    FORMAT_VERSION,
     RUN,
     Checkpoint,
     load_checkpoint,
@@ -41,10 +32,11 @@ from classifier.runs.classify import classify
 from classifier.runs.config import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
 from classifier.runs.memory import PeakMemory
 from classifier.runs.outputs import predictions_tsv
+from classifier.runs.prepare import Prepared, corpus_facts, featurize_command, prepared
 from classifier.scores.metrics import Metrics, score
-from classifier.training.config import TrainConfig
+from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.favour import favour_positive
-from classifier.training.loop import Epoch, reproducible, train
+from classifier.training.loop import Epoch, TrainState, reproducible, train
 from classifier.training.predict import Predictions
 from classifier.training.resume import UNFINISHED, load_state, save_state
 from featstore.errors import MismatchError
@@ -83,6 +75,18 @@ class Evaluation:
     predictions: Predictions
 
 
+def plan_fold(
+    corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int, run_dir: Path, *, ram_budget: int = RAM_BUDGET
+) -> TrainingPlan:
+    """Return what :func:`train_fold` would do with the same arguments, and write nothing.
+
+    Raises:
+        UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
+    """
+    with prepared(corpus, store_root, config, fold, run_dir, ram_budget) as ready:
+        return _plan(ready, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest))
+
+
 def train_fold(
     corpus: Corpus,
     store_root: str | Path,
@@ -90,6 +94,7 @@ def train_fold(
     fold: int,
     run_dir: Path,
     *,
+    announce: Callable[[TrainingPlan], None] | None = None,
     progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Checkpoint:
@@ -101,6 +106,7 @@ def train_fold(
         config: the run.
         fold: the fold.
         run_dir: the run's folder.
+        announce: called before the first epoch with what will be trained; the estimate of the time takes a few steps.
         progress: called after each epoch.
         ram_budget: bytes of vectors to hold in memory.
 
@@ -109,57 +115,53 @@ def train_fold(
         DataError: a class without training examples, vectors that are not finite, ..
         MissingFeatureError: a feature that was not featurized.
     """
-    check_config(config, corpus, run_dir)
     start, memory, folder = time.perf_counter(), PeakMemory(), run_dir / f"fold-{fold}"
-    parts = training_parts(corpus, fold, config.train.dev_share)
-    instances = [corpus.instances[position] for part in parts for position in part]
-    train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
-    sentences, tags = DistinctSentences.of(instances), tag_names(instances)
-    features = parse_features(config.train.features)
-    with (
-        reproducible(config.train.seed, config.train.threads),
-        open_features(features, store_root, sentences.keys, _featurize_command(config, store_root)) as stores,
-    ):
-        vectors = Vectors(features, stores, sentences, ram_budget)
-        head = _new_head(config.train, vectors, sentences.of_instance[train_part], len(corpus.labels), len(tags))
-        digest = _training_digest(config, corpus, fold, vectors.specs)
-        batcher = Batcher(instances, vectors, corpus.labels, tags)
+    with prepared(corpus, store_root, config, fold, run_dir, ram_budget) as ready:
+        state = load_state(folder, ready.digest)
+        if announce:
+            announce(_plan(ready, config, fold, state))
         epochs = train(
-            head,
-            batcher,
-            (train_part, dev_part),
+            ready.head,
+            ready.batcher,
+            ready.parts,
             config.train,
             labels=corpus.labels,
             positive=corpus.positive,
             progress=progress,
-            state=load_state(folder, digest),
-            save=lambda state: save_state(folder, state, digest),
+            state=state,
+            save=lambda state: save_state(folder, state, ready.digest),
         )
-        favour = config.train.favour
-        shift = favour_positive(head, batcher, dev_part, corpus.labels, corpus.positive) if favour else 0.0
+        shift = 0.0
+        if config.train.favour:
+            shift = favour_positive(ready.head, ready.batcher, ready.parts[1], corpus.labels, corpus.positive)
+    train_part, dev_part = ready.parts
     checkpoint = Checkpoint(
-        head=head.eval(),
-        features=vectors.specs,
+        head=ready.head.eval(),
+        features=ready.vectors.specs,
         labels=corpus.labels,
         positive=corpus.positive,
-        tags=tags,
-        corpus=_corpus_facts(corpus),
+        tags=ready.tags,
+        corpus=corpus_facts(corpus),
         fold=fold,
         config=asdict(config.train),
         training={
             "instances": {"train": len(train_part), "dev": len(dev_part)},
             "best_epoch": max(epoch.number for epoch in epochs if epoch.best),
             "shift": shift,
-            "streamed": bool(vectors.shards.any()),  # then the order of the batches followed the store's shards
+            "streamed": bool(ready.vectors.shards.any()),  # then the order of the batches followed the store's shards
             "seconds": time.perf_counter() - start,
             "peak_memory": memory.bytes,
             "epochs": [asdict(epoch) for epoch in epochs],
         },
-        pairing=pairing_of(instances, corpus.indicators),
-        encoders={store.meta.name: store.meta.facts for store in stores},
+        pairing=pairing_of(ready.instances, corpus.indicators),
+        encoders=ready.encoders,
     )
     _publish(checkpoint, config, run_dir, folder)
     return checkpoint
+
+
+def _plan(ready: Prepared, config: RunConfig, fold: int, state: TrainState | None) -> TrainingPlan:
+    return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, len(state.epochs) if state else 0)
 
 
 def evaluate_fold(
@@ -169,12 +171,13 @@ def evaluate_fold(
     fold: int,
     run_dir: Path,
     *,
+    announce: Callable[[TrainingPlan], None] | None = None,
     progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Evaluation:
     """Evaluate one fold on its test part and write ``metrics.json`` and ``predictions.tsv``.
 
-    A fold that is not trained yet is trained first; ``progress`` hears of it.
+    A fold that is not trained yet is trained first; ``announce`` and ``progress`` hear of it, as in :func:`train_fold`.
 
     Raises:
         MismatchError: the corpus has changed since the fold was trained, or the store holds other vectors.
@@ -190,14 +193,16 @@ def evaluate_fold(
     else:
         if progress:
             progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))
-        checkpoint = train_fold(corpus, store_root, config, fold, run_dir, progress=progress, ram_budget=ram_budget)
-    if checkpoint.corpus != _corpus_facts(corpus):
+        checkpoint = train_fold(
+            corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
+        )
+    if checkpoint.corpus != corpus_facts(corpus):
         raise MismatchError(
             f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus['digest'][:12]}, now "
             f"{corpus.digest[:12]}); train it again, or in another folder (--run)."
         )
     start, keys = time.perf_counter(), DistinctSentences.of(instances).keys
-    command = _featurize_command(config, store_root)
+    command = featurize_command(config, store_root)
     with (
         reproducible(config.train.seed, config.train.threads),
         open_features(checkpoint.parsed_features, store_root, keys, command, checkpoint.features) as stores,
@@ -215,17 +220,6 @@ def evaluate_fold(
     return Evaluation(fold, metrics, instances, predictions)
 
 
-def _new_head(
-    config: TrainConfig, vectors: Vectors, train_sentences: NDArray[np.int64], labels: int, tags: int
-) -> AnyHead:
-    """Return an untrained head for these vectors; if it standardises them, by those of the train part."""
-    inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
-    head = make_head(config.head_config(inputs, labels, tags))
-    if config.standardise:
-        head.standardise(vectors.moments(np.unique(train_sentences)))
-    return head
-
-
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:
     """Write a trained fold, and remove what belonged to the head before."""
     facts = save_checkpoint(folder, checkpoint)
@@ -234,22 +228,3 @@ def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: P
         (folder / name).unlink(missing_ok=True)
     for path in (folder / CONFIG, run_dir / CONFIG):
         write_file(path, config_toml(config).encode("utf-8"))
-
-
-def _corpus_facts(corpus: Corpus) -> dict[str, str]:
-    return {name: str(getattr(corpus, name)) for name in ("spec", "name", "digest", "context", "indicators")}
-
-
-def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
-    """Return a digest of all that determines how a fold is trained."""
-    encoders = [asdict(spec) for spec in specs]
-    facts = [FORMAT_VERSION, config_toml(config), _corpus_facts(corpus), fold, encoders, version("torch")]
-    return sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _featurize_command(config: RunConfig, store_root: str | Path) -> str:
-    corpus = config.corpus
-    options = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
-    if corpus.instances:
-        options += ["--instances", str(corpus.instances)]
-    return shlex.join(["cli", "featurize", *options, "--store", str(store_root)])

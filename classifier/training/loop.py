@@ -108,7 +108,7 @@ def train(
     Raises:
         UsageError: the loss is no longer a number.
     """
-    optimizer = _optimizer(head, config)
+    optimizer = make_optimizer(head, config)
     average = _average(head, optimizer, config.average)
     evaluated = cast(AnyHead, average.module) if average else head
     # A rate that follows its own course is not halved, and training goes on to the last epoch.
@@ -161,7 +161,7 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(head.parameters(), lr=config.lr, fused=True)
     return torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)

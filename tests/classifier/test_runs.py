@@ -14,9 +14,10 @@ from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig, config_toml, read_config, run_name, trained_folds
 from classifier.runs.find import latest_run
-from classifier.runs.folds import Notice, evaluate_fold, train_fold
+from classifier.runs.folds import Notice, evaluate_fold, plan_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
 from classifier.training.config import RECIPES, TrainConfig, recipe
+from classifier.training.estimate import TrainingPlan
 from classifier.training.loop import Epoch
 from classifier.training.resume import UNFINISHED
 from featstore.corpora import CorpusChoice
@@ -77,6 +78,26 @@ def test_a_run_repeats_to_the_last_digit(make_corpus: Make, make_store: Store, t
     for name in ("config.toml", "metrics.json", "model.safetensors", "predictions.tsv"):
         first, second = ((tmp_path / folder / "fold-1" / name).read_bytes() for folder in ("a", "b"))
         assert first == second, name
+
+
+def test_a_training_is_announced_and_planned_without_a_trace(
+    make_corpus: Make, make_store: Store, tmp_path: Path
+) -> None:
+    corpus = make_corpus()
+    store, config = make_store(corpus), run_config(corpus, max_epochs=2, dropout=0.2, members=2)
+    planned = plan_fold(corpus, store, config, 1, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    heard: list[TrainingPlan | Epoch | Notice] = []
+    told = train_fold(corpus, store, config, 1, tmp_path / "run", announce=heard.append, progress=heard.append)
+    train_fold(corpus, store, config, 1, tmp_path / "silent")
+    weights = [(tmp_path / run / "fold-1" / "model.safetensors").read_bytes() for run in ("run", "silent")]
+    assert weights[0] == weights[1], "the estimate changes nothing"
+    plan = heard[0]
+    assert isinstance(plan, TrainingPlan)
+    assert replace(plan, seconds=0) == replace(planned, seconds=0)
+    assert (plan.train, plan.dev, plan.done) == (*told.training["instances"].values(), 0)
+    assert plan.parameters == sum(tensor.numel() for tensor in told.head.parameters())
+    assert plan.seconds > 0
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

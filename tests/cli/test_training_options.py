@@ -1,5 +1,6 @@
 """The training options of the commands are the fields of TrainConfig."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import typer
 import cli
 from classifier.runs.config import RunConfig, config_toml, read_config_file
 from classifier.training.config import TrainConfig, recipe
+
+Run = Callable[..., Any]
 
 
 @pytest.mark.parametrize("command", ["train", "ablate"])
@@ -28,3 +31,23 @@ def test_a_configuration_with_an_option_that_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(config_toml(config) + "spans = false\n")
     assert read_config_file(path) == config
+
+
+def test_a_training_can_be_planned_and_says_what_it_does(
+    run: Run, pairs: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    assert run("featurize", "--encoders", "glove", *corpus).code == 0
+    before = sorted(tmp_path.rglob("*"))
+    options = ("train", "--features", "glove", *corpus, "--max-epochs", "3", "--hidden", "4")
+    planned = run(*options, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert "fold 1: head 'best' on glove" in planned.out
+    assert "36 instances (and 12 of the dev part), 3 epochs, about" in planned.out
+    assert run(*options, "--dry-run", "--json").json()["plan"]["train"] == 36
+    assert sorted(tmp_path.rglob("*")) == before
+    trained = run(*options)
+    assert trained.err.startswith("training fold 1: head 'best' on glove")
+    assert "epoch 3 of 3: loss" in trained.err
+    shown = run("runs", "ls", "--json").json()
+    assert shown[0]["seconds"] > 0, "a fold that is not evaluated took time, too"

@@ -1,0 +1,113 @@
+"""All that training a fold needs, read and made: the instances of both parts, their vectors, the head, the batches.
+
+In: a corpus, the root of a store, a :class:`~classifier.runs.config.RunConfig` and a fold. Out: a :class:`Prepared`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.data.batch import Batcher, tag_names
+from classifier.data.features import FeatureSpec, open_features, parse_features
+from classifier.data.split import training_parts
+from classifier.data.vectors import DistinctSentences, Vectors
+from classifier.head.config import InputConfig
+from classifier.head.model import AnyHead, make_head
+from classifier.runs.checkpoint import FORMAT_VERSION
+from classifier.runs.config import RunConfig, check_config, config_toml
+from classifier.training.config import TrainConfig
+from classifier.training.loop import reproducible
+from featstore.records import Corpus, Instance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """All that training a fold needs.
+
+    Attributes:
+        head: as initialised.
+        instances: of the train part, then of the dev part.
+        parts: the positions of both parts in ``instances``.
+        vectors: of their sentences.
+        batcher: batches of ``instances``.
+        tags: names of the learned tag vectors.
+        encoders: for each encoder the facts behind its identity.
+        digest: of all that determines the training.
+    """
+
+    head: AnyHead
+    instances: Sequence[Instance]
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]]
+    vectors: Vectors
+    batcher: Batcher
+    tags: tuple[str, ...]
+    encoders: Mapping[str, Mapping[str, object]]
+    digest: str
+
+
+@contextmanager
+def prepared(
+    corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int, run_dir: Path, ram_budget: int
+) -> Iterator[Prepared]:
+    """Read and make all that training a fold needs; the vectors can be read inside."""
+    check_config(config, corpus, run_dir)
+    parts = training_parts(corpus, fold, config.train.dev_share)
+    instances = [corpus.instances[position] for part in parts for position in part]
+    train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
+    sentences, tags = DistinctSentences.of(instances), tag_names(instances)
+    features = parse_features(config.train.features)
+    with (
+        reproducible(config.train.seed, config.train.threads),
+        open_features(features, store_root, sentences.keys, featurize_command(config, store_root)) as stores,
+    ):
+        vectors = Vectors(features, stores, sentences, ram_budget)
+        yield Prepared(
+            head=_new_head(config.train, vectors, sentences.of_instance[train_part], len(corpus.labels), len(tags)),
+            instances=instances,
+            parts=(train_part, dev_part),
+            vectors=vectors,
+            batcher=Batcher(instances, vectors, corpus.labels, tags),
+            tags=tags,
+            encoders={store.meta.name: store.meta.facts for store in stores},
+            digest=_training_digest(config, corpus, fold, vectors.specs),
+        )
+
+
+def _new_head(
+    config: TrainConfig, vectors: Vectors, train_sentences: NDArray[np.int64], labels: int, tags: int
+) -> AnyHead:
+    """Return an untrained head for these vectors; if it standardises them, by those of the train part."""
+    inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
+    head = make_head(config.head_config(inputs, labels, tags))
+    if config.standardise:
+        head.standardise(vectors.moments(np.unique(train_sentences)))
+    return head
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, str]:
+    return {name: str(getattr(corpus, name)) for name in ("spec", "name", "digest", "context", "indicators")}
+
+
+def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
+    """Return a digest of all that determines how a fold is trained."""
+    encoders = [asdict(spec) for spec in specs]
+    facts = [FORMAT_VERSION, config_toml(config), corpus_facts(corpus), fold, encoders, version("torch")]
+    return sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def featurize_command(config: RunConfig, store_root: str | Path) -> str:
+    corpus = config.corpus
+    options = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
+    if corpus.instances:
+        options += ["--instances", str(corpus.instances)]
+    return shlex.join(["cli", "featurize", *options, "--store", str(store_root)])

@@ -1,0 +1,105 @@
+"""What a training will do, told before its first epoch: on how much, and about how long.
+
+In: a head as initialised, and the batches of both parts. Out: a :class:`TrainingPlan`. The time is measured on a few
+steps with a copy of the head, so that neither the head nor what follows is changed by it.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifier.data.batch import Batcher
+from classifier.head.model import AnyHead
+from classifier.training.config import TrainConfig
+from classifier.training.loop import loss_of, make_optimizer
+from classifier.training.predict import predict
+
+STEPS = 4  # that are timed, after one that warms up
+SCORED = 128  # instances of the dev part that are scored for the estimate
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What a training will do.
+
+    Attributes:
+        fold: the fold.
+        config: how the head is trained.
+        train: instances that it is trained on.
+        dev: instances that each epoch is evaluated on.
+        parameters: trainable numbers of the head.
+        done: epochs that an interrupted training has behind it.
+        seconds: estimated for the epochs that are left; an upper bound where the dev scores end the training.
+    """
+
+    fold: int
+    config: TrainConfig
+    train: int
+    dev: int
+    parameters: int
+    done: int
+    seconds: float
+
+
+def plan_training(
+    head: AnyHead,
+    batcher: Batcher,
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    config: TrainConfig,
+    fold: int,
+    done: int = 0,
+) -> TrainingPlan:
+    """Return what training ``head`` will do; ``head`` stays as it is.
+
+    Args:
+        head: as initialised.
+        batcher: batches of both parts.
+        parts: positions of the train and of the dev part.
+        config: how it will be trained.
+        fold: the fold.
+        done: epochs that need not be trained again.
+    """
+    epoch = _seconds_of_training(head, batcher, parts[0], config) + _seconds_of_scoring(head, batcher, parts[1])
+    return TrainingPlan(
+        fold=fold,
+        config=config,
+        train=len(parts[0]),
+        dev=len(parts[1]),
+        parameters=sum(parameter.numel() for parameter in head.parameters()),
+        done=done,
+        seconds=epoch * (config.max_epochs - done),
+    )
+
+
+def _seconds_of_training(head: AnyHead, batcher: Batcher, positions: NDArray[np.int64], config: TrainConfig) -> float:
+    """Estimate the seconds that one epoch takes to go over the train part, by the steps of the LSTM."""
+    probe = deepcopy(head).train()
+    optimizer = make_optimizer(probe, config)
+    seconds, timed = 0.0, 0
+    with torch.random.fork_rng(devices=[]):
+        batches = batcher.shuffled(positions, config.batch_size, (config.seed, 0), config.pack)
+        for number, batch in enumerate(islice(batches, STEPS + 1)):
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            for member in probe.members:
+                loss_of(member, batch, config.consistency).backward()
+            optimizer.step()
+            if number or len(positions) <= config.batch_size:
+                seconds += time.perf_counter() - start
+                timed += batch.index.numel()
+    return seconds * int(batcher.lengths[positions].sum()) / max(1, timed)
+
+
+def _seconds_of_scoring(head: AnyHead, batcher: Batcher, positions: NDArray[np.int64]) -> float:
+    """Estimate the seconds that scoring the dev part takes."""
+    some = positions[:: max(1, len(positions) // SCORED)]
+    start = time.perf_counter()
+    predict(head, batcher, some)
+    return (time.perf_counter() - start) * len(positions) / max(1, len(some))

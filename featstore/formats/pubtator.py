@@ -115,7 +115,10 @@ def _blocks(found: Iterator[Line]) -> Iterator[_Block]:
             blank = True
             continue
         id_ = re.split(rb"[|\t]", line.raw, maxsplit=1)[0]
-        if block is None or _TITLE_RAW.match(line.raw) or (blank and id_ != block.id):
+        begins = _TITLE_RAW.match(line.raw) or (blank and block is not None and id_ != block.id)
+        if block and id_ == block.id and not _TITLE_RAW.match(block.lines[0].raw):
+            begins = None  # its title comes late: the whole of it is refused, not the part before the title alone
+        if block is None or begins:
             if block:
                 yield block
             block = _Block(id_, [])

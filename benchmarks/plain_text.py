@@ -1,0 +1,167 @@
+"""Relations from plain text against relations with given mentions: F1 and time on ChemProt's test abstracts.
+
+In: ChemProt (``--corpus DIR``), the models that come with featstore or others. Out: precision, recall and F1 of the
+relations over the whole gold standard of the test part, with the annotated mentions and with those that the tagger
+finds; and what an abstract costs, by processor time on one thread: encoding, tagging and relations apart.
+
+A relation is right if its label is the gold one and both mentions are the gold arguments: *exact* the same characters,
+*relaxed* at least one character in common. A gold relation that no candidate covers (across sentences, or a mention
+that was not found) counts as missed.
+
+    python benchmarks/plain_text.py --corpus DIR [--model data/models/chemprot] [--tagger FOLDER] [--documents 800]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from classifier.entities.encoding import Encoding
+from classifier.entities.tagger import Tagger
+from classifier.extract.extractor import Extractor
+from classifier.extract.tagging import Tagging
+from classifier.extract.wanted import Extraction
+from featstore.bundled import bundled
+from featstore.corpora.chemprot_files import ChemProtFiles, read_release
+from featstore.records import Document
+
+Span = tuple[int, int]
+Stated = tuple[str, str, Span, Span]  # document, label, head, tail
+
+
+class Clock:
+    """Processor time spent in some methods, what they call in each other subtracted."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._running: list[str] = []
+        self._since = 0.0
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Count the time in a method of a class under a name."""
+        inner: Callable[..., Any] = getattr(owner, method)
+
+        def timed(*args: Any, **options: Any) -> Any:
+            self._turn(name)
+            try:
+                return inner(*args, **options)
+            finally:
+                self._turn(None)
+
+        setattr(owner, method, timed)
+
+    def total(self, run: Callable[[], Any], name: str) -> Any:
+        """Run something whose time counts under ``name`` where it counts under no other."""
+        self.seconds.clear()
+        self._turn(name)
+        try:
+            return run()
+        finally:
+            self._turn(None)
+
+    def _turn(self, name: str | None) -> None:
+        now = time.process_time()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+        if name is None:
+            self._running.pop()
+        else:
+            self._running.append(name)
+
+
+def said_by(results: Sequence[Any]) -> set[Stated]:
+    """Return what a model says of documents."""
+    return {
+        (result.document.id, r.label, (r.head.start, r.head.end), (r.tail.start, r.tail.end))
+        for result in results
+        if isinstance(result, Extraction)
+        for r in result.relations
+    }
+
+
+def gold_of(release: ChemProtFiles, documents: Sequence[Document]) -> set[Stated]:
+    """Return what the gold standard says of them."""
+    wanted = {document.id for document in documents}
+    spans = {
+        (pmid, id_): (entity.start, entity.end)
+        for pmid, found in release.entities.items()
+        for id_, entity in found.items()
+    }
+    return {
+        (pmid, label, spans[pmid, head], spans[pmid, tail])
+        for (pmid, head, tail), labels in release.gold.items()
+        if pmid in wanted
+        for label in labels
+    }
+
+
+def touches(one: Stated, others: Sequence[Stated]) -> bool:
+    """Tell whether a relation has its document, its label and a character of each mention in common with another."""
+    return any(all(a < d and c < b for (a, b), (c, d) in zip(one[2:], other[2:], strict=True)) for other in others)
+
+
+def score(said: set[Stated], gold: set[Stated], relaxed: bool) -> tuple[float, float, float]:
+    """Return precision, recall and F1."""
+    if not relaxed:
+        right = found = len(said & gold)
+    else:
+        by_key: dict[tuple[str, str], tuple[list[Stated], list[Stated]]] = {}
+        for n, group in enumerate((said, gold)):
+            for stated in group:
+                by_key.setdefault(stated[:2], ([], []))[n].append(stated)
+        right = sum(touches(one, theirs) for ours, theirs in by_key.values() for one in ours)
+        found = sum(touches(one, ours) for ours, theirs in by_key.values() for one in theirs)
+    precision, recall = right / max(1, len(said)), found / max(1, len(gold))
+    return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True, help="the folder of ChemProt")
+    parser.add_argument("--model", type=Path, default=bundled("models/chemprot"))
+    parser.add_argument("--tagger", type=Path, default=bundled("models/tagger"))
+    parser.add_argument("--documents", type=int, default=800)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    release = read_release(options.corpus)
+    given = [document for document in release.documents.values() if document.split == "test"][: options.documents]
+    gold = gold_of(release, given)
+    plain = [replace(document, entities=()) for document in given]
+    extractor = Extractor.load(options.model, tag="never")
+    tagger = Tagger.load(options.tagger, loaded=extractor._encoders)
+    from_text = Extractor(extractor.checkpoint, extractor._encoders, tagging=Tagging.by(tagger))
+    clock = Clock()
+    clock.watch(Encoding, "fill", "encoding")
+    clock.watch(Tagger, "tag_window", "tagging")
+    tokens = sum(len(document.text.split()) for document in given)
+    print(f"{len(given)} abstracts, {tokens / len(given):.0f} words each, {len(gold):,} gold relations\n")
+    print("| mentions | match | P | R | F1 | ms an abstract: encoding | tagging | relations | all | abstracts/s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    whole = []
+    for name, model, documents in (("annotated", extractor, given), ("found", from_text, plain)):
+        said = said_by(clock.total(lambda m=model, d=documents: list(m.extract_documents(d)), "relations"))  # type: ignore[misc]
+        took = dict(clock.seconds)
+        whole.append(sum(took.values()))
+        ms = [1000 * took.get(part, 0.0) / len(given) for part in ("encoding", "tagging", "relations")]
+        times = " | ".join(f"{value:.1f}" for value in (*ms, sum(ms)))
+        for match in ("exact", "relaxed"):
+            figures = " | ".join(f"{100 * value:.2f}" for value in score(said, gold, match == "relaxed"))
+            rest = f"{times} | {len(given) / whole[-1]:.1f}" if match == "exact" else " | | | |"
+            print(f"| {name} | {match} | {figures} | {rest} |")
+    print(f"\nfrom plain text it takes {100 * (whole[1] / whole[0] - 1):+.0f} % of the time with given mentions more")
+
+
+if __name__ == "__main__":
+    main()

@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     | FEATURIZE
     | SCORED
     | {"featstore.corpora", "featstore.formats", "classifier.runs", "classifier.systems", "classifier.entities"},
-    "classifier.serve": LIBRARY | {"featstore.formats", "classifier.extract", "classifier.entities"},
+    "classifier.serve": LIBRARY | {"featstore.formats", "classifier.data", "classifier.extract", "classifier.entities"},
 }
 NUMPY_ONLY = {"classifier.scores"}
 COMMANDS = ("featstore.commands", "classifier.commands")  # rooms that only cli.py imports

@@ -9,10 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
+from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
+from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.gather import Gatherer
 from classifier.serve.limits import Limits
@@ -38,6 +40,13 @@ class RequestedWork:
     documents: tuple[Document, ...]
     wanted: Wanted
     tag: str
+
+    @property
+    def tagged(self) -> tuple[Document, ...]:
+        """The documents as a tagger that reads those without mentions should get them."""
+        if self.tag == "always":
+            return tuple(replace(document, entities=()) for document in self.documents)
+        return tuple(document for document in self.documents if document.entities or self.tag != "never")
 
     @property
     def size(self) -> int:
@@ -99,9 +108,23 @@ class Service:
         answers: dict[int, Answer | Exception] = {}
         for model in {work.model for work in batch}:
             places = [n for n, work in enumerate(batch) if work.model == model]
-            found = self.models[model].extract_together([(batch[n].documents, batch[n].wanted) for n in places])
-            answers.update(zip(places, found, strict=True))
+            extractor = self.models[model]
+            found = extractor.extract_together([(batch[n].tagged, batch[n].wanted) for n in places])
+            pairing = extractor.checkpoint.pairing
+            assert pairing is not None  # else there were no extractions
+            answers.update((n, _completed(batch[n], answer, pairing)) for n, answer in zip(places, found, strict=True))
         return [answers[n] for n in range(len(batch))]
+
+
+def _completed(work: RequestedWork, found: Answer, pairing: Pairing) -> Answer:
+    """Put the documents back that have no mentions and shall get none."""
+    answers = iter(found)
+    return [
+        next(answers)
+        if document.entities or work.tag != "never"
+        else Extraction(document, (), 0, why_nothing(document, pairing, work.wanted, 0))
+        for document in work.documents
+    ]
 
 
 def read_upload(name: str, content: bytes) -> list[Document | BadDocument]:

@@ -100,5 +100,5 @@ def model_info(name: str, extractor: Extractor) -> ModelInfo:
         pairs=[(shown(head), shown(tail)) for head, tail in kinds],
         labels=labels,
         features=[feature.name for feature in checkpoint.features],
-        tags=False,
+        tags=extractor.tagging["mode"] != "never",
     )

@@ -18,7 +18,7 @@ from featstore.featurize.forecast import feature_meta
 from featstore.featurize.plan import running_threads
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
 
-MOST_TOKENS = 131072  # asked for since memory was last emptied, counted again each time: some 300 MB of vectors
+MOST_TOKENS = 131072  # held in memory: with all encoders that come with featstore 500 MB of vectors
 _Key = tuple[str, str]  # identity of the encoder, dtype
 
 
@@ -40,7 +40,8 @@ class Encoding:
         self._store, self._threads = store, threads
         self._encoders: dict[str, Encoder] = {}
         self._sets: dict[_Key, FeatureStore] = {}
-        self._asked = 0
+        self._held: set[bytes] = set()
+        self._tokens = 0
         self.include(encoders)
 
     def __enter__(self) -> Encoding:
@@ -60,10 +61,12 @@ class Encoding:
 
         What else is in memory is let go of first, if it would be too much with these.
         """
-        tokens = sum(map(len, sentences.values()))
-        if self._asked + tokens > MOST_TOKENS:
+        new = sum(len(tokens) for key, tokens in sentences.items() if key not in self._held)
+        if self._tokens + new > MOST_TOKENS:
             self.forget()
-        self._asked += tokens
+            new = sum(map(len, sentences.values()))
+        self._held.update(sentences)
+        self._tokens += new
         filled, lost = [], set()
         with running_threads(self._threads):
             for spec in specs:
@@ -75,7 +78,7 @@ class Encoding:
 
     def forget(self) -> None:
         """Let go of the vectors in memory; those in a store stay."""
-        self._asked = 0
+        self._held, self._tokens = set(), 0
         if self._store is None:
             self._sets = {}
 

@@ -73,6 +73,13 @@ def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequenc
     """
     partition = corpus.partition(fold)
     train_part, dev_part = partition.train, partition.dev
+    if not train_part:
+        unplaced = sum(instance.split is None and instance.fold is None for instance in corpus.instances)
+        raise DataError(
+            f"fold {fold} of {corpus.spec} has no instance to train on: {unplaced:,} of its {len(corpus.instances):,} "
+            "instances have neither a split nor a fold. Give each of them a 'split' (train, dev or test) or a 'fold' "
+            "(a number from 1)."
+        )
     if not dev_part:
         train_part, dev_part = dev_split(corpus.instances, partition.train, dev_share)
     counts = []

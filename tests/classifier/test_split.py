@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.data.split import dev_split
+from classifier.data.split import dev_split, training_parts
 from featstore.errors import DataError
-from featstore.records import Instance
+from featstore.records import Corpus, Instance
 
 PLAIN = Instance("", ("a", "b"), (0, 1), (), (0, 1), (1, 2), "gene", "chem", "0")
 
@@ -50,3 +50,9 @@ def test_a_group_that_is_most_of_the_data_stays_in_training() -> None:
 def test_too_little_to_part() -> None:
     with pytest.raises(DataError, match="2 sentences"):
         dev_split(make([(0, "0"), (1, "1")]), [0, 1], 0.1)
+
+
+def test_a_corpus_without_splits_and_folds_says_what_it_lacks() -> None:
+    corpus = Corpus("mine", "mine", tuple(make([(0, "0"), (1, "1")])), ("0", "1"), ("1",), "tags", "tagged", "d1")
+    with pytest.raises(DataError, match="2 of its 2 instances have neither a split nor a fold"):
+        training_parts(corpus, 1, 0.1)

@@ -120,6 +120,24 @@ def test_no_module_imports_itself_by_a_roundabout_way() -> None:
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
+# The modules of the stores, from the ground up; each imports only those that stand before it.
+STORES = (
+    *("contract", "places", "layout", "rows", "checks", "index", "local", "remote", "location", "memory", "hdf5"),
+    *("zarr", "table", "shards", "sets", "sharded", "access", "pace", "maintenance"),
+    *("maintenance.inspect", "maintenance.explain", "maintenance.usage", "maintenance.rewrite", "maintenance.bundle"),
+    *("maintenance.verify", "maintenance.views", "maintenance.remake"),
+)
+
+
+def test_imports_between_the_modules_of_the_stores_point_down() -> None:
+    above = "featstore.stores."
+    rank = {f"{above}{name}": number for number, name in enumerate(STORES)}
+    assert {name for name in MODULES if name.startswith(above)} == set(rank)
+    for name, own in rank.items():
+        for line, target in imports(MODULES[name]):
+            assert rank.get(target, -1) < own, f"{MODULES[name]}:{line}: {name} may not import {target}"
+
+
 def defined(path: Path) -> Iterator[str]:
     """The public classes and type aliases of a module; a constant (all capitals) is neither."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -21,7 +21,7 @@ from featstore.corpora import CorpusChoice, load_corpus
 from featstore.corpora.mark import Marking
 from featstore.errors import UsageError
 from featstore.stores import list_sets
-from featstore.stores.views import VIEW
+from featstore.stores.maintenance.views import VIEW
 
 
 @dataclass(frozen=True, slots=True, order=True)

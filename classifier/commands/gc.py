@@ -53,7 +53,7 @@ def store_gc(
     --unreferenced counts every run below --runs, at any depth, and the run that --run names.
     """
     from classifier.runs.find import encoders_in_use
-    from featstore.stores.usage import collect
+    from featstore.stores.maintenance.usage import collect
 
     counted = _counted(runs, run) if unreferenced else []
     result = collect(

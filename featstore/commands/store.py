@@ -41,7 +41,8 @@ SetName = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="Name of the set's encoder. NAME@ID picks one of several sets by the first digits of its identity.",
+        help="Name of the set's encoder. NAME@ID picks one of several sets by the first digits of its identity; the "
+        "name of its folder (see `cli store du`) picks one of several dtypes and backends.",
     ),
 ]
 
@@ -65,8 +66,8 @@ def sets_named(store: str, name: str | None) -> list[SetInfo]:
 def one_set(store: str, name: str) -> SetInfo:
     found = sets_named(store, name)
     if len(found) > 1:
-        several = ", ".join(f"{s.meta.name}@{s.meta.identity[:8]} ({s.meta.dtype}, {s.meta.backend})" for s in found)
-        raise UsageError(f"{store} has several sets '{name}': {several}; narrow the name with @ID.")
+        several = ", ".join(Path(s.path).name for s in found)
+        raise UsageError(f"{store} has several sets '{name}'; name one of them by its folder: {several}.")
     return found[0]
 
 
@@ -116,7 +117,7 @@ def store_info(
 
 def store_du(store: Store = "features", as_json: AsJson = False) -> None:
     """Show the disk space of each feature set, and when it was last written to."""
-    from featstore.stores.usage import usage
+    from featstore.stores.maintenance.usage import usage
 
     sets = usage(store)
     if as_json:
@@ -154,7 +155,7 @@ def store_inspect(
 ) -> None:
     """Show one sentence: its tokens, their offsets, the place of its vectors and their norms."""
     from featstore.corpora import load_corpus
-    from featstore.stores.inspect import inspect
+    from featstore.stores.maintenance.inspect import inspect
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     found = next((i for i in loaded.instances if instance in (None, i.id)), None)
@@ -192,12 +193,18 @@ def store_explain(
     from featstore.corpora import load_corpus
     from featstore.encoders import load_encoder
     from featstore.featurize.encode import distinct_sentences
-    from featstore.stores.explain import explain
+    from featstore.stores.maintenance.explain import explain
+    from featstore.stores.maintenance.remake import view_facts
 
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     keys = list(distinct_sentences(loaded.instances))
-    loaded_encoders = [load_encoder(spec, device=device, precision=precision) for spec in encoder_specs(encoders)]
-    results = [explain(store, encoder.name, encoder.facts, keys) for encoder in loaded_encoders]
+    results = []
+    for spec in encoder_specs(encoders):
+        if facts := view_facts(store, spec):
+            results.append(explain(store, spec, facts, keys))
+        else:
+            encoder = load_encoder(spec, device=device, precision=precision)
+            results.append(explain(store, encoder.name, encoder.facts, keys))
     if as_json:
         print_json(results)
         return

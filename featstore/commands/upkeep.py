@@ -37,8 +37,8 @@ from featstore.commands.store import SetName, one_set, sets_named
 from featstore.files import check_input, check_output_file
 
 if TYPE_CHECKING:
-    from featstore.stores.bundle import Bundled
-    from featstore.stores.verify import Verification
+    from featstore.stores.maintenance.bundle import Bundled
+    from featstore.stores.maintenance.verify import Verification
 
 
 def store_verify(
@@ -51,7 +51,7 @@ def store_verify(
 ) -> None:
     """Compare every byte with its checksum; damage is reported by shard and sentence (exit code 5)."""
     from featstore.errors import DamagedStoreError
-    from featstore.stores.verify import verify
+    from featstore.stores.maintenance.verify import verify
 
     results = []
     for each in sets_named(store, name):
@@ -77,10 +77,8 @@ def store_verify(
 
 def _repair_commands(store: str, results: list[Verification]) -> str:
     """Say which commands mend the sets that are damaged."""
-    damaged = [Path(result.path).name.rsplit("-", 3) for result in results if result.damages]
-    commands = [
-        f"`{command('store', 'repair', f'{name}@{identity}', '--store', store)}`" for name, identity, *_ in damaged
-    ]
+    damaged = [Path(result.path).name for result in results if result.damages]
+    commands = [f"`{command('store', 'repair', name, '--store', store)}`" for name in damaged]
     return (
         f"{' and '.join(commands)} mends it; add --corpus, --context and --indicators as the sentences were featurized "
         "with, where they are not the defaults."
@@ -135,7 +133,7 @@ def store_repair(
 
 
 def _methods() -> tuple[str, ...]:
-    from featstore.stores.views import METHODS
+    from featstore.stores.maintenance.views import METHODS
 
     return METHODS
 
@@ -162,7 +160,7 @@ def store_convert(
     as_json: AsJson = False,
 ) -> None:
     """Store a feature set again in another backend or number type, one shard at a time; the old set stays."""
-    from featstore.stores.rewrite import convert
+    from featstore.stores.maintenance.rewrite import convert
 
     chosen = one_set(store, name)
     check_store(to or store)
@@ -193,7 +191,7 @@ def store_view(
     as_json: AsJson = False,
 ) -> None:
     """Store a feature set again in fewer columns, as NAME-pcaK; --features takes that name like any other."""
-    from featstore.stores.views import make_view
+    from featstore.stores.maintenance.views import make_view
 
     chosen = one_set(store, name)
     check_store(store)
@@ -213,7 +211,7 @@ def store_view(
 
 def store_compact(name: SetName, store: Store = "features", dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Merge many small shards into few."""
-    from featstore.stores.rewrite import compact
+    from featstore.stores.maintenance.rewrite import compact
 
     chosen = one_set(store, name)
     with progress_bar(chosen.meta.name, "shards") as progress:
@@ -231,7 +229,7 @@ def store_export(
     as_json: AsJson = False,
 ) -> None:
     """Write a feature set to one file with a manifest and checksums: keys and vectors, no text."""
-    from featstore.stores.bundle import export_bundle
+    from featstore.stores.maintenance.bundle import export_bundle
 
     check_output_file(bundle)
     chosen = one_set(store, name)
@@ -255,7 +253,7 @@ def store_import(
     as_json: AsJson = False,
 ) -> None:
     """Store those vectors of a bundle that are not stored yet; every checksum is verified."""
-    from featstore.stores.bundle import import_bundle
+    from featstore.stores.maintenance.bundle import import_bundle
 
     check_input(bundle)
     check_store(store)

@@ -6,6 +6,7 @@ Each encoder lives in a file of its own that is imported when it is asked for; a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -20,6 +21,7 @@ ENCODERS: dict[str, str] = {
     "elmo": "featstore.encoders.elmo:load",
     "bert": "featstore.encoders.bert:load",
 }
+_VIEW = re.compile(r".+-(pca|random)\d+")  # how views are named (featstore.stores.maintenance.views)
 
 
 def check_specs(specs: Sequence[str], options: EncoderOptions = DEFAULT_OPTIONS) -> None:
@@ -65,6 +67,11 @@ def _factory(name: str) -> EncoderFactory:
     Raises:
         UsageError: there is none.
     """
+    if _VIEW.fullmatch(name):
+        raise UsageError(
+            f"'{name}' is a view, which encodes no text: its vectors are made of those of another feature set, with "
+            "`cli store view`. Name that set's encoder here."
+        )
     if name not in ENCODERS:
         raise UsageError(
             f"encoder '{name}' is unknown; choose from {', '.join(ENCODERS)}, each alone or as NAME:PATH."

@@ -1,7 +1,8 @@
 """Repairing a feature set with the encoder that made it.
 
 In: a feature set, the sentences of a corpus, the encoder's spec. Out: damaged shards are set aside and just the
-sentences that were lost with them are encoded again. Stores know no text, so the corpus has to be named.
+sentences that were lost with them are encoded again. Stores know no text, so the corpus has to be named. No encoder
+makes a view; its rows are projected again from its source.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from featstore.featurize.encode import encode_missing
 from featstore.progress import Progress
 from featstore.records import KeyedSentences
 from featstore.stores import open_store
-from featstore.stores.verify import Repair, repair
+from featstore.stores.maintenance.remake import is_view, remake
+from featstore.stores.maintenance.verify import Repair, repair
+from featstore.stores.sets import open_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,20 @@ def mend(
     Args:
         path: the feature set.
         sentences: the sentences among which the tokens of lost ones are looked up.
-        spec: the encoder that made the set.
+        spec: the encoder that made the set; of no account for a view.
         dry_run: only say what would be done.
         progress: called with (sentences encoded, sentences to encode).
         options: how the encoder computes.
 
     Raises:
-        MismatchError: the encoder is not the one that made the set; nothing was touched.
+        MismatchError: the encoder is not the one that made the set, or the source of a view holds other rows than
+            when it was made; nothing was touched.
+        MissingFeatureError: the source of a view is not in its store.
         ResourceError: no room, or no right, to write.
     """
+    if is_view(open_files(path).meta):
+        made = remake(path, dry_run=dry_run, progress=progress)
+        return Mended(made.repair, 0 if dry_run else made.remade, 0, made.absent)
     encoder = load_encoder(spec, device=options.device, precision=options.precision)
     store = open_store(path)
     try:

@@ -7,8 +7,9 @@ file and a line in ``BACKENDS``.
 """
 
 from featstore.stores.access import create_store, find_sets, list_sets, open_store
-from featstore.stores.contract import BACKENDS, DTYPES, MEMORY, FeatureMeta, FeatureStore
+from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta, FeatureStore
 from featstore.stores.sets import SetInfo
+from featstore.stores.table import BACKENDS
 
 __all__ = [
     "BACKENDS",

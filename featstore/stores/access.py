@@ -67,7 +67,13 @@ def find_sets(root: str | Path, name: str) -> list[SetInfo]:
 
     Args:
         root: the store.
-        name: the encoder's name; ``NAME@PREFIX`` takes only identities that begin with the prefix.
+        name: the encoder's name; ``NAME@PREFIX`` takes only identities that begin with the prefix. The
+            name of a set's directory means that set alone: one encoder may be stored in several dtypes and backends.
     """
     encoder, _, prefix = name.partition("@")
-    return [s for s in list_sets(root) if s.meta.name == encoder and s.meta.identity.startswith(prefix)]
+    return [
+        found
+        for found in list_sets(root)
+        if (found.meta.name == encoder and found.meta.identity.startswith(prefix))
+        or sets.directory_name(found.meta) == name
+    ]

@@ -1,7 +1,6 @@
-"""What a feature set is: its facts, the protocol of an open one, and the table of the backends.
+"""What a feature set is: its facts, and the protocol of an open one.
 
-Each backend lives in a file of its own that is imported when it is asked for; adding one is that file and a line in
-``BACKENDS``.
+In: nothing; these are records and a protocol. Out: the vocabulary of the stores and of whoever uses them.
 """
 
 from __future__ import annotations
@@ -15,11 +14,6 @@ from numpy.typing import NDArray
 
 from featstore.ragged import Ragged
 
-# name -> "module:class" of the layout of a shard in files (a featstore.stores.shards.ShardFormat).
-BACKENDS: dict[str, str] = {
-    "hdf5": "featstore.stores.hdf5:Hdf5Shards",
-    "zarr": "featstore.stores.zarr:ZarrShards",
-}
 MEMORY = "memory"  # the backend that keeps nothing: for tests, and the oracle of the others
 DTYPES = ("float16", "float32")
 

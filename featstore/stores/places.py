@@ -92,6 +92,15 @@ def join(location: str, name: str) -> str:
     return f"{location.rstrip('/')}/{name}" if "://" in location else str(Path(location) / name)
 
 
+def split(location: str | Path) -> tuple[str, str]:
+    """Return the directory that a path or address is in, and its name there."""
+    text = str(location).rstrip("/")
+    if "://" in text:
+        parent, _, name = text.rpartition("/")
+        return parent, name
+    return str(Path(text).parent), Path(text).name
+
+
 def missing(location: str, name: str) -> MissingFileError:
     """The error for a file that is not there."""
     return MissingFileError(f"{join(location, name)} does not exist.")

@@ -18,11 +18,12 @@ from typing import Any
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
 from featstore.records import check_choice
-from featstore.stores.contract import BACKENDS, DTYPES, MEMORY, FeatureMeta
+from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place, join
 from featstore.stores.shards import SHARDS, ShardFiles
+from featstore.stores.table import BACKENDS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _IDENTITY = re.compile(r"[0-9a-f]{64}")

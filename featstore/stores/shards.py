@@ -22,6 +22,7 @@ from featstore.stores.layout import (
     SET_FILE,
     ShardIndex,
     check_name,
+    checksums,
     disk_dtype,
     files_checksum,
     pack_index,
@@ -32,6 +33,7 @@ from featstore.stores.places import Place, gone, join
 from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
 
 SHARDS = "shards"
+DAMAGED = "damaged"  # where repair puts shards that are not what was written; nobody reads there
 
 
 class ShardFormat(Protocol):
@@ -154,6 +156,21 @@ class ShardFiles:
             raise DamagedStoreError(
                 f"{where} holds {values.shape} {values.dtype}, its index says ({index.rows}, {self.meta.dim}) "
                 f"{self.meta.dtype}. {REPAIR}"
+            )
+        return values
+
+    def load_checked(self, name: str, index: ShardIndex) -> NDArray[np.floating]:
+        """Return all rows of a shard, each sentence compared with its checksum; Shape: (sum T, D).
+
+        Raises:
+            DamagedStoreError: one is not what was written.
+        """
+        plain = self.load_plain(name, index)
+        values = self.load_data(name, index) if plain is None else plain
+        if not np.array_equal(checksums(np.ascontiguousarray(values), index.offsets), index.checksums):
+            raise DamagedStoreError(
+                f"{join(self.place.location, self.data_name(name))} holds vectors that are not those that were "
+                f"written. {REPAIR}"
             )
         return values
 

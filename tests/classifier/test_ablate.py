@@ -20,7 +20,7 @@ from classifier.training.loop import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, UsageError
 from featstore.stores import find_sets
-from featstore.stores.views import make_view
+from featstore.stores.maintenance.views import make_view
 
 EPOCHS = 2
 FAST = {"optimizer": "adamw", "lr": 0.01, "hidden": 8, "max_epochs": EPOCHS, "batch_size": 16}

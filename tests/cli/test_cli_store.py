@@ -61,6 +61,35 @@ def test_explain_says_which_fact_differs(run: Run, corpus: str, tmp_path: Path) 
     assert "miss" in run(*words, "glove", "--store", "elsewhere").out
 
 
+@pytest.mark.parametrize("kind", ["converted", "view"])
+def test_every_command_takes_a_converted_set_and_a_view(run: Run, corpus: str, kind: str) -> None:
+    """Of several sets of one encoder, each message says what to type, and that works."""
+    if kind == "view":
+        target = run("store", "view", "glove", "--dims", "5", "--json").json()["target"]
+        name = "glove-pca5"
+    else:
+        target = run("store", "convert", "glove", "--backend", "zarr", "--json").json()["target"]
+        for words in (("export", "glove", "-o", "b.tar"), ("repair", "glove"), ("inspect", "glove")):
+            refused = run("store", *words)
+            assert (refused.code, Path(target).name in refused.err) == (2, True)
+        name = Path(target).name
+    assert run("store", "info", name, "--json").json()[0]["path"] == target
+    assert run("store", "export", name, "-o", "b.tar").code == 0
+    assert run("store", "compact", name).code == 0
+    assert run("store", "inspect", name, "--corpus", corpus, "--json").json()["stored"]["whole"] is True
+    file = max((p for p in Path(target, "shards").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    raw = file.read_bytes()
+    file.write_bytes(raw[: len(raw) // 2] + bytes(8) + raw[len(raw) // 2 + 8 :])
+    damaged = run("store", "verify", name)
+    assert (damaged.code, f"cli store repair {Path(target).name}" in damaged.err) == (5, True)
+    assert run("store", "repair", Path(target).name, "--corpus", corpus, "--json").json()["elsewhere"] == 0
+    assert run("store", "verify", name).code == 0
+    explained = run("store", "explain", "--encoders", "glove-pca5" if kind == "view" else "glove", "--corpus", corpus)
+    assert explained.out.partition(": ")[2].startswith("hit")
+    refused = run("featurize", "--encoders", "glove-pca5", "--corpus", corpus)
+    assert (refused.code, "is a view" in refused.err) == (2, True)
+
+
 def test_convert_compact_export_import_inspect_du_gc(run: Run, corpus: str, tmp_path: Path) -> None:
     assert run("store", "convert", "glove", "--backend", "zarr", "--dtype", "float16").code == 0
     assert {s["meta"]["backend"] for s in run("store", "ls", "--json").json()} == {"hdf5", "zarr"}

@@ -18,8 +18,8 @@ from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 from featstore.records import sentence_key
 from featstore.stores import FeatureMeta, create_store, list_sets, open_store
-from featstore.stores.bundle import import_bundle
-from featstore.stores.verify import verify
+from featstore.stores.maintenance.bundle import import_bundle
+from featstore.stores.maintenance.verify import verify
 
 SENTENCES = [["p53", "binds", "β-catenin", "."], ["Aspirin", "inhibits", "COX-2"], [], ["<gene>", "IL-6", "</gene>"]]
 FACTS: dict[str, Any] = {"kind": "archive", "layers": [0, 1], "state": "reset"}

@@ -15,10 +15,10 @@ import pytest
 
 from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFileError
 from featstore.stores import create_store, list_sets, open_store
-from featstore.stores.bundle import export_bundle, import_bundle
 from featstore.stores.layout import ShardIndex, checksums, key_array
+from featstore.stores.maintenance.bundle import export_bundle, import_bundle
+from featstore.stores.maintenance.verify import verify
 from featstore.stores.sharded import ShardedStore
-from featstore.stores.verify import verify
 
 Make = Callable[..., Any]
 Members = list[tuple[tarfile.TarInfo, bytes]]

@@ -19,7 +19,7 @@ import pytest
 from featstore.errors import ResourceError
 from featstore.ragged import Ragged
 from featstore.stores import create_store, list_sets, local, open_store
-from featstore.stores.verify import verify
+from featstore.stores.maintenance.verify import verify
 
 Make = Callable[..., Any]
 KILLS = int(os.environ.get("FEATSTORE_CRASH_KILLS", "100"))

@@ -17,9 +17,9 @@ from featstore.errors import DamagedStoreError, MismatchError, MissingFileError
 from featstore.ragged import Ragged
 from featstore.stores import FeatureStore, create_store, list_sets, open_store
 from featstore.stores.layout import ShardIndex, checksums
+from featstore.stores.maintenance.verify import repair, verify
 from featstore.stores.sets import open_files
 from featstore.stores.sharded import ShardedStore
-from featstore.stores.verify import repair, verify
 
 Make = Callable[..., Any]
 BACKENDS = ("hdf5", "zarr")

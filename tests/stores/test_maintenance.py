@@ -15,13 +15,13 @@ import pytest
 from featstore.errors import DamagedStoreError, DataError, MissingFeatureError, UsageError
 from featstore.ragged import Ragged
 from featstore.stores import create_store, find_sets, list_sets, open_store
-from featstore.stores.explain import explain
-from featstore.stores.inspect import inspect
 from featstore.stores.local import LocalPlace
-from featstore.stores.rewrite import compact, convert
+from featstore.stores.maintenance.explain import explain
+from featstore.stores.maintenance.inspect import inspect
+from featstore.stores.maintenance.rewrite import compact, convert
+from featstore.stores.maintenance.usage import collect, usage
+from featstore.stores.maintenance.verify import verify
 from featstore.stores.sharded import ShardedStore
-from featstore.stores.usage import collect, usage
-from featstore.stores.verify import verify
 
 Make = Callable[..., Any]
 both = pytest.mark.parametrize("backend", ["hdf5", "zarr"])

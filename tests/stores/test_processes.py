@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from featstore.errors import ResourceError
 from featstore.stores import create_store, list_sets, local, open_store
+from featstore.stores.maintenance.verify import verify
 from featstore.stores.pace import read_pace
 from featstore.stores.sharded import ShardedStore
-from featstore.stores.verify import verify
 
 Make = Callable[..., Any]
 SECONDS = float(os.environ.get("FEATSTORE_STRESS_SECONDS", "3"))

@@ -15,12 +15,12 @@ import zarr
 
 from featstore.errors import DamagedStoreError, UsageError
 from featstore.stores import create_store, list_sets, open_store
-from featstore.stores.bundle import export_bundle, import_bundle
-from featstore.stores.explain import explain
-from featstore.stores.inspect import inspect
-from featstore.stores.rewrite import compact, convert
-from featstore.stores.usage import collect, usage
-from featstore.stores.verify import repair, verify
+from featstore.stores.maintenance.bundle import export_bundle, import_bundle
+from featstore.stores.maintenance.explain import explain
+from featstore.stores.maintenance.inspect import inspect
+from featstore.stores.maintenance.rewrite import compact, convert
+from featstore.stores.maintenance.usage import collect, usage
+from featstore.stores.maintenance.verify import repair, verify
 
 Make = Callable[..., Any]
 

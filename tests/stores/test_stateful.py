@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from featstore.errors import MissingFeatureError
 from featstore.ragged import Ragged
 from featstore.stores import create_store, list_sets, open_store
-from featstore.stores.bundle import export_bundle, import_bundle
-from featstore.stores.rewrite import compact
-from featstore.stores.verify import verify
+from featstore.stores.maintenance.bundle import export_bundle, import_bundle
+from featstore.stores.maintenance.rewrite import compact
+from featstore.stores.maintenance.verify import verify
 
 SENTENCES = 12
 SHARED_MEMORY = Path("/dev/shm")

@@ -12,7 +12,7 @@ import pytest
 from featstore.errors import DataError, UsageError
 from featstore.ragged import Ragged
 from featstore.stores import FeatureMeta, create_store, find_sets, open_store
-from featstore.stores.views import make_view
+from featstore.stores.maintenance.views import make_view
 
 DIM, LAYERS = 12, 2
 

@@ -26,7 +26,6 @@ from featstore.stores.access import create_store
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import ShardIndex
 from featstore.stores.places import join
-from featstore.stores.rewrite import load_checked
 from featstore.stores.sets import check_meta, directory_name, open_files
 from featstore.stores.shards import ShardFiles
 
@@ -80,46 +79,81 @@ def make_view(
         DataError: the set is empty.
         DamagedStoreError: the set is not what was written.
     """
-    check_choice("method", method, METHODS)
     files = open_files(path)
+    names = list(files.sizes())
+    todo = len(names) * (1 if dry_run else 2)
+    projection = fit(files, dims, method, progress=lambda done, _: progress(done, todo) if progress else None)
+    target = join(str(root), directory_name(projection.meta))
+    if not dry_run:
+        store = create_store(root, projection.meta)
+        for done, (index, values) in enumerate(_shards(files, names)):
+            keys = [key.tobytes() for key in index.keys]
+            if store.missing(keys):
+                store.append(keys, Ragged(projection.apply(values), index.offsets))
+            if progress:
+                progress(len(names) + done + 1, todo)
+        store.close()
+    columns = files.meta.dim, projection.meta.dim
+    return View(str(path), target, projection.meta.name, columns, projection.sentences, projection.variance)
+
+
+def fit(files: ShardFiles, dims: int, method: str, *, progress: Progress | None = None) -> Projection:
+    """Return the projection to ``dims`` columns a layer that the rows of a feature set call for.
+
+    Raises:
+        UsageError, DataError, DamagedStoreError: see :func:`make_view`.
+    """
+    check_choice("method", method, METHODS)
     width = files.meta.dim // files.meta.layers
     if not 1 <= dims < width:
         raise UsageError(
             f"{dims} columns were asked for, a layer of {files.meta.name} has {width}; take 1 to {width - 1}."
         )
     names, sentences = list(files.sizes()), 0
-    todo = len(names) * (1 if dry_run else 2)
     moments = _Moments(files.meta.layers, width)
     for done, (index, values) in enumerate(_shards(files, names)):
         moments.add(values)
         sentences += len(index)
         if progress:
-            progress(done + 1, todo)
+            progress(done + 1, len(names))
     if not moments.count:
-        raise DataError(f"{path} holds no vectors; featurize first.")
+        raise DataError(f"{files.place.location} holds no vectors; featurize first.")
     correlation = moments.correlation()
     basis = _principal(correlation, dims) if method == "pca" else _random(files.meta, dims)
     kept = float(np.einsum("lik,lij,ljk->", basis, correlation, basis) / np.trace(correlation, axis1=1, axis2=2).sum())
     matrix = basis / moments.deviation()[:, :, None]
-    meta = _view_meta(files.meta, method, dims, matrix)
-    target = join(str(root), directory_name(meta))
-    if not dry_run:
-        store = create_store(root, meta)
-        for done, (index, values) in enumerate(_shards(files, names)):
-            keys = [key.tobytes() for key in index.keys]
-            if store.missing(keys):
-                rows = moments.centred(values).transpose(1, 0, 2) @ matrix
-                store.append(keys, Ragged(np.concatenate(rows, axis=1).astype(meta.dtype), index.offsets))
-            if progress:
-                progress(len(names) + done + 1, todo)
-        store.close()
-    return View(str(path), target, meta.name, (files.meta.dim, meta.dim), sentences, kept)
+    return Projection(_view_meta(files.meta, method, dims, matrix), matrix, moments, sentences, kept)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """How the rows of a feature set become those of a view.
+
+    Attributes:
+        meta: the facts of the view.
+        matrix: by which the centred rows are multiplied. Shape: (layers, D, dims).
+        moments: of the source's rows.
+        sentences: of the source.
+        variance: share of the standardised columns' variance that the view keeps.
+    """
+
+    meta: FeatureMeta
+    matrix: NDArray[np.float64]
+    moments: _Moments
+    sentences: int
+    variance: float
+
+    def apply(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return rows of the view; Shape: (R, layers * D) -> (R, layers * dims)."""
+        rows = self.moments.centred(values).transpose(1, 0, 2) @ self.matrix
+        projected: NDArray[np.floating] = np.concatenate(rows, axis=1).astype(self.meta.dtype)
+        return projected
 
 
 def _shards(files: ShardFiles, names: list[str]) -> Iterator[tuple[ShardIndex, NDArray[np.floating]]]:
     for name in names:
         index = files.load_index(name)
-        yield index, load_checked(files, name, index)
+        yield index, files.load_checked(name, index)
 
 
 class _Moments:

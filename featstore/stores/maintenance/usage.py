@@ -14,10 +14,9 @@ from featstore.stores.access import list_sets
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
-from featstore.stores.places import STAGING, Place
+from featstore.stores.places import STAGING, Place, split
 from featstore.stores.sets import leftovers, open_files
-from featstore.stores.shards import SHARDS
-from featstore.stores.verify import DAMAGED
+from featstore.stores.shards import DAMAGED, SHARDS
 
 # Leftovers of this age belong to no live writer, even where locks do not exist (FORMAT.md, section 10).
 STALE_SECONDS = 24 * 3600.0
@@ -158,7 +157,7 @@ def _sweep(sets: list[SetUsage], dry_run: bool) -> tuple[list[str], int]:
 
 def _remove_set(path: str) -> None:
     """Remove a whole set: at once where a directory can be renamed, else what makes it a set first."""
-    parent, _, name = path.rstrip("/").rpartition("/")
+    parent, name = split(path)
     place = place_of(path)
     with place.alone(wait=True):
         place.remove([SET_FILE])

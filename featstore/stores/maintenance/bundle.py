@@ -36,7 +36,6 @@ from featstore.stores.layout import (
     unpack_index,
 )
 from featstore.stores.places import join
-from featstore.stores.rewrite import load_checked
 from featstore.stores.rows import byte_view
 from featstore.stores.sets import describe, directory_name, open_files, parse_meta
 
@@ -85,7 +84,7 @@ def export_bundle(path: str | Path, bundle: str | Path, *, progress: Progress | 
     with open_output(Path(bundle)) as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode("ascii"))
         for done, (name, index) in enumerate(indexes.items()):
-            values = byte_view(np.ascontiguousarray(load_checked(files, name, index)))
+            values = byte_view(np.ascontiguousarray(files.load_checked(name, index)))
             _add(tar, f"{name}.index", pack_index(index, files_checksum({"": values})))
             _add(tar, f"{name}.values", values)
             if progress:

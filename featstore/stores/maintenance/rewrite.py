@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.errors import DamagedStoreError, UsageError
+from featstore.errors import UsageError
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
-from featstore.stores.layout import REPAIR, ShardIndex, checksums, shard_name
+from featstore.stores.layout import ShardIndex, shard_name
 from featstore.stores.places import join
 from featstore.stores.sets import check_meta, directory_name, open_files
 from featstore.stores.shards import ShardFiles
@@ -101,26 +101,10 @@ def convert(
         if store is not None:
             keys = [key.tobytes() for key in index.keys]
             if store.missing(keys):
-                store.append(keys, Ragged(load_checked(files, name, index), index.offsets))
+                store.append(keys, Ragged(files.load_checked(name, index), index.offsets))
         if progress:
             progress(done + 1, len(names))
     return Converted(str(path), target, len(names), sentences)
-
-
-def load_checked(files: ShardFiles, name: str, index: ShardIndex) -> NDArray[np.floating]:
-    """Return all rows of a shard, each sentence compared with its checksum; Shape: (sum T, D).
-
-    Raises:
-        DamagedStoreError: one is not what was written.
-    """
-    plain = files.load_plain(name, index)
-    values = files.load_data(name, index) if plain is None else plain
-    if not np.array_equal(checksums(np.ascontiguousarray(values), index.offsets), index.checksums):
-        raise DamagedStoreError(
-            f"{join(files.place.location, files.data_name(name))} holds vectors that are not those that were written. "
-            f"{REPAIR}"
-        )
-    return values
 
 
 def compact(
@@ -176,7 +160,7 @@ def _merge(files: ShardFiles, names: list[str], indexes: list[ShardIndex], take:
     parts = [
         rows
         for name, index in zip(names, indexes, strict=True)
-        for rows in Ragged(load_checked(files, name, index), index.offsets)
+        for rows in Ragged(files.load_checked(name, index), index.offsets)
     ]
     rows = Ragged.from_list([parts[i] for i in take], files.meta.dim, files.meta.dtype)
     index = ShardIndex(

@@ -29,9 +29,8 @@ from featstore.stores.layout import (
     unpack_index,
 )
 from featstore.stores.sets import leftovers, open_files
-from featstore.stores.shards import ShardFiles
+from featstore.stores.shards import DAMAGED, ShardFiles
 
-DAMAGED = "damaged"
 _BROKEN = (DamagedStoreError, MissingFileError)
 
 # Called with shards done and shards in all.

@@ -61,6 +61,21 @@ def check_input(path: Path) -> None:
             raise ResourceError(f"{path} cannot be read: there is no permission.")
 
 
+def check_readable_folder(path: Path) -> None:
+    """Make sure that ``path`` is a folder that can be read, or nothing at all.
+
+    Raises:
+        UsageError: ``path``, or a part of it, is a file.
+        ResourceError: there is no permission to read it.
+    """
+    with clear_errors(path):
+        nearest = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
+        if not nearest.is_dir():
+            raise UsageError(f"{path} must be a folder, and {nearest} is not one; name another place.")
+        if not os.access(nearest, os.R_OK | os.X_OK):
+            raise ResourceError(f"{path} cannot be read: there is no permission in {nearest}.")
+
+
 def check_output_file(path: Path) -> None:
     """Make sure that a file can be written at ``path``; nothing is written.
 

@@ -19,8 +19,19 @@ from featstore.commands.console import (
     progress_bar,
     show_log,
 )
-from featstore.commands.options import AsJson, Commands, EncoderDevice, EncoderPrecision, Store, encoder_specs
+from featstore.commands.options import (
+    AsJson,
+    Commands,
+    EncoderDevice,
+    EncoderPrecision,
+    Store,
+    check_store,
+    check_stored,
+    encoder_specs,
+    finite,
+)
 from featstore.errors import UsageError
+from featstore.files import check_input, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
@@ -71,6 +82,7 @@ def featurize_command(
     from featstore.featurize.encode import featurize
 
     show_log()
+    check_store(store)
     options = EncoderOptions(precision=precision, device=device)
     sentences = corpus_sentences(_load(corpora))
     results = []
@@ -115,14 +127,20 @@ def train_command(
         bool, typer.Option("--with-dev", help="Train on the dev parts too, and keep the last epoch.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights, the order of the batches and dropout.")] = 1,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.003,
-    warmup: Annotated[float, typer.Option(help="Share of all steps in which the learning rate rises.")] = 0.1,
-    average: Annotated[float, typer.Option(help="Decay of the moving average of the weights.")] = 0.995,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of AdamW.")] = 0.01,
+    lr: Annotated[float, typer.Option(callback=finite, help="Highest learning rate.")] = 0.003,
+    warmup: Annotated[
+        float, typer.Option(callback=finite, help="Share of all steps in which the learning rate rises.")
+    ] = 0.1,
+    average: Annotated[
+        float, typer.Option(callback=finite, help="Decay of the moving average of the weights.")
+    ] = 0.995,
+    weight_decay: Annotated[float, typer.Option(callback=finite, help="Weight decay of AdamW.")] = 0.01,
     batch_size: Annotated[int, typer.Option(min=1, help="Number of sentences in a batch.")] = 64,
     max_epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 10,
     hidden: Annotated[int, typer.Option(min=1, help="Hidden units of the Bi-LSTM in each direction.")] = 128,
-    dropout: Annotated[float, typer.Option(help="Dropout rate of the inputs and before the output layer.")] = 0.4,
+    dropout: Annotated[
+        float, typer.Option(callback=finite, help="Dropout rate of the inputs and before the output layer.")
+    ] = 0.4,
     project: Annotated[int, typer.Option(min=0, help="Columns that wider features are mapped to. 0 maps none.")] = 100,
     surface: Annotated[
         int, typer.Option(min=0, help="Columns of the learned table of tokens' looks. 0 leaves it out.")
@@ -136,6 +154,8 @@ def train_command(
     from classifier.entities.config import TaggerConfig
     from classifier.entities.runs import train_tagger
 
+    check_output_folder(run)
+    check_stored(store)
     loaded = _load(corpora)
     config = TaggerConfig(
         tuple(corpus.spec for corpus in loaded),
@@ -187,6 +207,7 @@ def eval_command(
     from featstore.records import check_choice
 
     check_choice("the part", part, SPLITS)
+    check_stored(store)
     held = int(ram_budget * GB)
     found = {c.spec: evaluate_tagger(run, c, store, part, ram_budget=held) for c in _load(corpora)}
     if as_json:
@@ -228,7 +249,12 @@ def tag_command(
     ] = "missing",
     encoders: Encoders = "",
     store: Annotated[
-        str | None, typer.Option("--store", help="Store to read vectors from and keep them in. By default in memory.")
+        str | None,
+        typer.Option(
+            "--store",
+            envvar="FEATSTORE_STORE",
+            help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
     device: EncoderDevice = "cpu",
@@ -239,6 +265,9 @@ def tag_command(
     from classifier.entities.tagger import Tagger
     from classifier.extract.tag_files import TaggingJob, tag_files
 
+    for source in sources:
+        check_input(source)
+    check_output_file(target)
     specs = [spec for spec in encoders.split(",") if spec]
     loaded = Tagger.load(tagger, encoders=specs, store=store, threads=threads, device=device)
     with progress_bar("tagging", "documents") as progress:

@@ -25,6 +25,7 @@ from featstore.commands.options import (
     AsJson,
     Commands,
 )
+from featstore.files import check_readable_folder
 
 RunNames = Annotated[
     list[str], typer.Argument(metavar="RUN..", help="At least two runs: folders of runs, or names below --runs.")
@@ -43,6 +44,7 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
     """List the runs: what they are, which folds are evaluated, mean F1."""
     from classifier.runs.overview import overview
 
+    check_readable_folder(runs)
     found = overview(runs)
     if as_json:
         print_json(found)

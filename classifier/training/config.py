@@ -76,6 +76,8 @@ class OptionLimits:
             ("at most", self.most, operator.le),
             ("below", self.below, operator.lt),
         ]
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{name} is {value}, but must be a finite number"
         given = [(words, limit, holds(value, limit)) for words, limit, holds in rules if limit is not None]
         if all(holds for _, _, holds in given):
             return None

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from featstore.errors import UsageError
-from featstore.files import check_output_folder
+from featstore.files import check_output_folder, check_readable_folder
 from featstore.records import check_choice
 
 Commands = dict[str, Callable[..., None]]
@@ -150,6 +150,16 @@ def check_store(store: str) -> None:
     """
     if "://" not in store:
         check_output_folder(Path(store))
+
+
+def check_stored(store: str) -> None:
+    """Make sure that a store which is only read is no file; one that does not exist holds nothing.
+
+    Raises:
+        UsageError: it is a file, or below one.
+    """
+    if "://" not in store:
+        check_readable_folder(Path(store))
 
 
 def encoder_specs(encoders: str) -> list[str]:

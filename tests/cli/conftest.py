@@ -41,7 +41,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return call
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pairs() -> Callable[[Path], Path]:
     """A function that writes a JSONL corpus with splits: inhibition is a relation, presence is not."""
     return write_pairs

@@ -13,6 +13,7 @@ Run = Callable[..., Any]
 
 # The commands that must have a setting: whoever reads the thing, reads its option.
 STORE = {"ls", "info", "du", "inspect", "explain", "verify", "repair", "convert", "view", "compact", "export", "import"}
+TAGGER = {"featurize", "train", "eval", "tag"}
 RUNS = {"ls", "show", "compare"}
 ENCODING = {"featurize", "store explain", "store repair"}
 USERS = {
@@ -28,7 +29,9 @@ USERS = {
         "runs compare",
     },
     "FEATSTORE_RUN": {"train", "eval", "extract", "bundle", "store gc", "runs show"},
-    "FEATSTORE_STORE": {"featurize", "train", "eval", "ablate", "extract", "store gc"} | {f"store {n}" for n in STORE},
+    "FEATSTORE_STORE": {f"store {n}" for n in STORE}
+    | {f"entities {n}" for n in TAGGER}
+    | {"featurize", "train", "eval", "ablate", "extract", "store gc"},
     "FEATSTORE_CORPUS": {
         "featurize",
         "train",
@@ -40,7 +43,15 @@ USERS = {
     },
     "FEATSTORE_CONTEXT": {"featurize", "train", "ablate", "store inspect", "store explain", "store repair"},
     "FEATSTORE_INDICATORS": {"featurize", "train", "ablate", "store inspect", "store explain", "store repair"},
-    "FEATSTORE_DEVICE": {*ENCODING, "extract", "serve", "pretrain cse", "pretrain elmo"},
+    "FEATSTORE_DEVICE": {
+        *ENCODING,
+        "extract",
+        "serve",
+        "entities featurize",
+        "entities tag",
+        "pretrain cse",
+        "pretrain elmo",
+    },
 }
 # Two values of each option whose values are checked while the command line is read, and one of each kind.
 WORDS: dict[str, tuple[str, str]] = {

@@ -29,6 +29,7 @@ from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream, write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, count_documents, read_documents, writer_of
+from featstore.formats.source import opened
 from featstore.progress import Progress
 from featstore.types import kind_of, shown
 
@@ -206,9 +207,9 @@ def _piece(found: Extraction, writer: Writer, model: ModelFacts) -> str | BadDoc
 
 def _holds_pairs(path: Path) -> bool:
     """Tell whether a JSONL file holds pairs rather than documents, by the first object in it."""
-    if path.suffix != ".jsonl" or not path.is_file():
+    if not path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson")) or not path.is_file():
         return False
-    with path.open("rb") as file:
+    with opened(path) as file:
         head = file.readline(_LONGEST_LINE)
     try:
         first = json.loads(head)

@@ -36,6 +36,7 @@ from featstore.corpora.mark import Marking, mark
 from featstore.corpora.pairs import mention
 from featstore.corpora.text import tokenise
 from featstore.errors import DataError, UsageError
+from featstore.formats.content import Flaw, check_name
 from featstore.records import Corpus, Entity, Instance, sentence_key
 
 NEGATIVES = ("NONE", "false", "0", "negative", "no_relation")
@@ -117,6 +118,11 @@ def _members(row: Row) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise row.error(f"a JSON object is wanted, with {', '.join(_REQUIRED)}.")
     _check_members(row, "the object", given, {"text": str, "head": dict, "tail": dict}, _OPTIONAL)
+    for name in ("id", "label"):
+        try:
+            check_name(name, given.get(name, "-"))
+        except Flaw as flaw:
+            raise row.error(flaw.why) from flaw
     if given.get("split", "test") not in ("train", "dev", "test"):
         raise row.error(f"the split is '{given['split']}'; train, dev or test is wanted.")
     if given.get("fold", 1) < 1:

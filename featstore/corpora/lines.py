@@ -1,7 +1,8 @@
 """Reading of text files by line, so that every complaint can name the file and the line.
 
 In: a path. Out: its lines, or its tab-separated rows, each with its number; a digest of the files read.
-Lines end at LF or CRLF only: biomedical text holds other characters that ``str.splitlines`` would break at.
+Lines end at LF or CRLF, or at CR in a file that has no LF: biomedical text holds other characters that
+``str.splitlines`` would break at. A file may be gzipped.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featstore.errors import DataError, MissingFileError
+from featstore.errors import DataError
 from featstore.fingerprint import file_sha256
+from featstore.formats.source import opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,8 @@ def read_lines(path: Path) -> list[str]:
         MissingFileError: there is no such file.
         DataError: it is empty, is not UTF-8, or cannot be read.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    with opened(path) as file:
+        raw = file.read()
     try:
         text = raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -70,7 +68,7 @@ def read_lines(path: Path) -> list[str]:
         raise line_error(path, line, f"not UTF-8 ({error.reason}); save the file as UTF-8.") from error
     if not text.strip():
         raise DataError(f"{path} is empty.")
-    lines = text.split("\n")
+    lines = text.split("\n" if "\n" in text else "\r")
     if not lines[-1]:
         lines.pop()
     return [line.removesuffix("\r") for line in lines]

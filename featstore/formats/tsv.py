@@ -9,6 +9,8 @@ was asked for, is ``START-END:WEIGHT`` of each token, with blanks between.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,24 +57,25 @@ def document(
     nothing: Nothing | None = None,  # noqa: ARG001
 ) -> str:
     """Return a line for each relation."""
-    return "".join(
-        "\t".join(
-            (
-                document.id,
-                *_fields(relation.head),
-                *_fields(relation.tail),
-                relation.label,
-                str(meaning_of(relation.label, model.corpus) or ""),
-                f"{relation.probability:.6f}",
-                *map(str, relation.sentence),
-                on_one_line(document.text[slice(*relation.sentence)]),
-                " ".join(f"{start}-{end}:{weight:.4f}" for start, end, weight in relation.attention),
-                model.fingerprint,
-            )
+    lines = io.StringIO()
+    # A field with a quotation mark is quoted, so that spreadsheets and the usual readers of tables take it as it is.
+    rows = csv.writer(lines, dialect="excel-tab", lineterminator="\n")
+    rows.writerows(
+        (
+            document.id,
+            *_fields(relation.head),
+            *_fields(relation.tail),
+            relation.label,
+            str(meaning_of(relation.label, model.corpus) or ""),
+            f"{relation.probability:.6f}",
+            *map(str, relation.sentence),
+            on_one_line(document.text[slice(*relation.sentence)]),
+            " ".join(f"{start}-{end}:{weight:.4f}" for start, end, weight in relation.attention),
+            model.fingerprint,
         )
-        + "\n"
         for relation in relations
     )
+    return lines.getvalue()
 
 
 def footer() -> str:

@@ -167,8 +167,9 @@ def test_what_cannot_be_extracted_leaves_nothing(source: Path, tmp_path: Path) -
     assert sorted(p.name for p in tmp_path.iterdir()) == ["documents.jsonl", "wrong.jsonl"]
 
 
-def test_marked_pairs_are_classified_as_they_stand(tmp_path: Path) -> None:
-    source = tmp_path / "pairs.jsonl"
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.ndjson"])
+def test_marked_pairs_are_classified_as_they_stand(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
     texts = ["Aspirin blocks COX-2.", "Aspirin does not block COX-1."]
     heads = [{"start": 0, "end": 7, "type": "CHEMICAL"} for _ in texts]
     tails = [{"start": len(text) - 6, "end": len(text) - 1, "type": "GENE"} for text in texts]

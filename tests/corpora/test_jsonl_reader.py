@@ -1,5 +1,6 @@
 """The JSONL reader."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -187,3 +188,17 @@ def test_anything_else_raises_our_errors_only(tmp_path: Path, raw: bytes) -> Non
     path.write_bytes(raw)
     with pytest.raises(FeatstoreError, match=r"any\.jsonl"):
         load_corpus(f"jsonl:{path}")
+
+
+@pytest.mark.parametrize("name", ["id", "label"])
+def test_an_id_or_a_label_that_would_tear_a_table_is_refused(write_jsonl: Write, name: str) -> None:
+    with pytest.raises(DataError, match=f"line 2: the {name} is 'up.+regulates', which holds a character"):
+        load_corpus(write_jsonl([LINE | {"id": "1", "label": "a"}, LINE | {name: "up\tregulates"}]))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_any_line_end_and_gzip(tmp_path: Path, end: str, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "pairs.ndjson"
+    path.write_bytes(pack("".join(json.dumps(LINE) + end for _ in range(3)).encode()))
+    assert len(load_corpus(f"jsonl:{path}").instances) == 3

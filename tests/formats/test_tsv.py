@@ -1,5 +1,7 @@
 """TSV: one relation a line."""
 
+import csv
+import io
 from dataclasses import replace
 
 from featstore.formats import ModelFacts, writer_of
@@ -39,3 +41,15 @@ def test_a_mention_over_lines_stays_on_its_line(relations: list[Relation], model
     row = writer_of("tsv").document(Document("7", text, (odd.head,)), [odd], model)
     assert row.count("\n") == 1
     assert row.split("\t")[5] == "alpha  beta gamma"
+
+
+def test_a_quotation_mark_is_read_by_the_usual_readers_of_tables() -> None:
+    text = 'Zinc binds the "type-3" receptor'
+    head, tail = Entity("T1", "CHEMICAL", 0, 4, "Zinc"), Entity("T2", "GENE", 15, 32, text[15:32])
+    relation = Relation(head, tail, "CPR:3", 0.9, {"CPR:3": 0.9}, (0, len(text)))
+    model = ModelFacts("m", "f" * 64, ("CPR:3",))
+    writer = writer_of("tsv")
+    written = writer.header(model) + writer.document(Document("1", text, (head, tail)), [relation] * 2, model)
+    rows = list(csv.DictReader(io.StringIO(written), dialect="excel-tab"))
+    assert [row["tail_text"] for row in rows] == ['"type-3" receptor'] * 2
+    assert rows[0]["sentence"] == text

@@ -40,7 +40,7 @@ from classifier.training.loop import Epoch, TrainState, reproducible, train
 from classifier.training.predict import Predictions
 from classifier.training.resume import UNFINISHED, load_state, save_state
 from featstore.errors import MismatchError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 from featstore.records import Corpus, Instance
 
 
@@ -190,6 +190,7 @@ def evaluate_fold(
     check_labelled(instances, f"the test part of fold {fold}")
     if (folder / RUN).exists():
         checkpoint = load_checkpoint(folder)
+        (folder / UNFINISHED).unlink(missing_ok=True)  # of a training that was killed as it finished
     else:
         if progress:
             progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))
@@ -221,10 +222,16 @@ def evaluate_fold(
 
 
 def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:
-    """Write a trained fold, and remove what belonged to the head before."""
-    facts = save_checkpoint(folder, checkpoint)
-    write_file(folder / CARD, card(facts, None).encode("utf-8"))
-    for name in (METRICS, PREDICTIONS, UNFINISHED):
+    """Write a trained fold, in the place of the one before.
+
+    The order is such that a process that is killed in between leaves nothing that reads as finished and is not: the old
+    evaluation goes first, and ``run.json``, by which a fold is trained, comes when all that it needs is there.
+    """
+    for name in (METRICS, PREDICTIONS):
         (folder / name).unlink(missing_ok=True)
-    for path in (folder / CONFIG, run_dir / CONFIG):
-        write_file(path, config_toml(config).encode("utf-8"))
+    for place in (folder, run_dir):
+        make_folder(place)
+        write_file(place / CONFIG, config_toml(config).encode("utf-8"))
+    facts = save_checkpoint(folder, checkpoint)
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    write_file(folder / CARD, card(facts, None).encode("utf-8"))

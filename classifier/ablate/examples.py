@@ -16,6 +16,7 @@ from classifier.data.features import open_features
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
+from classifier.runs.prepare import featurize_command
 from classifier.runs.results import FoldResult, read_predictions
 from featstore.records import Corpus, Instance
 
@@ -65,7 +66,9 @@ def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Pat
     checkpoint = load_checkpoint(result.folder)
     keys = DistinctSentences.of(instances).keys
     features = checkpoint.parsed_features
-    with open_features(features, store_root, keys, "cli featurize", checkpoint.features) as stores:
+    with open_features(
+        features, store_root, keys, featurize_command(result.config, store_root), checkpoint.features
+    ) as stores:
         predictions = classify(checkpoint, instances, stores)
     examples: list[Example] = []
     order = np.argsort(-predictions.probabilities.max(1), kind="stable")

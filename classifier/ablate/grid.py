@@ -7,6 +7,7 @@ what a report compares: cells that differ in fold and seed alone.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -169,7 +170,8 @@ def featurized(store_root: str | Path) -> tuple[str, ...]:
     sets = [info.meta for info in list_sets(store_root)]
     widths = {meta.name: meta.dim for meta in sets if meta.facts.get("kind") != VIEW}
     if not widths:
-        raise UsageError(f"{store_root} holds no features to take subsets of; `cli featurize` makes them.")
+        make = shlex.join(["cli", "featurize", "--store", str(store_root)])
+        raise UsageError(f"{store_root} holds no features to take subsets of; `{make}` makes them.")
     return tuple(sorted(widths, key=lambda name: (widths[name], name)))
 
 

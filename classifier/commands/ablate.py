@@ -17,6 +17,7 @@ from classifier.commands.options import (
     RUNS,
     RamBudget,
     Runs,
+    check_features,
     with_training_options,
 )
 from featstore.commands.console import (
@@ -108,6 +109,7 @@ def ablate_command(
         instances=instances,
         options=training,
     )
+    check_features(grid.features, store)
     if dry_run:
         _print_plan(grids.plan(grid, runs), as_json)
         return

@@ -11,6 +11,7 @@ import typer
 from classifier.commands.options import GB, Encoders, RamBudget
 from classifier.scores.percent import percent
 from featstore.commands.console import (
+    command,
     duration,
     err,
     escape,
@@ -18,6 +19,7 @@ from featstore.commands.console import (
     print_table,
     progress_bar,
     show_log,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
@@ -185,7 +187,8 @@ def train_command(
     best = epochs[training["best_epoch"] - 1]
     row = [str(len(epochs)), str(best["number"]), percent(best["dev_f1"]), duration(training["seconds"])]
     print_table(str(run), ["epochs", "kept", "dev F1", "time"], [row])
-    err.print(f"evaluate it with: cli entities eval --run {escape(str(run))} --corpus {corpora}", soft_wrap=True)
+    options = ("--run", run, "--corpus", corpora, "--store", store)
+    tell(f"evaluate it with: {command('entities', 'eval', *options)}")
 
 
 def _report_epoch(epoch: TaggerEpoch) -> None:

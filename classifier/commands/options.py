@@ -15,6 +15,7 @@ import typer
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
 from featstore.commands.console import err, escape
 from featstore.commands.options import finite
+from featstore.errors import UsageError, did_you_mean
 
 RUNS = Path("runs")
 GB = 10**9
@@ -58,6 +59,25 @@ Fold = Annotated[
     int | None,
     typer.Option("--fold", min=1, help="The fold whose model is used. By default it is the first trained fold."),
 ]
+
+
+def check_features(features: Iterable[str], store: str) -> None:
+    """Make sure that each word of ``--features`` names an encoder or a feature set, before any work.
+
+    Raises:
+        UsageError: one does not; the text has the closest name.
+    """
+    from classifier.data.features import encoder_of, parse_features
+    from featstore.encoders import ENCODERS
+    from featstore.stores import list_sets
+
+    known = sorted({*ENCODERS, *(each.meta.name for each in list_sets(store))})
+    for name in (feature.name for words in features for feature in parse_features(words)):
+        if name not in known and encoder_of(name) not in known:
+            raise UsageError(
+                f"--features names '{name}', which is neither an encoder nor a feature set of {store}; choose from "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
+            )
 
 
 def picked_run(run: str | None, runs: Path) -> Path:

@@ -14,6 +14,7 @@ from classifier.commands.options import (
     NewRun,
     RamBudget,
     Runs,
+    check_features,
     given,
     with_training_options,
 )
@@ -92,6 +93,7 @@ def train_command(
             CorpusChoice(corpus, indicators, context, instances),
             recipe(features=features, seed=seed, **training),
         )
+    check_features([config.train.features], store)
     folder = runs / run_name(config) if run is None else run_place(run, runs)
     check_output_folder(folder / f"fold-{fold}")
     held = int(ram_budget * GB)

@@ -9,6 +9,7 @@ among several sets of a name by the beginning of the encoder's identity.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from featstore.errors import MismatchError, MissingFeatureError, UsageError, did
 from featstore.stores import FeatureMeta, FeatureStore, find_sets, list_sets, open_store
 
 MIX, TOP, AVERAGE = "mix", "top", "avg"
+_VIEW = re.compile(r"(?P<source>.+)-(?P<method>pca|random)(?P<dims>\d+)")  # as `cli store view` names them
 _WORD = re.compile(r"(?P<name>[A-Za-z][\w-]*)(@(?P<prefix>[0-9a-f]+))?(\[(?P<layer>\w+)\])?")
 
 
@@ -160,7 +162,7 @@ def _open(
         if not missing:
             whole.append(candidate)
     if not whole:
-        make = command.replace("cli featurize", f"cli featurize --encoders {feature.name}", 1)
+        make = _command(feature.name, root, command)
         if found:
             lacks = f"lacks {fewest:,} of the {len(keys):,} sentences of the feature '{feature.set_name}'"
             raise MissingFeatureError(f"{root} {lacks}; make them with: {make}")
@@ -175,6 +177,22 @@ def _open(
         raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
     # If the same encoder is stored twice, the more precise set is used.
     return open_store(min(whole, key=lambda s: (s.meta.dtype != "float32", str(s.path))).path)
+
+
+def encoder_of(name: str) -> str:
+    """Return the name of the encoder that a feature comes from: its own, or that of a view's source."""
+    view = _VIEW.fullmatch(name)
+    return view["source"] if view else name
+
+
+def _command(name: str, root: str | Path, featurize: str) -> str:
+    """Return the command that makes the vectors of a feature; a view takes two."""
+    view, encoder = _VIEW.fullmatch(name), encoder_of(name)
+    made = featurize.replace("cli featurize", f"cli featurize --encoders {encoder}", 1)
+    if view is None:
+        return made
+    options = ["--dims", view["dims"], "--method", view["method"], "--store", str(root)]
+    return f"{made} && {shlex.join(['cli', 'store', 'view', encoder, *options])}"
 
 
 def _named(spec: FeatureSpec) -> str:

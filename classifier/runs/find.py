@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,8 +56,9 @@ def find_run(name: str, runs: Path) -> Path:
     if is_run(folder):
         return folder
     known = [str(each.relative_to(runs)) for each in list_runs(runs)]
+    ls = shlex.join(["cli", "runs", "ls", "--runs", str(runs)])
     raise MissingFileError(
-        f"there is no run '{name}', neither at that path nor below {runs}; `cli runs ls --runs {runs}` lists the runs."
+        f"there is no run '{name}', neither at that path nor below {runs}; `{ls}` lists the runs."
         f"{did_you_mean(name, known)}"
     )
 
@@ -69,7 +71,8 @@ def latest_run(runs: Path) -> Path:
     """
     found = list_runs(runs)
     if not found:
-        raise MissingFileError(f"{runs} holds no run; `cli train --runs {runs}` makes one, or name one with --run.")
+        train = shlex.join(["cli", "train", "--runs", str(runs)])
+        raise MissingFileError(f"{runs} holds no run; `{train}` makes one, or name one with --run.")
     return max(found, key=lambda run: (max(p.stat().st_mtime_ns for p in run.glob(f"**/{CONFIG}")), str(run)))
 
 

@@ -7,6 +7,7 @@ Each reader lives in a file of its own that is imported when it is asked for; ad
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -78,8 +79,11 @@ def read_corpus(choice: CorpusChoice) -> Corpus:
     for problem in corpus.problems[:_SHOWN]:
         _log.warning("left out: %s", problem.text)
     if len(corpus.problems) > _SHOWN:
+        instances = [] if choice.instances is None else ["--instances", str(choice.instances)]
         _log.warning(
-            "left out: %d more; `cli data check %s` names them all.", len(corpus.problems) - _SHOWN, choice.spec
+            "left out: %d more; `%s` names them all.",
+            len(corpus.problems) - _SHOWN,
+            shlex.join(["cli", "data", "check", choice.spec, *instances]),
         )
     return corpus
 

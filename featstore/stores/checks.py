@@ -80,5 +80,5 @@ def not_stored(meta: FeatureMeta, absent: Sequence[bytes], asked: int) -> Missin
     """The error for keys that are not stored."""
     return MissingFeatureError(
         f"{len(absent)} of {asked} sentences have no vectors of '{meta.name}' ({meta.identity[:16]}) in the store, "
-        f"the first is {absent[0].hex()}; `cli featurize --encoders {meta.name}` with the same corpus makes them."
+        f"the first is {absent[0].hex()}; featurize their corpus again, with the same store, to have them."
     )

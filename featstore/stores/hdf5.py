@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
 from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
-from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype
+from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype, repair_advice
 from featstore.stores.rows import Extent
 
 
@@ -35,7 +35,7 @@ def _reading(where: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingFileError(f"{where} does not exist.") from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        raise DamagedStoreError(f"{where} is not a whole HDF5 shard: {error}.") from error
+        raise DamagedStoreError(f"{where} is not a whole HDF5 shard: {error}. {repair_advice(where)}") from error
 
 
 def _dataset(file: h5py.File, name: str, where: str) -> h5py.Dataset:

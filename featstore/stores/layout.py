@@ -10,6 +10,8 @@ that belong to no sentence. FORMAT.md is the specification.
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +30,26 @@ FORMAT_VERSION = 1
 SET_FILE = "set.json"
 INDEX_SUFFIX = ".index"
 _CHUNK_BYTES = 16 * 1024**2
-# The end of every message about damage.
-REPAIR = "`cli store verify` lists the damage and `cli store repair` mends it."
+# A path in a feature set: the store, the set's folder, and the rest.
+_IN_SET = re.compile(r"(?P<store>.*?)/?(?P<set>[^/]+-[0-9a-f]{16}-float(?:16|32)-[a-z0-9]+)(?:/.*)?", re.DOTALL)
 _MAGIC = b"FSINDEX1"
 _HEADER = len(_MAGIC) + 8
 _PER_SENTENCE = KEY_BYTES + 8 + 8  # key, offset, checksum
+
+
+def repair_advice(where: str) -> str:
+    """Return the end of every message about damage: the commands that list and mend it.
+
+    Args:
+        where: the path of the feature set or of something in it.
+    """
+    found = _IN_SET.fullmatch(where)
+    if found is None:
+        return "`cli store verify` lists the damage of a store."
+    store = found["store"] or "."
+    verify = shlex.join(["cli", "store", "verify", "--store", store])
+    repair = shlex.join(["cli", "store", "repair", found["set"], "--store", store])
+    return f"`{verify}` lists the damage and `{repair}`, with the options of the corpus, mends it."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +162,7 @@ def unpack_keys(raw: bytes, size: int, where: str) -> NDArray[np.uint8]:
     count = sentences_of_size(size)
     if count < 0 or len(raw) < head_size(count) or raw[:_HEADER] != _MAGIC + count.to_bytes(8, "little"):
         raise DamagedStoreError(
-            f"{where} ({size} bytes) is not the index of a shard of format {FORMAT_VERSION}. {REPAIR}"
+            f"{where} ({size} bytes) is not the index of a shard of format {FORMAT_VERSION}. {repair_advice(where)}"
         )
     return np.frombuffer(raw, dtype=np.uint8, count=count * KEY_BYTES, offset=_HEADER).reshape(-1, KEY_BYTES)
 
@@ -173,7 +190,7 @@ def check_name(meta: FeatureMeta, index: ShardIndex, name: str, where: str) -> N
     if not sound or shard_name(meta, index) != name:
         raise DamagedStoreError(
             f"{where}: the index does not fit its name; its bytes changed, or it belongs to another feature set "
-            f"than {meta.name} {meta.identity[:16]} {meta.dtype}. {REPAIR}"
+            f"than {meta.name} {meta.identity[:16]} {meta.dtype}. {repair_advice(where)}"
         )
 
 

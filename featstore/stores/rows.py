@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
-from featstore.stores.layout import REPAIR
+from featstore.stores.layout import repair_advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ class FileRows:
             done += more
         if done < len(out):
             raise DamagedStoreError(
-                f"{path} ends at byte {where + done}, rows were expected up to byte {where + len(out)}. {REPAIR}"
+                f"{path} ends at byte {where + done}, rows were expected up to byte {where + len(out)}. "
+                f"{repair_advice(path)}"
             )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,7 +22,7 @@ from featstore.records import check_choice
 from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
-from featstore.stores.places import STAGING, Place, join
+from featstore.stores.places import STAGING, Place, join, split
 from featstore.stores.shards import SHARDS, ShardFiles
 from featstore.stores.table import BACKENDS
 
@@ -112,7 +113,8 @@ def read_meta(place: Place) -> FeatureMeta:
     where = join(place.location, SET_FILE)
     if not place.exists(SET_FILE):
         raise MissingFileError(
-            f"{place.location} is not a feature set: it has no {SET_FILE}. `cli store ls` lists them."
+            f"{place.location} is not a feature set: it has no {SET_FILE}. "
+            f"`{shlex.join(['cli', 'store', 'ls', '--store', split(place.location)[0]])}` lists those of its store."
         )
     raw = next(place.read_heads({SET_FILE: _LARGEST_SET_FILE + 1}))
     try:

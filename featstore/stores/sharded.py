@@ -20,11 +20,11 @@ from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.index import KeyIndex
 from featstore.stores.layout import (
-    REPAIR,
     ShardIndex,
     checksums,
     head_size,
     key_array,
+    repair_advice,
     sentences_of_size,
     shard_name,
     unpack_keys,
@@ -158,7 +158,8 @@ class ShardedStore:
         try:
             return self._read(table, keys)
         except MissingFileError as error:
-            raise DamagedStoreError(f"a shard is listed but its data are gone: {error} {REPAIR}") from error
+            advice = repair_advice(self.files.place.location)
+            raise DamagedStoreError(f"a shard is listed but its data are gone: {error} {advice}") from error
 
     def _read(self, table: NDArray[np.uint8], keys: Sequence[bytes]) -> Ragged:
         position = self._keys.find(table)
@@ -230,7 +231,7 @@ class ShardedStore:
                 where = join(self.files.place.location, self.files.data_name(self._names[shard[i]]))
                 raise DamagedStoreError(
                     f"{where}: the vectors of sentence {index.keys[row[i]].tobytes().hex()} are not those that were "
-                    f"written. {REPAIR}"
+                    f"written. {repair_advice(where)}"
                 )
 
     def _shard(self, number: int) -> _OpenShard:

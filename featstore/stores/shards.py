@@ -18,7 +18,6 @@ from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import (
     INDEX_SUFFIX,
-    REPAIR,
     SET_FILE,
     ShardIndex,
     check_name,
@@ -26,6 +25,7 @@ from featstore.stores.layout import (
     disk_dtype,
     files_checksum,
     pack_index,
+    repair_advice,
     shard_name,
     unpack_index,
 )
@@ -155,7 +155,7 @@ class ShardFiles:
         if values.shape != (index.rows, self.meta.dim) or values.dtype != self.dtype:
             raise DamagedStoreError(
                 f"{where} holds {values.shape} {values.dtype}, its index says ({index.rows}, {self.meta.dim}) "
-                f"{self.meta.dtype}. {REPAIR}"
+                f"{self.meta.dtype}. {repair_advice(where)}"
             )
         return values
 
@@ -168,9 +168,9 @@ class ShardFiles:
         plain = self.load_plain(name, index)
         values = self.load_data(name, index) if plain is None else plain
         if not np.array_equal(checksums(np.ascontiguousarray(values), index.offsets), index.checksums):
+            where = join(self.place.location, self.data_name(name))
             raise DamagedStoreError(
-                f"{join(self.place.location, self.data_name(name))} holds vectors that are not those that were "
-                f"written. {REPAIR}"
+                f"{where} holds vectors that are not those that were written. {repair_advice(where)}"
             )
         return values
 

@@ -23,7 +23,7 @@ from zarr.storage import MemoryStore
 from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
 from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
-from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows
+from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, repair_advice
 from featstore.stores.rows import Extent
 
 # The errors of the library for damaged metadata and chunks.
@@ -80,7 +80,7 @@ class ZarrShards:
         except FeatstoreError:
             raise
         except _BROKEN as error:
-            raise DamagedStoreError(f"{where} is not a whole Zarr shard: {error}.") from error
+            raise DamagedStoreError(f"{where} is not a whole Zarr shard: {error}. {repair_advice(where)}") from error
         index = ShardIndex(arrays["keys"], arrays["offsets"].astype(np.int64), arrays["checksums"].astype(np.uint64))
         return index, arrays["values"]
 

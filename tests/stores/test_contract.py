@@ -74,7 +74,7 @@ class StoreContract:
         self, store: FeatureStore, make_batch: Make
     ) -> None:
         store.append(*make_batch(range(5)))
-        with pytest.raises(MissingFeatureError, match=r"2 of 3 sentences.*cli featurize --encoders toy"):
+        with pytest.raises(MissingFeatureError, match=r"2 of 3 sentences.*featurize their corpus again"):
             store.read(make_batch([1, 8, 9])[0])
 
     def test_a_key_keeps_the_vectors_that_came_first(self, store: FeatureStore, make_batch: Make) -> None:

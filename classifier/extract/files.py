@@ -29,8 +29,10 @@ from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream, write_file
 from featstore.formats import BadDocument, ModelFacts, Writer, count_documents, read_documents, writer_of
+from featstore.formats.contract import AS_USUAL, Reading
 from featstore.formats.source import opened
 from featstore.progress import Progress
+from featstore.records import Document
 from featstore.types import kind_of, shown
 
 PAIRS = "pairs"
@@ -54,6 +56,8 @@ class ExtractionJob:
         target_format: a format that is written.
         wanted: which relations.
         fresh: begin anew, even if there is an interrupted extraction to go on with.
+        reading: how the sources are read, where their format leaves a choice.
+        given: documents that come before those of the sources.
     """
 
     sources: Sequence[Path]
@@ -62,6 +66,8 @@ class ExtractionJob:
     target_format: str = "jsonl"
     wanted: Wanted = field(default_factory=Wanted)
     fresh: bool = False
+    reading: Reading = AS_USUAL
+    given: Sequence[Document] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +97,19 @@ class Extracted:
 
 
 def extract_files(
-    extractor: Extractor, job: ExtractionJob, *, report: Report | None = None, progress: Progress | None = None
+    extractor: Extractor,
+    job: ExtractionJob,
+    *,
+    writer: Writer | None = None,
+    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Extracted:
     """Extract relations from files.
 
     Args:
         extractor: the model.
         job: what shall be extracted.
+        writer: writes the output; None: the writer of the job's format.
         report: called with each bad document.
         progress: called with (documents done, documents to do) after each few seconds of work; those that an
             interrupted extraction had done are not counted. In the middle of a document with very many pairs it is
@@ -113,10 +125,12 @@ def extract_files(
     check_output_file(job.target)
     if not is_stream(job.target) and any(source.resolve() == job.target.resolve() for source in job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
-    if job.source_format == PAIRS or (job.source_format is None and all(map(_holds_pairs, job.sources))):
+    pairs = job.sources and not job.given and all(map(_holds_pairs, job.sources))
+    if job.source_format == PAIRS or (job.source_format is None and pairs):
         return _classify_pairs(extractor, job, start, progress)
-    writer = writer_of(job.target_format)
-    documents = CountedDocuments(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
+    writer = writer or writer_of(job.target_format)
+    found = [read_documents(source, job.source_format, job.reading) for source in job.sources]
+    documents = CountedDocuments(chain(job.given, *found))
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
     facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, **asdict(job.wanted)}
     types: dict[str, str] = {}
@@ -141,7 +155,7 @@ class _Standing:
     def __init__(self, job: ExtractionJob, resumed_at: int, progress: Progress | None) -> None:
         self._progress, self._resumed_at = progress, resumed_at
         counts = [count_documents(source, job.source_format) for source in job.sources] if progress else []
-        self._total = None if None in counts else sum(filter(None, counts)) - resumed_at
+        self._total = None if None in counts else len(job.given) + sum(filter(None, counts)) - resumed_at
         self._done = 0
         self._logged = time.monotonic()
 

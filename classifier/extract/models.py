@@ -1,0 +1,153 @@
+"""The models that come with featstore: which there are, and which one is meant by a name.
+
+In: nothing, or what a user calls a model. Out: the facts of each model that is installed, read from its JSON (no torch
+is loaded), or the folder of the one that is meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featstore.bundled import bundled
+from featstore.errors import DataError, MissingFileError, did_you_mean
+from featstore.labels import in_words
+from featstore.types import shown
+
+DEFAULT = "chemprot"
+_FOLDER = "models"
+_BUNDLE, _RUN, _METRICS, _TAGGER, _CARD = "bundle.json", "run.json", "metrics.json", "tagger.json", "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A model that comes with featstore.
+
+    Attributes:
+        name: what it is called: ``--model NAME``.
+        path: its folder.
+        task: ``relations`` or ``mentions``.
+        finds: the types that it relates (``CHEMICAL with GENE``), or those that it finds.
+        labels: what it says of a pair, each label with its meaning; empty for a tagger.
+        corpora: what it was trained on.
+        encoders: what it reads.
+        scores: F1 on the test part of each corpus that it was evaluated on.
+        size: bytes.
+        licence: of the model; empty if its folder does not say.
+    """
+
+    name: str
+    path: Path
+    task: str
+    finds: tuple[str, ...]
+    labels: tuple[str, ...]
+    corpora: tuple[str, ...]
+    encoders: tuple[str, ...]
+    scores: Mapping[str, float]
+    size: int
+    licence: str
+
+    @property
+    def card(self) -> str:
+        """The model's card, as Markdown; empty if it has none."""
+        path = self.path / _CARD
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def installed_models() -> list[InstalledModel]:
+    """Return the models that are installed, those for relations first, by name.
+
+    Raises:
+        DataError: a file that is not as it was written.
+    """
+    try:
+        root = bundled(_FOLDER)
+    except MissingFileError:
+        return []
+    found = [_model(folder) for folder in sorted(root.iterdir()) if folder.is_dir()]
+    return sorted((model for model in found if model), key=lambda model: (model.task != "relations", model.name))
+
+
+def installed_model(name: str) -> InstalledModel:
+    """Return an installed model by its name.
+
+    Raises:
+        MissingFileError: there is none of the name; the text lists those that there are.
+    """
+    models = {model.name: model for model in installed_models()}
+    if name not in models:
+        raise MissingFileError(
+            f"there is no model '{name}': no folder of that path, and installed are {', '.join(models) or 'none'}."
+            f"{did_you_mean(name, tuple(models))}"
+        )
+    return models[name]
+
+
+def model_folder(given: Path | None) -> Path:
+    """Return the folder of a model.
+
+    Args:
+        given: a folder, or the name of an installed model; None: the default one.
+
+    Raises:
+        MissingFileError: there is no such folder and no such model.
+    """
+    if given is not None and given.exists():
+        return given
+    return installed_model(DEFAULT if given is None else str(given)).path
+
+
+def _model(folder: Path) -> InstalledModel | None:
+    """Return the model of a folder, or None if it holds none."""
+    try:
+        if (folder / _TAGGER).is_file():
+            return _tagger(folder)
+        return _relations(folder) if (folder / _BUNDLE).is_file() else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} is not a model as it was written ({error}); install featstore again.") from error
+
+
+def _relations(folder: Path) -> InstalledModel:
+    run = _read(folder / _RUN)
+    corpus = run["corpus"]["name"]
+    metrics = folder / _METRICS
+    return InstalledModel(
+        name=folder.name,
+        path=folder,
+        task="relations",
+        finds=tuple(f"{shown(head)} with {shown(tail)}" for head, tail in run["pairing"]["kinds"]),
+        labels=tuple(in_words(label, corpus) for label in run["positive"]),
+        corpora=(corpus,),
+        encoders=tuple(feature["name"] for feature in run["features"]),
+        scores={corpus: _read(metrics)["micro"]["f1"]} if metrics.is_file() else {},
+        size=_size(folder),
+        licence=str(_read(folder / _BUNDLE).get("licence", "")),
+    )
+
+
+def _tagger(folder: Path) -> InstalledModel:
+    facts = _read(folder / _TAGGER)
+    evaluated = [_read(path) for path in sorted(folder.glob("metrics-*.json"))]
+    return InstalledModel(
+        name=folder.name,
+        path=folder,
+        task="mentions",
+        finds=tuple(facts["network"]["types"]),
+        labels=(),
+        corpora=tuple(corpus["name"] for corpus in facts["corpora"]),
+        encoders=tuple(feature["name"] for feature in facts["features"]),
+        scores={e["corpus"]: e["exact"]["all"]["f1"] for e in evaluated if e["part"] == "test"},
+        size=_size(folder),
+        licence="",
+    )
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

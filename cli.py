@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from classifier.commands import ablate, entities, evaluate, extract, gc, runs, serve, train
+from classifier.commands import ablate, bundle, entities, evaluate, extract, gc, models, runs, serve, train
 from featstore.commands import data, featurize, pretrain, store, upkeep
 from featstore.commands.console import fail, out, tell
 from featstore.commands.exits import EXIT_CODES, INTERRUPTED, ending, quiet_without_reader, say_what_was_given
@@ -31,12 +31,14 @@ COMMANDS: Commands = {
     **evaluate.COMMANDS,
     **ablate.COMMANDS,
     **extract.COMMANDS,
+    **bundle.COMMANDS,
     **serve.COMMANDS,
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "data": ("Fetch a corpus and look at it.", data.COMMANDS),
     "store": ("List, check, mend, convert and copy stored vectors.", store.COMMANDS | upkeep.COMMANDS | gc.COMMANDS),
     "pretrain": ("Train encoders on text of your own.", pretrain.COMMANDS),
+    "models": ("Look at the models that come with featstore.", models.COMMANDS),
     "runs": ("List runs and compare them.", runs.COMMANDS),
     "entities": ("Train and use the tagger, which finds the mentions in plain text.", entities.COMMANDS),
 }

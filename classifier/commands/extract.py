@@ -1,7 +1,10 @@
-"""``cli extract`` and ``cli bundle``: new documents to relations, and a model to give away."""
+"""``cli extract``: text and documents to relations."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,24 +14,20 @@ from classifier.commands.options import (
     RUNS,
     Encoders,
     Fold,
-    Run,
     Runs,
     fold_dir,
     given,
 )
 from featstore.commands.console import (
-    command,
     duration,
     err,
     escape,
+    out,
     print_json,
-    print_table,
     progress_bar,
-    size_of,
     tell,
 )
 from featstore.commands.options import (
-    AsJson,
     Commands,
     EncoderDevice,
     encoder_specs,
@@ -36,11 +35,14 @@ from featstore.commands.options import (
     one_of,
 )
 from featstore.errors import UsageError
-from featstore.files import STDOUT, check_input, check_output_file, check_output_folder
+from featstore.files import STDOUT, check_input, check_output_file
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted
-    from featstore.formats import BadDocument
+    from featstore.formats import BadDocument, Reading, Writer
+
+TABLE = "table"
+STDIN = Path("-")
 
 
 def _readable() -> tuple[str, ...]:
@@ -53,30 +55,109 @@ def _readable() -> tuple[str, ...]:
 def _writable() -> tuple[str, ...]:
     from featstore.formats.table import writable
 
-    return tuple(writable())
+    return (TABLE, *writable())
+
+
+def _modes() -> tuple[str, ...]:
+    from classifier.entities.tagger import MODES
+
+    return MODES
 
 
 def extract_command(
     called: typer.Context,
     sources: Annotated[
-        list[Path], typer.Argument(metavar="INPUT..", help="Documents with entities, read one file after the other.")
-    ],
-    target: Annotated[Path, typer.Option("-o", "--output", help="Where the relations go.")],
-    run: Run = None,
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT..", help="Texts or documents, read one file after the other; - is standard input."
+        ),
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="A text to read, in place of files.")] = None,
+    target: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where the relations go. By default they go to stdout.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="The model: a folder that cli bundle made, or the name of one that comes with featstore (cli models "
+            "ls). By default it is chemprot, unless a run is named.",
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", envvar="FEATSTORE_RUN", help="Use the model of a run: its folder, or its name below --runs."
+        ),
+    ] = None,
     runs: Runs = RUNS,
     fold: Fold = None,
-    model: Annotated[Path | None, typer.Option(help="A model bundle (cli bundle) instead of a run.")] = None,
     source_format: Annotated[
         str | None,
         typer.Option(
             "--format",
             callback=one_of(_readable),
             help="Format of the inputs. By default each file's is told from its name and content.",
+            rich_help_panel="Input",
         ),
     ] = None,
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="Each line of plain text is a document, not each file.", rich_help_panel="Input"),
+    ] = False,
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text-column",
+            help="Column of a table that holds the text; repeat it for several. By default it is text, sentence, or "
+            "title and abstract.",
+            rich_help_panel="Input",
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id-column",
+            help="Column of a table that holds the ids. By default id or pmid, or else rows are numbered.",
+            rich_help_panel="Input",
+        ),
+    ] = None,
+    tag: Annotated[
+        str,
+        typer.Option(
+            "--tag",
+            callback=one_of(_modes),
+            help="Find the mentions of documents that have none (missing), of all documents, beside those that are "
+            "there (always), or of no document (never).",
+            rich_help_panel="Mentions",
+        ),
+    ] = "missing",
+    tagger: Annotated[
+        Path | None,
+        typer.Option(
+            "--tagger",
+            help="Folder of a tagger. By default it is the one that comes with featstore.",
+            rich_help_panel="Mentions",
+        ),
+    ] = None,
+    types: Annotated[
+        str,
+        typer.Option(
+            "--types",
+            help="Names of types that are not known, as NAME=TYPE,..: DRUG=CHEMICAL. Synonyms are known.",
+            rich_help_panel="Mentions",
+        ),
+    ] = "",
     target_format: Annotated[
-        str, typer.Option("--to", callback=one_of(_writable), help="Format of the output, such as jsonl, tsv or brat.")
-    ] = "jsonl",
+        str | None,
+        typer.Option(
+            "--to",
+            callback=one_of(_writable),
+            help="Format of the output, such as table, html, tsv or bioc-xml. By default it is told from the name of "
+            "the output; on a terminal it is a table, and elsewhere jsonl.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -85,19 +166,40 @@ def extract_command(
             callback=finite,
             help="Keep relations of at least this probability. By default a relation is kept if it is more probable "
             "than no relation.",
+            rich_help_panel="Output",
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, help="Keep only this many relations of each document, the most probable ones.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep only this many relations of each document, the most probable ones.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     max_distance: Annotated[
-        int | None, typer.Option(min=0, help="Consider pairs with at most this many tokens between the mentions.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Consider pairs with at most this many tokens between the mentions.",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Add the attention on each token.")] = False,
-    types: Annotated[
-        str,
-        typer.Option(help="Names of types that are not known, as NAME=TYPE,..: DRUG=CHEMICAL. Synonyms are known."),
-    ] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the attention on each token.", rich_help_panel="Output")
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.", rich_help_panel="Output"),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a summary as JSON on stdout; without -o print the relations, a document a line.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
     encoders: Encoders = "",
     store: Annotated[
         str | None,
@@ -109,60 +211,129 @@ def extract_command(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
     device: EncoderDevice = "cpu",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:
-    """Extract relations from documents, encoding on the way; an interrupted extraction goes on where it stopped."""
+    """Extract relations from text or documents. Mentions that are not there are found first.
+
+    An interrupted extraction into a file goes on where it stopped.
+    """
     from classifier.extract import ExtractionJob, extract_files
     from classifier.extract.extractor import Extractor
+    from classifier.extract.models import model_folder
     from classifier.extract.wanted import Wanted
+    from featstore.formats import Reading
+    from featstore.formats.plain import plain_document
+    from featstore.formats.source import source_of
     from featstore.types import read_types
 
     if model and (clashing := given(called, ("run", "fold"))):
         raise UsageError(f"--model {model} is a whole model; leave {' and '.join(clashing)} out.")
     if as_json and target == STDOUT:
         raise UsageError("-o - and --json both write to stdout; leave one of them out.")
-    if model:
-        check_input(model)
-    for source in sources:
-        check_input(source)
-    check_output_file(target)
-    renamed = tuple(read_types(types).items())
-    wanted = Wanted(threshold, top, max_distance, explain, renamed)
-    job = ExtractionJob(sources, target, source_format, target_format, wanted, fresh)
-    specs = encoder_specs(encoders) if encoders else []
+    documents = [] if text is None else [plain_document("text", text)]
+    inputs = _inputs(sources or [], documents)
+    place = target or STDOUT
+    check_output_file(place)
+    written = target_format or _format_of(target, as_json=as_json)
+    wanted = Wanted(threshold, top, max_distance, explain, tuple(read_types(types).items()))
+    reading = Reading(lines, tuple(text_column or ()), id_column)
+    job = ExtractionJob(
+        [source_of(path) for path in inputs], place, source_format, written, wanted, fresh, reading, documents
+    )
+    _note_formats(job.sources, source_format, reading, written, explain=explain)
+    of_run = model is None and (run is not None or fold is not None)
     extractor = Extractor.load(
-        model or fold_dir(run, runs, fold), encoders=specs, store=store, threads=threads, device=device
+        fold_dir(run, runs, fold) if of_run else model_folder(model),
+        encoders=encoder_specs(encoders) if encoders else [],
+        store=store,
+        threads=threads,
+        device=device,
+        tag=tag,
+        tagger=tagger,
     )
-    with progress_bar("extracting", "documents") as progress:
-        done = extract_files(extractor, job, report=_report_bad, progress=progress)
-    if as_json:
+    tell(f"model: {extractor.facts.name}, which relates {extractor.related}")
+    shown = written == TABLE and place == STDOUT  # a bar would get in the way
+    with nullcontext() if shown else progress_bar("extracting", "documents") as progress:
+        done = extract_files(extractor, job, writer=_writer(written, place), report=_report_bad, progress=progress)
+    if as_json and target:
         print_json(done)
-    resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
-    err.print(
-        f"{done.documents:,} documents{resumed}, {done.pairs:,} pairs, {done.relations:,} relations -> "
-        f"{escape(str(target))}, {duration(done.seconds)}",
-        soft_wrap=True,
-    )
-    _print_why(done)
+    _print_done(done, place, tag)
     if done.bad:
-        err.print(f"{done.bad:,} documents were bad and are not in the output.")
         raise typer.Exit(3)
 
 
-def _print_why(done: Extracted) -> None:
-    """Say why documents have no relations, and how the types of their mentions were understood."""
+def _inputs(sources: Sequence[Path], documents: Sequence[object]) -> Sequence[Path]:
+    """Return the files to read, all of which are there."""
+    if not sources and not documents:
+        raise UsageError('nothing to read is named; give files, - for standard input, or --text "..".')
+    if sources.count(STDIN) > 1:
+        raise UsageError("standard input (-) is named twice; it can be read once.")
+    for source in sources:
+        if source != STDIN:
+            check_input(source)
+    return sources
+
+
+def _format_of(target: Path | None, *, as_json: bool) -> str:
+    """Return the format of an output that was not named."""
+    from featstore.formats import FORMATS
+
+    if target is not None:
+        suffixes = {suffix: name for name, entry in FORMATS.items() if entry.writes for suffix in entry.suffixes}
+        return suffixes.get(target.suffix.lower(), "jsonl")
+    return TABLE if sys.stdout.isatty() and not as_json else "jsonl"
+
+
+def _writer(written: str, place: Path) -> Writer | None:
+    """Return the writer of tables; None: the format has one of its own."""
+    from classifier.commands.relations import RelationTable
+
+    if written != TABLE:
+        return None
+    to_terminal = place == STDOUT and out.is_terminal
+    return RelationTable(out.width if to_terminal else 120, colour=to_terminal and not out.no_color)
+
+
+def _note_formats(
+    sources: Sequence[Path], source_format: str | None, reading: Reading, written: str, *, explain: bool
+) -> None:
+    """Say what of the inputs is not read, and what has no room in the output."""
+    from classifier.extract.files import PAIRS
+    from featstore.formats import FORMATS
+    from featstore.formats.table import format_of
+
+    if source_format != PAIRS:
+        for name in dict.fromkeys(format_of(source, source_format, reading) for source in sources):
+            if skipped := FORMATS[name].skips:
+                tell(f"{name}: {skipped}")
+    if explain and written != TABLE and not FORMATS[written].explains:
+        able = [TABLE, *(name for name, entry in FORMATS.items() if entry.explains)]
+        tell(f"{written} has no room for what --explain adds; these have: {', '.join(able)}")
+
+
+def _print_done(done: Extracted, place: Path, tag: str) -> None:
+    """Say what was done; why documents have no relations; how the types of their mentions were understood."""
+    resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
+    where = "stdout" if place == STDOUT else place
+    tell(
+        f"{_count(done.documents, 'document')}{resumed}, {_count(done.pairs, 'pair')}, "
+        f"{_count(done.relations, 'relation')} -> {where}, "
+        f"{duration(done.seconds)}"
+    )
     for reason, count in done.nothing.items():
-        err.print(f"without a relation: {count:,} documents, {reason}")
-    read = [f"{escape(name)} as {known}" for name, known in done.types.items() if known and name.upper() != known]
+        hint = "; --tag missing would look for them" if reason == "no mentions" and tag == "never" else ""
+        tell(f"without a relation: {_count(count, 'document')}, {reason}{hint}")
+    read = [f"{name} as {known}" for name, known in done.types.items() if known and name.upper() != known]
     if read:
-        err.print(f"types: {', '.join(read)}", soft_wrap=True)
-    other = [escape(name) for name, known in done.types.items() if not known]
+        tell(f"types: {', '.join(read)}")
+    other = [name for name, known in done.types.items() if not known]
     if other and done.nothing:
-        err.print(
-            f"types that the model does not pair: {', '.join(other)}; name one that it does with --types NAME=TYPE",
-            soft_wrap=True,
-        )
+        tell(f"types that the model does not pair: {', '.join(other)}; say with --types NAME=TYPE what is meant by one")
+    if done.bad:
+        tell(f"bad, and not in the output: {_count(done.bad, 'document')}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _report_bad(bad: BadDocument) -> None:
@@ -170,31 +341,4 @@ def _report_bad(bad: BadDocument) -> None:
     err.print(f"[bold]skipped[/] {escape(where)}document '{escape(bad.id)}': {escape(bad.why)}", soft_wrap=True)
 
 
-def bundle_command(
-    target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
-    run: Run = None,
-    runs: Runs = RUNS,
-    fold: Fold = None,
-    encoders: Encoders = "",
-    with_encoders: Annotated[
-        bool, typer.Option("--with-encoders/--without-encoders", help="Copy the encoders, or name their identity only.")
-    ] = True,
-    licence: Annotated[str, typer.Option(help="Of the model, for its card: an SPDX name.")] = "other",
-    as_json: AsJson = False,
-) -> None:
-    """Write one folder with a trained model, its encoders and its card, to use or to give away."""
-    from classifier.extract.bundle import write_bundle
-
-    check_output_folder(target)
-    specs = encoder_specs(encoders) if encoders else []
-    files = write_bundle(
-        fold_dir(run, runs, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence
-    )
-    if as_json:
-        print_json(files)
-        return
-    print_table(str(target), ["file", "size"], [[name, size_of(size)] for name, size in files.items()])
-    tell(f"use it with: {command('extract', '--model', target)} INPUT -o OUT")
-
-
-COMMANDS: Commands = {"extract": extract_command, "bundle": bundle_command}
+COMMANDS: Commands = {"extract": extract_command}

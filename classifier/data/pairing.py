@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featstore.records import Instance
+from featstore.types import shown
 
 _MASK = re.compile(r"@\w+\$")  # the form of the words that corpora are released with, such as @GENE$
 
@@ -31,6 +32,11 @@ class Pairing:
     def types(self) -> tuple[str, ...]:
         """Each type of ``kinds`` once, in their order."""
         return tuple(dict.fromkeys(kind for pair in self.kinds for kind in pair))
+
+    @property
+    def in_words(self) -> str:
+        """What is paired, as people write it: ``CHEMICAL and GENE or GENE and DISEASE``."""
+        return " or ".join(f"{shown(head)} and {shown(tail)}" for head, tail in self.kinds)
 
 
 def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:

@@ -132,6 +132,12 @@ class Extractor:
         return self._tagging.facts
 
     @property
+    def related(self) -> str:
+        """The types that the model relates, in words: ``CHEMICAL and GENE``."""
+        pairing = self.checkpoint.pairing
+        return pairing.in_words if pairing else "pairs that are given to it"
+
+    @property
     def marking(self) -> Marking:
         """How pairs are marked."""
         corpus, pairing = self.checkpoint.corpus, self.checkpoint.pairing

@@ -12,7 +12,9 @@ from classifier.data.pairing import Pairing
 from classifier.extract.wanted import Wanted
 from featstore.formats.contract import Nothing
 from featstore.records import Document
-from featstore.types import kind_of, shown
+from featstore.types import kind_of
+
+_LOOKED_AT = 10_000  # characters
 
 
 class Reason(StrEnum):
@@ -34,16 +36,23 @@ def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int
         pairs: how many candidates were scored.
     """
     if not document.entities:
-        return Nothing(Reason.NO_MENTIONS, "the document has no mentions.")
+        foreign = "; its letters are hardly Latin, and the models read English"
+        why = f"the document has no mentions{foreign if _is_foreign(document.text) else ''}."
+        return Nothing(Reason.NO_MENTIONS, why)
     if pairs:
         unlikely = "have no relation as their likeliest label"
         low = unlikely if wanted.threshold is None else f"are below the threshold of {wanted.threshold}"
         return Nothing(Reason.BELOW, f"all its pairs ({pairs:,}) {low}.")
     types = dict.fromkeys(entity.type for entity in document.entities)
     present = {kind_of(type_, pairing.types, dict(wanted.types)) for type_ in types}
-    related = " or ".join(f"{shown(head)} and {shown(tail)}" for head, tail in pairing.kinds)
     if not any({head, tail} <= present for head, tail in pairing.kinds):
-        why = f"the model relates {related}; the document has {', '.join(types)}."
+        why = f"the model relates {pairing.in_words}; the document has {', '.join(types)}."
         return Nothing(Reason.OTHER_TYPES, why)
     apart = "" if wanted.max_distance is None else f" with at most {wanted.max_distance} tokens between them"
-    return Nothing(Reason.APART, f"no {related} stand in one sentence{apart}.")
+    return Nothing(Reason.APART, f"no {pairing.in_words} stand in one sentence{apart}.")
+
+
+def _is_foreign(text: str) -> bool:
+    """Tell whether most letters of a text are none of the English alphabet."""
+    letters = sum(map(str.isalpha, text[:_LOOKED_AT]))
+    return 2 * sum(c.isascii() and c.isalpha() for c in text[:_LOOKED_AT]) < letters

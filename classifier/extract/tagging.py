@@ -17,6 +17,7 @@ from classifier.entities.tagger import MODES, SHIPPED, Tagger, is_tagged, window
 from classifier.runs.checkpoint import read_json
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
+from featstore.errors import MissingFileError
 from featstore.formats import BadDocument
 from featstore.records import Document, check_choice
 
@@ -56,7 +57,10 @@ class Tagging:
             return {"mode": self.mode}
         if self._tagger is not None:
             return {"mode": self.mode, "tagger": self._tagger.checkpoint.fingerprint}
-        folder = bundled(SHIPPED) if self.path is None else self.path
+        try:
+            folder = bundled(SHIPPED) if self.path is None else self.path
+        except MissingFileError:
+            return {"mode": self.mode}  # a document that needs it will say that it is not installed
         return {"mode": self.mode, "tagger": str(read_json(folder / FACTS, MADE_BY).get("fingerprint"))}
 
     def groups(

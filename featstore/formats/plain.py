@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from featstore.errors import DataError
 from featstore.formats.content import Flaw, check_name, check_text
 from featstore.records import Document, Passage
 
@@ -60,6 +61,18 @@ def make_plain(id_: str, passages: Iterable[tuple[str, str, str]]) -> Document:
     if end > LONGEST_TEXT:
         raise Flaw(f"the text has {end:,} characters; at most {LONGEST_TEXT:,} are read as one document: split it.")
     return Document(id_, "\n".join(texts), (), passages=tuple(found))
+
+
+def plain_document(id_: str, text: str) -> Document:
+    """Return a document of text that comes from no file.
+
+    Raises:
+        DataError: there is no text, too much of it, or text that is none.
+    """
+    try:
+        return make_plain(id_, [("", "", text)])
+    except Flaw as flaw:
+        raise DataError(f"the text cannot be read: {flaw.why}") from flaw
 
 
 def _unwrapped(paragraph: str) -> str:

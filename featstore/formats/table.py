@@ -99,7 +99,7 @@ FORMATS: dict[str, Format] = {
         takes=("text_column", "id_column"),
         explains=True,
     ),
-    "html": Format("featstore.formats.html", reads=False, explains=True),
+    "html": Format("featstore.formats.html", reads=False, suffixes=(".html", ".htm"), explains=True),
     "text": Format("featstore.formats.text", writes=False, suffixes=(".txt", ".text"), takes=("lines",)),
 }
 
@@ -139,7 +139,7 @@ def read_documents(
         MissingFileError: there is nothing at the path.
         DataError: while iterating: the file is not of the format.
     """
-    path = source_of(Path(path))
+    path = source_of(path if isinstance(path, Path) else Path(path))
     name = format_of(path, format, reading)
     taken = {name: getattr(reading, name) for name in FORMATS[name].takes}
     found = _documents(path, cast(Reader, import_module(FORMATS[name].module).read), taken)

@@ -124,6 +124,8 @@ class Document:
         split: ``train``, ``dev``, ``test``, or None.
         bioc: the document as BioC JSON has it, if it was read from BioC: its passages, infons and relations are
             written again as they were. No part of what makes two documents equal.
+        collection: what the BioC collection that it was read from says of itself: its source, date, key, infons and
+            what else it has besides documents. No part of what makes two documents equal.
         passages: its parts, rising, where its format knows them and is not BioC. No part of what makes two documents
             equal either.
         relations: the relations that the input states. No part of what makes two documents equal either.
@@ -136,6 +138,7 @@ class Document:
     entities: tuple[Entity, ...]
     split: str | None = None
     bioc: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    collection: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     passages: tuple[Passage, ...] = field(default=(), compare=False)
     relations: tuple[StatedRelation, ...] = field(default=(), compare=False)
     place: str = field(default="", compare=False, repr=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.commands.notices import Notices
 from classifier.commands.options import GB, Encoders, RamBudget
 from classifier.scores.percent import percent
 from featstore.commands.console import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
     from classifier.entities.loop import TaggerEpoch
     from classifier.entities.scores import MentionScores
-    from featstore.formats import BadDocument
 
 TAGGER = Path("runs/tagger")
 
@@ -261,11 +261,18 @@ def tag_command(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
     device: EncoderDevice = "cpu",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Leave out a document in which anything is not right, instead of that mention alone."
+        ),
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:
     """Find the mentions in documents and write the documents with them."""
     from classifier.entities.tagger import Tagger
+    from classifier.extract.report import DOCUMENT_LEFT_OUT
     from classifier.extract.tag_files import TaggingJob, tag_files
 
     for source in sources:
@@ -273,23 +280,17 @@ def tag_command(
     check_output_file(target)
     specs = [spec for spec in encoders.split(",") if spec]
     loaded = Tagger.load(tagger, encoders=specs, store=store, threads=threads, device=device)
+    notices = Notices(DOCUMENT_LEFT_OUT)
     with progress_bar("tagging", "documents") as progress:
-        job = TaggingJob(sources, target, source_format, target_format, tag, fresh)
-        done = tag_files(loaded, job, report=_report_bad, progress=progress)
+        job = TaggingJob(sources, target, source_format, target_format, tag, fresh, strict)
+        done = tag_files(loaded, job, report=notices.tell, progress=progress)
     if as_json:
         print_json(done)
     err.print(
         f"{done.documents:,} documents, {done.mentions:,} mentions -> {escape(str(target))}, {duration(done.seconds)}",
         soft_wrap=True,
     )
-    if done.bad:
-        err.print(f"{done.bad:,} documents were bad and are not in the output.")
-        raise typer.Exit(3)
-
-
-def _report_bad(bad: BadDocument) -> None:
-    where = f"{bad.where}: " if bad.where else ""
-    err.print(f"[bold]skipped[/] {escape(where)}document '{escape(bad.id)}': {escape(bad.why)}", soft_wrap=True)
+    notices.finish(done.bad, done.lost, done.problems)
 
 
 COMMANDS: Commands = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classifier.commands.notices import Notices
 from classifier.commands.options import (
     RUNS,
     Encoders,
@@ -20,8 +21,6 @@ from classifier.commands.options import (
 )
 from featstore.commands.console import (
     duration,
-    err,
-    escape,
     out,
     print_json,
     progress_bar,
@@ -39,7 +38,7 @@ from featstore.files import STDOUT, check_input, check_output_file
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted
-    from featstore.formats import BadDocument, Reading, Writer
+    from featstore.formats import Reading, Writer
 
 TABLE = "table"
 STDIN = Path("-")
@@ -188,6 +187,14 @@ def extract_command(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the attention on each token.", rich_help_panel="Output")
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Leave out a document in which anything is not right, instead of that mention alone.",
+            rich_help_panel="Input",
+        ),
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.", rich_help_panel="Output"),
@@ -219,6 +226,7 @@ def extract_command(
     from classifier.extract import ExtractionJob, extract_files
     from classifier.extract.extractor import Extractor
     from classifier.extract.models import model_folder
+    from classifier.extract.report import DOCUMENT_LEFT_OUT
     from classifier.extract.wanted import Wanted
     from featstore.formats import Reading
     from featstore.formats.plain import plain_document
@@ -237,7 +245,7 @@ def extract_command(
     wanted = Wanted(threshold, top, max_distance, explain, tuple(read_types(types).items()))
     reading = Reading(lines, tuple(text_column or ()), id_column)
     job = ExtractionJob(
-        [source_of(path) for path in inputs], place, source_format, written, wanted, fresh, reading, documents
+        [source_of(path) for path in inputs], place, source_format, written, wanted, fresh, reading, documents, strict
     )
     _note_formats(job.sources, source_format, reading, written, explain=explain)
     of_run = model is None and (run is not None or fold is not None)
@@ -251,14 +259,14 @@ def extract_command(
         tagger=tagger,
     )
     tell(f"model: {extractor.facts.name}, which relates {extractor.related}")
+    notices = Notices(DOCUMENT_LEFT_OUT)
     shown = written == TABLE and place == STDOUT  # a bar would get in the way
     with nullcontext() if shown else progress_bar("extracting", "documents") as progress:
-        done = extract_files(extractor, job, writer=_writer(written, place), report=_report_bad, progress=progress)
+        done = extract_files(extractor, job, writer=_writer(written, place), report=notices.tell, progress=progress)
     if as_json and target:
         print_json(done)
     _print_done(done, place, tag)
-    if done.bad:
-        raise typer.Exit(3)
+    notices.finish(done.bad, done.lost, done.problems)
 
 
 def _inputs(sources: Sequence[Path], documents: Sequence[object]) -> Sequence[Path]:
@@ -328,17 +336,10 @@ def _print_done(done: Extracted, place: Path, tag: str) -> None:
     other = [name for name, known in done.types.items() if not known]
     if other and done.nothing:
         tell(f"types that the model does not pair: {', '.join(other)}; say with --types NAME=TYPE what is meant by one")
-    if done.bad:
-        tell(f"bad, and not in the output: {_count(done.bad, 'document')}")
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _report_bad(bad: BadDocument) -> None:
-    where = f"{bad.where}: " if bad.where else ""
-    err.print(f"[bold]skipped[/] {escape(where)}document '{escape(bad.id)}': {escape(bad.why)}", soft_wrap=True)
 
 
 COMMANDS: Commands = {"extract": extract_command}

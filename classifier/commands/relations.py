@@ -6,7 +6,7 @@ that extraction writes it as any other output, document by document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 
 from rich.console import Console
@@ -35,7 +35,7 @@ class RelationTable:
     def __init__(self, width: int, *, colour: bool) -> None:
         self._width, self._colour = width, colour
 
-    def header(self, model: ModelFacts) -> str:  # noqa: ARG002
+    def header(self, model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG002
         """Return nothing: each document is a table of its own."""
         return ""
 

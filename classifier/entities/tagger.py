@@ -146,7 +146,9 @@ class Tagger:
         tagged = list(window)
         for n, document in wanted.items():
             no_room = "memory has no room to encode one of its sentences."
-            tagged[n] = BadDocument(document.id, "", no_room) if n in failed else _with_found(document, found[n])
+            tagged[n] = (
+                BadDocument(document.id, document.place, no_room) if n in failed else _with_found(document, found[n])
+            )
         return tagged
 
     def encode(self, documents: Iterable[Document], encoding: Encoding) -> None:

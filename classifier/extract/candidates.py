@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from classifier.data.pairing import Pairing
 from featstore.corpora.pairs import PairTypes, SplitDocument, tag_type
 from featstore.errors import DataError
-from featstore.records import Document, Entity
+from featstore.records import Document, Entity, Problem
 from featstore.types import kind_of
 
 LONGEST = 8192  # tokens; what is longer is no sentence, and would take gigabytes
@@ -50,27 +50,30 @@ def seen_by(pairing: Pairing, document: Document, renamed: Mapping[str, str]) ->
     return replace(document, entities=tuple(entities))
 
 
-def find_candidates(split: SplitDocument, pairing: Pairing, max_distance: int | None = None) -> list[Candidate]:
-    """Return the pairs of a document.
+def find_candidates(
+    split: SplitDocument, pairing: Pairing, max_distance: int | None = None
+) -> tuple[list[Candidate], list[Problem]]:
+    """Return the pairs of a document, and what is left out: mentions without a word, sentences that are too long.
 
     Args:
         split: the document.
         pairing: types of pairs, and the words that replace mentions.
         max_distance: at most so many tokens between the two mentions; None: any number.
-
-    Raises:
-        DataError: a mention without a word, or a sentence of more than LONGEST tokens.
     """
-    found = []
+    found: list[Candidate] = []
+    problems: dict[str, Problem] = {}
     for kinds in pairing.kinds:
         head_types, tail_types = (_types(split.document, kind) for kind in kinds)
         types = PairTypes(head_types, tail_types, pairing.words)
         for head, tail in split.candidates(types):
             span = split.sentences_of(head, tail)[0]
+            if problem := _too_long(split, span) or _wordless(split, span, head) or _wordless(split, span, tail):
+                problems.setdefault(problem.why, problem)
+                continue
             first, second = sorted(_place(split, span, entity) for entity in (head, tail))
             if max_distance is None or second[0] - first[1] <= max_distance:
                 found.append(Candidate(head, tail, types, span))
-    return found
+    return found, list(problems.values())
 
 
 def _types(document: Document, kind: str) -> frozenset[str]:
@@ -81,15 +84,28 @@ def _types(document: Document, kind: str) -> frozenset[str]:
 def _place(split: SplitDocument, span: tuple[int, int], entity: Entity) -> tuple[int, int]:
     """Return the tokens of a mention in its sentence."""
     sentence, _ = split.tokens_of(span)
-    if len(sentence.tokens) > LONGEST:
-        raise DataError(
-            f"the sentence at characters {span[0]}-{span[1]} has {len(sentence.tokens):,} tokens, at most {LONGEST:,} "
-            "are read; a line break ends a sentence."
-        )
-    place = sentence.find((entity.start, entity.end))
-    if place[0] == place[1]:
-        raise DataError(f"the entity {entity.id} at characters {entity.start}-{entity.end} holds no word.")
-    return place
+    return sentence.find((entity.start, entity.end))
+
+
+def _too_long(split: SplitDocument, span: tuple[int, int]) -> Problem | None:
+    """Return what is to be told of a sentence that is too long to be one."""
+    tokens = len(split.tokens_of(span)[0].tokens)
+    if tokens <= LONGEST:
+        return None
+    why = (
+        f"the sentence at characters {span[0]}-{span[1]} has {tokens:,} tokens, at most {LONGEST:,} are read; a line "
+        "break ends a sentence."
+    )
+    return Problem(why, split.document.place, "pairs of a sentence left out")
+
+
+def _wordless(split: SplitDocument, span: tuple[int, int], entity: Entity) -> Problem | None:
+    """Return what is to be told of a mention without a word."""
+    first, last = _place(split, span, entity)
+    if first < last:
+        return None
+    why = f"the entity {entity.id} at characters {entity.start}-{entity.end} holds no word."
+    return Problem(why, split.document.place, "mention left out")
 
 
 def entity_of(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:

@@ -7,13 +7,15 @@ extraction that goes on can tell whether it is given the documents that it was g
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from classifier.extract.journal import Figures
 from featstore.errors import MismatchError
-from featstore.formats import BadDocument
+from featstore.formats import BadDocument, SeenDocuments, read_documents
+from featstore.formats.contract import AS_USUAL, Reading
 from featstore.records import Document
 
 
@@ -39,6 +41,37 @@ class CountedDocuments:
     def digest(self) -> str:
         """Of all documents so far: 32 hex digits."""
         return self._hash.hexdigest()
+
+
+def open_documents(
+    sources: Sequence[Path],
+    format_: str | None,
+    *,
+    reading: Reading = AS_USUAL,
+    strict: bool = False,
+    given: Iterable[Document] = (),
+) -> tuple[CountedDocuments, Mapping[str, Any] | None]:
+    """Return the documents of several files, and what the collection of the first of them says of itself, if it is one.
+
+    Args:
+        sources: files and folders, read one after the other; a document that is in two of them is a bad one.
+        format_: the format of all; None: of each what can be told from it.
+        reading: how they are read, where their format leaves a choice.
+        strict: a document in which anything is not right is a bad one.
+        given: documents that come before those of the files.
+
+    Raises:
+        UsageError, MissingFileError, DataError: see :func:`featstore.formats.read_documents`.
+    """
+    seen = SeenDocuments()
+    readers = [read_documents(source, format_, reading, strict=strict, seen=seen) for source in sources]
+    documents = chain(given, *readers)
+    first: list[Document | BadDocument] = []
+    for found in documents:
+        first.append(found)
+        if isinstance(found, Document):
+            return CountedDocuments(chain(first, documents)), found.collection
+    return CountedDocuments(first), None
 
 
 def skip_done(documents: CountedDocuments, done: Figures, target: Path) -> None:

@@ -171,6 +171,8 @@ class Extractor:
         (result,) = self.extract_documents([Document("text", text, tuple(found))], wanted)
         if isinstance(result, BadDocument):
             raise DataError(result.why)
+        if result.problems:
+            raise DataError(result.problems[0].why)
         return list(result.relations)
 
     def extract_documents(
@@ -228,8 +230,7 @@ class Extractor:
                 for document in group
                 if isinstance(document, Document)
             ]
-            works = [work for work in begun if isinstance(work, Work)]
-            self._encode([pair.instance for work in works for pair in self._pairs(work)], encoding)
+            self._encode([pair.instance for work in begun for pair in self._pairs(work)], encoding)
             return [
                 [found for window in self._windows(groups, wanted, pairing, encoding) for found in window]
                 for groups, (_, wanted), pairing in zip(tagged, requests, pairings, strict=True)
@@ -262,15 +263,12 @@ class Extractor:
                 raise ResourceError(f"memory has no room to encode {len(lost):,} of the sentences.")
             return self._predict(instances, filled)
 
-    def _begin(self, document: Document, wanted: Wanted) -> Work | BadDocument:
+    def _begin(self, document: Document, wanted: Wanted) -> Work:
         pairing = self.checkpoint.pairing
         assert pairing is not None
         split = SplitDocument.of(seen_by(pairing, document, dict(wanted.types)))
-        try:
-            candidates = find_candidates(split, pairing, wanted.max_distance)
-        except DataError as error:
-            return BadDocument(document.id, "", str(error))
-        return Work(document, split, candidates)
+        candidates, problems = find_candidates(split, pairing, wanted.max_distance)
+        return Work(document, split, candidates, problems=problems)
 
     def _pairs(self, work: Work) -> Iterator[MarkedPair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""

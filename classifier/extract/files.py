@@ -15,34 +15,31 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 
-from classifier.extract.counted import CountedDocuments, skip_done
+from classifier.extract.counted import open_documents, skip_done
 from classifier.extract.extractor import Extractor
 from classifier.extract.journal import Figures, open_extraction
+from classifier.extract.reasons import UNLIKE_THE_MODEL
+from classifier.extract.report import Report, Told, refused
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream, write_file
-from featstore.formats import BadDocument, ModelFacts, Writer, count_documents, read_documents, writer_of
+from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
-from featstore.formats.source import opened
 from featstore.progress import Progress
 from featstore.records import Document
 from featstore.types import kind_of, shown
 
 PAIRS = "pairs"
 _MOST_TYPES = 1000
-_LONGEST_LINE = 1 << 20  # looked at to tell pairs from documents
 _PAIRS_AT_ONCE = 1024  # of marked pairs
 _SECONDS_BETWEEN_LINES = 5.0  # of the log, about one document
 _log = logging.getLogger("featstore.extract")
-
-Report = Callable[[BadDocument], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class ExtractionJob:
         fresh: begin anew, even if there is an interrupted extraction to go on with.
         reading: how the sources are read, where their format leaves a choice.
         given: documents that come before those of the sources.
+        strict: leave a document out if anything in it is not right, instead of that alone.
     """
 
     sources: Sequence[Path]
@@ -68,6 +66,7 @@ class ExtractionJob:
     fresh: bool = False
     reading: Reading = AS_USUAL
     given: Sequence[Document] = ()
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,8 @@ class Extracted:
         resumed_at: documents that an interrupted extraction had done before.
         seconds: wall time.
         nothing: documents without relations, by the reason (:mod:`classifier.extract.reasons`).
+        problems: what is not right in documents that are in the output, counted by its kind.
+        lost: how many of these cost something: a mention, the pairs of a sentence.
         types: the types of the mentions, of those documents that were not done before: type in the documents -> the
             model's type that it is, or an empty string if it is none.
     """
@@ -93,6 +94,8 @@ class Extracted:
     resumed_at: int
     seconds: float
     nothing: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
     types: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -110,7 +113,7 @@ def extract_files(
         extractor: the model.
         job: what shall be extracted.
         writer: writes the output; None: the writer of the job's format.
-        report: called with each bad document.
+        report: called with each bad document, and with all that is not right in the others.
         progress: called with (documents done, documents to do) after each few seconds of work; those that an
             interrupted extraction had done are not counted. In the middle of a document with very many pairs it is
             called too, and the log says how many pairs have been scored.
@@ -125,22 +128,25 @@ def extract_files(
     check_output_file(job.target)
     if not is_stream(job.target) and any(source.resolve() == job.target.resolve() for source in job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
-    pairs = job.sources and not job.given and all(map(_holds_pairs, job.sources))
+    pairs = job.sources and not job.given and all(map(jsonl.holds_pairs, job.sources))
     if job.source_format == PAIRS or (job.source_format is None and pairs):
         return _classify_pairs(extractor, job, start, progress)
-    writer = writer or writer_of(job.target_format)
-    found = [read_documents(source, job.source_format, job.reading) for source in job.sources]
-    documents = CountedDocuments(chain(job.given, *found))
+    writer, has_place = writer or writer_of(job.target_format), writer is None and FORMATS[job.target_format].collects
+    documents, collection = open_documents(
+        job.sources, job.source_format, reading=job.reading, strict=job.strict, given=job.given
+    )
     model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
-    facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, **asdict(job.wanted)}
+    facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, "strict": job.strict}
+    facts |= asdict(job.wanted)
     types: dict[str, str] = {}
     with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents
         skip_done(documents, part.figures, job.target)
-        part.begin(writer.header(extractor.facts))
+        part.begin(writer.header(extractor.facts, collection))
+        told = Told(report, part.figures, collection if has_place else None)
         standing = _Standing(job, resumed_at, progress)
         for window in extractor.windows(documents, job.wanted, scored=standing.within):
-            text, figures = _written(window, writer, extractor.facts, part.figures, report)
+            text, figures = _written(window, job, writer, extractor.facts, part.figures, told)
             part.add(text, replace(figures, digest=documents.digest))
             _note_types(window, extractor, job.wanted, types)
             standing.tell(documents.count)
@@ -188,48 +194,42 @@ def _note_types(
 
 def _written(
     window: Sequence[Extraction | BadDocument],
+    job: ExtractionJob,
     writer: Writer,
     model: ModelFacts,
     before: Figures,
-    report: Report | None,
+    told: Told,
 ) -> tuple[str, Figures]:
     """Return the documents of a window as text, and the figures after it."""
     pieces: list[str] = []
-    documents, bad, pairs, relations = before.documents, before.bad, before.pairs, before.relations
+    documents, pairs, relations = before.documents, before.pairs, before.relations
     nothing = Counter(before.nothing)
     for found in window:
-        piece = found if isinstance(found, BadDocument) else _piece(found, writer, model)
+        piece = found if isinstance(found, BadDocument) else _piece(found, writer, model, strict=job.strict)
         if isinstance(found, BadDocument) or isinstance(piece, BadDocument):
-            bad += 1
-            if report and isinstance(piece, BadDocument):
-                report(piece)
+            assert isinstance(piece, BadDocument)
+            told.left_out(piece)
         else:
-            pieces.append((writer.separator if documents > bad else "") + piece)
+            pieces.append((writer.separator if documents > told.bad else "") + piece)
+            told.written(found.document, found.problems)
             pairs, relations = pairs + found.pairs, relations + len(found.relations)
-            nothing.update([found.nothing.reason] if found.nothing else ())
+            if found.nothing:
+                nothing.update([found.nothing.reason])
+                if found.nothing.reason in UNLIKE_THE_MODEL:
+                    told.note(found.document, found.nothing.why, f"without a relation: {found.nothing.reason}")
         documents += 1
-    return "".join(pieces), Figures(documents, bad, pairs, relations, nothing=dict(nothing))
+    figures = Figures(documents, told.bad, pairs, relations, nothing=dict(nothing))
+    return "".join(pieces), replace(figures, problems=told.problems, lost=told.lost)
 
 
-def _piece(found: Extraction, writer: Writer, model: ModelFacts) -> str | BadDocument:
-    """Return a document as text, or why its format cannot hold it."""
+def _piece(found: Extraction, writer: Writer, model: ModelFacts, *, strict: bool) -> str | BadDocument:
+    """Return a document as text, or why its format cannot hold it, or what is wrong with it."""
+    if strict and (bad := refused(found.document.id, found.problems)):
+        return bad
     try:
         return writer.document(found.document, found.relations, model, found.nothing)
     except DataError as error:
-        return BadDocument(found.document.id, "", str(error))
-
-
-def _holds_pairs(path: Path) -> bool:
-    """Tell whether a JSONL file holds pairs rather than documents, by the first object in it."""
-    if not path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson")) or not path.is_file():
-        return False
-    with opened(path) as file:
-        head = file.readline(_LONGEST_LINE)
-    try:
-        first = json.loads(head)
-    except (ValueError, RecursionError):
-        return False  # whatever it is, its reader will say
-    return isinstance(first, dict) and {"text", "head", "tail"} <= first.keys()
+        return BadDocument(found.document.id, found.document.place, str(error))
 
 
 def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float, progress: Progress | None) -> Extracted:

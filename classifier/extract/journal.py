@@ -40,6 +40,8 @@ class Figures:
         digest: of the documents read.
         nothing: documents without relations, by the reason.
         mentions: written, where mentions are what is looked for.
+        problems: what is wrong in documents that were written, counted by its kind.
+        lost: how many of these cost something.
     """
 
     documents: int = 0
@@ -49,6 +51,8 @@ class Figures:
     digest: str = ""
     nothing: Mapping[str, int] = field(default_factory=dict)
     mentions: int = 0
+    problems: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
 
 
 class Output(Protocol):

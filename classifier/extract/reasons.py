@@ -26,6 +26,10 @@ class Reason(StrEnum):
     BELOW = "all pairs below the threshold"
 
 
+# Those that say that the documents are not what the model was made for; the others are to be expected.
+UNLIKE_THE_MODEL = (Reason.NO_MENTIONS, Reason.OTHER_TYPES)
+
+
 def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int) -> Nothing:
     """Return why a document has no relations.
 

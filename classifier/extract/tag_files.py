@@ -7,19 +7,19 @@ goes on after a kill, and tells bad documents and passes over them, as extractio
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from classifier.entities.tagger import MODES, Tagger, windows
-from classifier.extract.counted import CountedDocuments, skip_done
-from classifier.extract.files import Report
+from classifier.extract.counted import open_documents, skip_done
 from classifier.extract.journal import open_extraction
+from classifier.extract.report import Report, Told
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream
-from featstore.formats import BadDocument, ModelFacts, Writer, read_documents, writer_of
+from featstore.formats import FORMATS as TABLE
+from featstore.formats import BadDocument, ModelFacts, Writer, writer_of
 from featstore.progress import Progress
 from featstore.records import Document, check_choice
 
@@ -38,6 +38,7 @@ class TaggingJob:
         target_format: one of :data:`FORMATS`.
         mode: which documents are tagged: ``missing``, ``always`` or ``never``.
         fresh: begin anew, even if there is an interrupted tagging to go on with.
+        strict: leave a document out if anything in it is not right, instead of that alone.
     """
 
     sources: Sequence[Path]
@@ -46,6 +47,7 @@ class TaggingJob:
     target_format: str = "jsonl"
     mode: str = "missing"
     fresh: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Tagged:
         documents: read.
         bad: documents that could not be read or written, and are not in the output.
         mentions: written, those that were there among them.
+        problems: what is not right in documents that are in the output, counted by its kind.
+        lost: how many of these cost something, such as a mention that was there.
         resumed_at: documents that an interrupted tagging had done before.
         seconds: wall time.
     """
@@ -63,6 +67,8 @@ class Tagged:
     documents: int
     bad: int
     mentions: int
+    problems: Mapping[str, int]
+    lost: int
     resumed_at: int
     seconds: float
 
@@ -75,7 +81,7 @@ def tag_files(
     Args:
         tagger: the tagger.
         job: what shall be tagged.
-        report: called with each bad document.
+        report: called with each bad document, and with all that is not right in the others.
         progress: called with (documents done, None) after each window.
 
     Raises:
@@ -92,32 +98,34 @@ def tag_files(
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
     writer = writer_of(job.target_format)
     model = ModelFacts(tagger.name, tagger.checkpoint.fingerprint, ())
-    facts = {"tagger": model.fingerprint, "to": job.target_format, "tag": job.mode}
-    documents = CountedDocuments(chain.from_iterable([read_documents(s, job.source_format) for s in job.sources]))
+    facts = {"tagger": model.fingerprint, "to": job.target_format, "tag": job.mode, "strict": job.strict}
+    documents, collection = open_documents(job.sources, job.source_format, strict=job.strict)
     with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part, tagger.encoding() as encoding:
         resumed_at = part.figures.documents
         skip_done(documents, part.figures, job.target)
-        part.begin(writer.header(model))
+        part.begin(writer.header(model, collection))
+        told = Told(report, part.figures, collection if TABLE[job.target_format].collects else None)
         for window in windows(documents):
             figures, pieces = part.figures, []
             for found in tagger.tag_window(window, encoding, job.mode):
                 piece = found if isinstance(found, BadDocument) else _piece(found, writer, model)
                 if isinstance(piece, BadDocument):
-                    figures = replace(figures, documents=figures.documents + 1, bad=figures.bad + 1)
-                    if report:
-                        report(piece)
-                    continue
-                assert isinstance(found, Document)
-                pieces.append((writer.separator if figures.documents > figures.bad else "") + piece)
-                count = figures.mentions + len(found.entities)
-                figures = replace(figures, documents=figures.documents + 1, mentions=count)
+                    told.left_out(piece)
+                else:
+                    assert isinstance(found, Document)
+                    pieces.append((writer.separator if figures.documents > told.bad else "") + piece)
+                    told.written(found, found.problems)
+                    figures = replace(figures, mentions=figures.mentions + len(found.entities))
+                figures = replace(figures, documents=figures.documents + 1)
             encoding.forget()
+            figures = replace(figures, bad=told.bad, problems=told.problems, lost=told.lost)
             part.add("".join(pieces), replace(figures, digest=documents.digest))
             if progress:
                 progress(documents.count, None)
         part.finish(writer.footer())
     done = part.figures
-    return Tagged(done.documents, done.bad, done.mentions, resumed_at, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Tagged(done.documents, done.bad, done.mentions, done.problems, done.lost, resumed_at, seconds)
 
 
 def _piece(document: Document, writer: Writer, model: ModelFacts) -> str | BadDocument:
@@ -125,4 +133,4 @@ def _piece(document: Document, writer: Writer, model: ModelFacts) -> str | BadDo
     try:
         return writer.document(document, (), model, None)
     except DataError as error:
-        return BadDocument(document.id, "", str(error))
+        return BadDocument(document.id, document.place, str(error))

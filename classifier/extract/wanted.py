@@ -16,7 +16,7 @@ from classifier.extract.candidates import Candidate
 from classifier.runs.checkpoint import Checkpoint
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
-from featstore.records import Document, Instance, Relation
+from featstore.records import Document, Instance, Problem, Relation
 from featstore.types import kind_of, shown
 
 
@@ -61,12 +61,14 @@ class Extraction:
         relations: those that are wanted, in the order of their candidates.
         pairs: how many candidates it has.
         nothing: why there are no relations, if there are none.
+        problems: what of the document was left out or changed, as it was read and as its pairs were found.
     """
 
     document: Document
     relations: tuple[Relation, ...]
     pairs: int
     nothing: Nothing | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 def checked_pairing(pairing: Pairing | None, wanted: Wanted) -> Pairing:

@@ -16,7 +16,7 @@ from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted, likeliest
 from featstore.corpora.pairs import SplitDocument
 from featstore.formats import BadDocument
-from featstore.records import Document, Instance, Relation
+from featstore.records import Document, Instance, Problem, Relation
 
 WINDOW_TOKENS = 4096  # of distinct sentences, encoded at once; encoders are hardly faster with more
 WINDOW_STEPS = 1 << 17  # tokens of all pairs, scored at once
@@ -34,6 +34,7 @@ class Work:
         relations: those of the pairs that were scored so far.
         scored: how many were.
         lost: whether memory had no room for one of its sentences.
+        problems: what was left out as its pairs were found.
     """
 
     document: Document
@@ -42,6 +43,7 @@ class Work:
     relations: list[Relation] = field(default_factory=list)
     scored: int = 0
     lost: bool = False
+    problems: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,12 @@ def finish(work: Work | BadDocument, wanted: Wanted, pairing: Pairing) -> Extrac
         return work
     document, pairs = work.document, len(work.candidates)
     if work.lost:
-        return BadDocument(document.id, "", "memory has no room to encode one of its sentences.")
+        return BadDocument(document.id, document.place, "memory has no room to encode one of its sentences.")
     relations = likeliest(work.relations, wanted.top)
+    problems = (*document.problems, *work.problems)
     if not relations:
-        return Extraction(document, (), pairs, why_nothing(document, pairing, wanted, pairs))
+        return Extraction(document, (), pairs, why_nothing(document, pairing, wanted, pairs), problems)
     if document is not work.split.document:
         own = {entity.id: entity for entity in document.entities}
         relations = tuple(replace(r, head=own[r.head.id], tail=own[r.tail.id]) for r in relations)
-    return Extraction(document, relations, pairs)
+    return Extraction(document, relations, pairs, problems=problems)

@@ -37,6 +37,7 @@ from featstore.corpora.pairs import mention
 from featstore.corpora.text import tokenise
 from featstore.errors import DataError, UsageError
 from featstore.formats.content import Flaw, check_name
+from featstore.formats.source import lines
 from featstore.records import Corpus, Entity, Instance, sentence_key
 
 NEGATIVES = ("NONE", "false", "0", "negative", "no_relation")
@@ -71,6 +72,25 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
         context=marking.context,
         digest=files_digest([file]),
     )
+
+
+def holds_pairs(path: Path) -> bool:
+    """Tell whether a file of JSON lines holds pairs rather than documents, by the first object in it.
+
+    Args:
+        path: any file or folder; what is not named as such a file (``.jsonl``, ``.ndjson``, also gzipped) does not.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if not path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson")) or not path.is_file():
+        return False
+    first = next((line for line in lines(path) if line.raw.strip()), None)
+    try:
+        given = json.loads(first.raw) if first else None
+    except (ValueError, RecursionError):
+        return False  # whatever it is, its reader will say
+    return isinstance(given, dict) and given.keys() >= set(_REQUIRED)
 
 
 def _rows(path: Path) -> list[Row]:

@@ -8,6 +8,7 @@ and a line in ``FORMATS``. Offsets are half-open and count characters (Unicode c
 from featstore.formats.contract import BadDocument, Format, ModelFacts, Nothing, Reading, Writer
 from featstore.formats.count import count_documents
 from featstore.formats.table import FORMATS, read_documents, readable, writable, writer_of
+from featstore.formats.unique import SeenDocuments
 
 __all__ = [
     "FORMATS",
@@ -16,6 +17,7 @@ __all__ = [
     "ModelFacts",
     "Nothing",
     "Reading",
+    "SeenDocuments",
     "Writer",
     "count_documents",
     "read_documents",

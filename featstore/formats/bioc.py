@@ -106,9 +106,18 @@ def with_mentions(document: Document, added: Sequence[Entity]) -> Document:
     return replace(whole, bioc={**document.bioc, "passages": passages})
 
 
-def model_infons(model: ModelFacts) -> dict[str, str]:
-    """Return what a collection says of the model."""
-    return {"model": model.name, "fingerprint": model.fingerprint}
+def about_collection(model: ModelFacts, collection: Json | None) -> dict[str, Any]:
+    """Return what a collection says of itself: what that of the input does, and the model.
+
+    An infon of the model's that the input has too, because relations were added to it before, has both values.
+    """
+    given = collection or {"source": "featstore", "version": "1.0"}
+    infons = dict(infons_of(given))
+    for key, value in (("model", model.name), ("fingerprint", model.fingerprint)):
+        before = infons.get(key, value)
+        earlier = before if isinstance(before, list) else [before]
+        infons[key] = value if earlier == [value] else [*(each for each in earlier if each != value), value]
+    return {"source": "", "date": "", "key": "", **given, "infons": infons}
 
 
 def members(part: Json, name: str) -> Sequence[Json]:

@@ -10,17 +10,18 @@ Read a document at a time: the ``bioc`` package would load the whole collection.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from featstore.errors import DataError
-from featstore.formats.bioc import document_of, model_infons, with_relations
+from featstore.formats.bioc import about_collection, document_of, with_relations
 from featstore.formats.content import Flaw, check_text
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import place_of
 from featstore.formats.json_pieces import JsonPieces
-from featstore.formats.source import pieces
+from featstore.formats.source import Begun, pieces
 from featstore.records import Document, Relation
 
 separator = ",\n"
@@ -32,20 +33,19 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of a file."""
     json_ = JsonPieces(path, pieces(path))
     while json_.peek():
-        for number, (line, given) in enumerate(_documents(path, json_), start=1):
+        for number, (line, given, about) in enumerate(_documents(path, json_), start=1):
             try:
                 check_text(json.dumps(given, ensure_ascii=False))
-                yield document_of(given, path, line)
+                yield replace(document_of(given, path, line), collection=about)
             except Flaw as flaw:
                 id_ = given.get("id") if isinstance(given, dict) else None
                 where = f"{place_of(path, line)}, document {number}"
                 yield BadDocument(id_ if isinstance(id_, str) else "", where, flaw.why)
 
 
-def header(model: ModelFacts) -> str:
-    """Return the beginning of a collection."""
-    about = {"source": "featstore", "date": "", "key": "", "version": "1.0", "infons": model_infons(model)}
-    return json.dumps(about, ensure_ascii=False).removesuffix("}") + ', "documents": [\n'
+def header(model: ModelFacts, collection: Mapping[str, Any] | None = None) -> str:
+    """Return the beginning of a collection, with what the input's says of itself."""
+    return json.dumps(about_collection(model, collection), ensure_ascii=False).removesuffix("}") + ', "documents": [\n'
 
 
 def document(
@@ -63,8 +63,12 @@ def footer() -> str:
     return "\n]}\n"
 
 
-def _documents(path: Path, json_: JsonPieces) -> Iterator[tuple[int, Any]]:
-    """Yield each document of the next value, with the line that it begins in."""
+# A document, the line that it begins in, and what its collection says of itself.
+_Found = tuple[int, Any, Mapping[str, Any] | None]
+
+
+def _documents(path: Path, json_: JsonPieces) -> Iterator[_Found]:
+    """Yield each document of the next value."""
     if json_.peek() == "[":
         for _ in json_.items():
             yield from _collection(path, json_)
@@ -72,19 +76,37 @@ def _documents(path: Path, json_: JsonPieces) -> Iterator[tuple[int, Any]]:
         yield from _collection(path, json_)
 
 
-def _collection(path: Path, json_: JsonPieces) -> Iterator[tuple[int, Any]]:
+def _collection(path: Path, json_: JsonPieces) -> Iterator[_Found]:
     """Yield each document of a collection, or the one that takes its place."""
     if json_.peek() != "{":
         raise DataError(f"{path}, line {json_.line}: not BioC JSON; an object with 'documents' is wanted.")
-    line, kept, collection = json_.line, {}, False
+    line, collection = json_.line, False
+    kept: dict[str, Any] = {}
     for name in json_.names():
         if name in _DOCUMENTS and json_.peek() == "[":
             collection = True
+            about = dict(kept) if kept else _after_the_documents(path)
             for _ in json_.items():
-                yield json_.line, json_.value()
+                yield json_.line, json_.value(), about
         else:
             kept[name] = json_.value()
     if not collection:
         if "passages" not in kept:
             raise DataError(f"{path}, line {line}: not BioC JSON; the object has no 'documents' and no 'passages'.")
-        yield line, kept
+        yield line, kept, None
+
+
+def _after_the_documents(path: Path) -> dict[str, Any]:
+    """Return the members of a collection that begins with its documents; they are needed before those are written."""
+    kept: dict[str, Any] = {}
+    try:
+        if not isinstance(path, Begun):  # which cannot be read twice
+            json_ = JsonPieces(path, pieces(path))
+            if json_.peek() == "{":
+                for name in json_.names():
+                    value = json_.value()
+                    if name not in _DOCUMENTS:
+                        kept[name] = value
+    except DataError:
+        pass  # whoever reads on will find it again
+    return kept

@@ -17,7 +17,7 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         yield from _pair(abstracts, plain_or_packed(abstracts.with_name(name)))
 
 
-def header(model: ModelFacts) -> str:  # noqa: ARG001
+def header(model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG001
     """Return nothing: the format has no header."""
     return ""
 

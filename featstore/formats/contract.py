@@ -5,7 +5,7 @@ In: nothing; these are records and protocols. Out: the vocabulary of the formats
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +94,7 @@ class Format:
         roots: names of the outermost element, where it is XML.
         folder: patterns of the files in a folder of it.
         takes: the members of :class:`Reading` that its reader takes.
+        collects: whether what is written has room for what a collection of documents says of itself.
         explains: whether what is written has room for the attention on each token.
         mark: what a file has once for each document, to foretell how many there are; empty if there is no such thing,
             or if a file of a folder is one document.
@@ -110,6 +111,7 @@ class Format:
     roots: tuple[str, ...] = ()
     folder: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    collects: bool = False
     explains: bool = False
     mark: bytes = b""
     skips: str = ""
@@ -139,8 +141,14 @@ class Writer(Protocol):
 
     separator: str
 
-    def header(self, model: ModelFacts) -> str:
-        """Return what stands before the first document."""
+    def header(self, model: ModelFacts, collection: Mapping[str, Any] | None = None) -> str:
+        """Return what stands before the first document.
+
+        Args:
+            model: the model.
+            collection: what the BioC collection of the input says of itself, if it is one
+                (``Document.collection``); a format that has no place for it leaves it out.
+        """
         ...
 
     def document(

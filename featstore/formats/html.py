@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -81,7 +81,7 @@ class _Mark:
     after: str = ""
 
 
-def header(model: ModelFacts) -> str:
+def header(model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG001
     """Return the beginning of the page, with what the model's labels mean."""
     name = escape(on_one_line(model.name))
     words = [(label, meaning_of(label, model.corpus)) for label in model.positive]

@@ -38,6 +38,7 @@ from featstore.records import Document, Entity, Relation, StatedRelation
 separator = ""
 
 _DOCUMENT = {"id": str, "text": str, "entities": list}
+_PAIR = {"text", "head", "tail"}  # the members of a line of the other kind, see featstore.corpora.jsonl
 _ADDED = {"relations": list, "model": dict, "nothing": dict}
 _ENTITY = {"id": str, "type": str, "start": int, "end": int}
 _ENTITY_OPTIONAL = {"text": str, "concept": str}
@@ -55,7 +56,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         yield _document(path, line)
 
 
-def header(model: ModelFacts) -> str:  # noqa: ARG001
+def header(model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG001
     """Return nothing: each line says all."""
     return ""
 
@@ -94,6 +95,8 @@ def _document(path: Path, line: Line) -> Document | BadDocument:
             raise Flaw(f"not JSON: {error}.") from error
         if isinstance(given, dict) and isinstance(given.get("id"), str):
             id_ = given["id"]
+        if isinstance(given, dict) and given.keys() >= _PAIR:
+            raise Flaw("this is a sentence with a marked pair, not a document; read the file with --format pairs.")
         _check_members("the document", given, _DOCUMENT, _ADDED)
         draft = Draft(id_, given["text"], path, line.number)
         for entity in given["entities"]:

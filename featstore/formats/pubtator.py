@@ -20,7 +20,7 @@ as a blank, one for one, so that the offsets hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
             yield BadDocument(id_, place_of(path, flaw.line or first.number), flaw.why)
 
 
-def header(model: ModelFacts) -> str:  # noqa: ARG001
+def header(model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG001
     """Return nothing: the format begins with its first document."""
     return ""
 

@@ -16,6 +16,7 @@ from featstore.errors import DataError, UsageError
 from featstore.formats.contract import AS_USUAL, BadDocument, Format, Reader, Reading, Writer
 from featstore.formats.guess import guess_format
 from featstore.formats.source import source_of
+from featstore.formats.unique import SeenDocuments, each_once
 from featstore.records import Document, check_choice
 
 _PUBTATOR = rb"[^|\s]+\|t\|"
@@ -35,6 +36,7 @@ FORMATS: dict[str, Format] = {
         suffixes=(".xml",),
         roots=("collection",),
         mark=b"</document>",
+        collects=True,
         explains=True,
     ),
     "bioc-json": Format(
@@ -43,6 +45,7 @@ FORMATS: dict[str, Format] = {
         begins=rb"[\[{]",
         telling=rb'\[?\s*\{(?s:.*?)"(passages|documents|PubTator3)"\s*:',
         mark=b'"passages"',
+        collects=True,
         explains=True,
     ),
     "pubtator": Format(
@@ -120,6 +123,7 @@ def read_documents(
     reading: Reading = AS_USUAL,
     *,
     strict: bool = False,
+    seen: SeenDocuments | None = None,
 ) -> Iterator[Document | BadDocument]:
     """Return the documents of a file or folder, one after the other, in constant memory.
 
@@ -129,6 +133,8 @@ def read_documents(
         reading: how it shall be read, where its format leaves a choice.
         strict: a document in which anything had to be left out or changed is a bad one. Else it is kept, and its
             ``problems`` say what.
+        seen: the documents of other files that were read before, to which those of this one are added. A document
+            that is among them, or comes a second time in the file itself, is a bad one.
 
     Returns:
         An iterator; a bad document is a :class:`BadDocument` in its place. A file that breaks off is one more of them,
@@ -143,6 +149,7 @@ def read_documents(
     name = format_of(path, format, reading)
     taken = {name: getattr(reading, name) for name in FORMATS[name].takes}
     found = _documents(path, cast(Reader, import_module(FORMATS[name].module).read), taken)
+    found = each_once(found, SeenDocuments() if seen is None else seen)
     return map(_refuse_problems, found) if strict else found
 
 

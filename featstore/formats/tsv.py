@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from featstore.formats import columns
@@ -45,7 +45,7 @@ def read(
     return columns.read(path, text_column=text_column, id_column=id_column, delimiters=("\t",))
 
 
-def header(model: ModelFacts) -> str:  # noqa: ARG001
+def header(model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:  # noqa: ARG001
     """Return the names of the columns."""
     return "\t".join(COLUMNS) + "\n"
 

@@ -13,9 +13,11 @@ import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
 from classifier.extract import Extracted, ExtractionJob, extract_files, journal, work
+from classifier.extract.report import COLLECTION_LEFT_OUT, DOCUMENT_LEFT_OUT
 from classifier.extract.wanted import Wanted
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.formats import BadDocument, read_documents, writable
+from featstore.records import Document, Problem
 
 DOCUMENTS = 40
 
@@ -70,14 +72,112 @@ def test_all_documents_in_order_and_several_sources(source: Path, tmp_path: Path
     assert len(list(read_documents(tmp_path / "out.jsonl"))) == DOCUMENTS + 1
 
 
+def reporter(told: list[tuple[str, Problem]]) -> Callable[[str, Problem], None]:
+    return lambda id_, problem: told.append((id_, problem))
+
+
 def test_a_bad_document_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
-    source, told = tmp_path / "documents.jsonl", list[BadDocument]()
+    source, told = tmp_path / "documents.jsonl", list[tuple[str, Problem]]()
     source.write_text(f'{line(0)}\n{{"id": "bad", "text": 3}}\n{line(2)}\n')
-    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.jsonl"), report=told.append)
-    assert [(bad.id, bad.where.endswith("line 2")) for bad in told] == [("bad", True)]
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out.jsonl"), report=reporter(told))
+    assert [(id_, problem.place, problem.lost) for id_, problem in told] == [("bad", f"{source}, line 2", True)]
     assert (done.documents, done.bad) == (3, 1)
     ids = [json.loads(text)["id"] for text in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert ids == ["0", "2"]
+
+
+MENTIONS = [
+    {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 7},
+    {"id": "T2", "type": "GENE", "start": 17, "end": 22},
+]
+
+
+def write_lines(path: Path, *documents: dict[str, object]) -> Path:
+    text = {"text": "Aspirin inhibits COX-2.", "entities": MENTIONS}
+    path.write_text("".join(json.dumps(text | document) + "\n" for document in documents))
+    return path
+
+
+def test_a_mention_that_is_not_right_costs_itself_or_with_strict_its_document(tmp_path: Path) -> None:
+    wrong = {"id": "T3", "type": "GENE", "start": 30, "end": 40}
+    source = write_lines(tmp_path / "in.jsonl", {"id": "1", "entities": [*MENTIONS, wrong]}, {"id": "2"})
+    for strict, documents in ((False, 2), (True, 1)):
+        told: list[tuple[str, Problem]] = []
+        job = ExtractionJob([source], tmp_path / f"{strict}.jsonl", wanted=Wanted(threshold=0), strict=strict)
+        done = extract_files(make_extractor(), job, report=reporter(told))
+        assert [(id_, problem.place) for id_, problem in told] == [("1", f"{source}, line 1")]
+        assert (done.documents, done.bad, done.lost) == (2, int(strict), int(not strict))
+        assert done.problems == ({} if strict else {"mention left out": 1})
+        assert done.relations == len(job.target.read_text().splitlines()) == documents
+
+
+def test_what_is_found_as_pairs_are_made_is_told_with_file_and_line(tmp_path: Path) -> None:
+    """A sentence that is too long costs its pairs, a mention without a word itself; other pairs are kept."""
+    endless = "Aspirin " * 9000 + "COX-2.\nAspirin inhibits COX-2."
+    ends = [(0, 7, "CHEMICAL"), (72000, 72005, "GENE"), (72007, 72014, "CHEMICAL"), (72024, 72029, "GENE")]
+    long = [{"id": f"T{n}", "type": type_, "start": a, "end": b} for n, (a, b, type_) in enumerate(ends)]
+    wordless = [*MENTIONS, {"id": "T3", "type": "GENE", "start": 23, "end": 24}]
+    first = write_lines(tmp_path / "a.jsonl", {"id": "a"})
+    second = write_lines(
+        tmp_path / "b.jsonl",
+        {"id": "b", "text": endless, "entities": long},
+        {"id": "c", "text": "Aspirin inhibits COX-2.\u00ad", "entities": wordless},
+    )
+    told: list[tuple[str, Problem]] = []
+    job = ExtractionJob([first, second], tmp_path / "out.jsonl", wanted=Wanted(threshold=0))
+    done = extract_files(make_extractor(), job, report=reporter(told))
+    assert [(id_, problem.place) for id_, problem in told] == [("b", f"{second}, line 1"), ("c", f"{second}, line 2")]
+    assert (done.bad, done.lost, done.relations) == (0, 2, 3)
+    strict = ExtractionJob([first, second], tmp_path / "strict.jsonl", wanted=Wanted(threshold=0), strict=True)
+    done = extract_files(make_extractor(), strict)
+    assert (done.bad, done.lost, done.relations) == (2, 0, 1)
+
+
+def test_documents_that_are_not_what_the_model_was_made_for_are_told_by_name(tmp_path: Path) -> None:
+    species = [{"id": "T1", "type": "SPECIES", "start": 0, "end": 7}]
+    source = write_lines(
+        tmp_path / "in.jsonl", {"id": "1", "entities": []}, {"id": "2", "entities": species}, {"id": "3"}
+    )
+    told: list[tuple[str, Problem]] = []
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out"), report=reporter(told))
+    assert [(id_, problem.why, problem.lost) for id_, problem in told] == [
+        ("1", "the document has no mentions.", False),
+        ("2", "the model relates CHEMICAL and GENE; the document has SPECIES.", False),
+    ]
+    assert done.problems == {}
+
+
+def test_a_document_in_two_files_is_written_once(tmp_path: Path) -> None:
+    paths = [write_lines(tmp_path / name, {"id": "1"}) for name in ("a.jsonl", "b.jsonl")]
+    told: list[tuple[str, Problem]] = []
+    done = extract_files(make_extractor(), ExtractionJob(paths, tmp_path / "out"), report=reporter(told))
+    assert (done.documents, done.bad) == (2, 1)
+    assert "given twice" in told[0][1].why
+
+
+COLLECTION = """<collection><source>{0}</source><date>2024</date><key>k</key><infon key="license">CC BY 4.0</infon>
+<document><id>{0}</id><passage><offset>0</offset><text>Nothing.</text></passage></document></collection>"""
+
+
+@pytest.mark.parametrize("to", ["bioc-xml", "bioc-json"])
+def test_what_a_collection_says_of_itself_is_kept(tmp_path: Path, to: str) -> None:
+    paths = [tmp_path / f"{name}.xml" for name in ("a", "b")]
+    for path in paths:
+        path.write_text(COLLECTION.format(path.stem))
+    told: list[tuple[str, Problem]] = []
+    job = ExtractionJob(paths, tmp_path / "out", target_format=to)
+    done = extract_files(make_extractor(), job, report=reporter(told))
+    first, _ = read_documents(job.target, to)
+    assert isinstance(first, Document)
+    assert first.collection is not None
+    infons = first.collection["infons"]
+    assert {**first.collection, "infons": infons["license"]} == {
+        "source": "a", "date": "2024", "key": "k", "infons": "CC BY 4.0"
+    }  # fmt: skip
+    assert infons["fingerprint"] == make_extractor().facts.fingerprint
+    assert [(id_, problem.kind) for id_, problem in told if problem.lost] == [("b", COLLECTION_LEFT_OUT)]
+    assert done.problems == {COLLECTION_LEFT_OUT: 1}
+    extract_files(make_extractor(), ExtractionJob(paths, tmp_path / "lines"))  # where it has no place, nothing is told
 
 
 @pytest.mark.parametrize("to", writable())
@@ -200,9 +300,10 @@ def test_a_document_that_the_output_cannot_hold(source: Path, tmp_path: Path, mo
         return written(document, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(jsonl, "document", picky)
-    told: list[BadDocument] = []
-    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out"), report=told.append)
-    assert (done.documents, done.bad, [bad.id for bad in told]) == (DOCUMENTS, 1, ["3"])
+    told: list[tuple[str, Problem]] = []
+    done = extract_files(make_extractor(), ExtractionJob([source], tmp_path / "out"), report=reporter(told))
+    unwritten = Problem("the format cannot hold it.", f"{source}, line 4", DOCUMENT_LEFT_OUT)
+    assert (done.documents, done.bad, told) == (DOCUMENTS, 1, [("3", unwritten)])
 
 
 def test_documents_without_relations_are_counted_by_the_reason(tmp_path: Path) -> None:

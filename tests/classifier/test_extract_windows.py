@@ -64,7 +64,7 @@ def test_a_window_ends_after_many_documents_without_a_pair(monkeypatch: pytest.M
 def test_pairs_of_one_sentence_are_scored_a_bounded_number_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "WINDOW_STEPS", 1000)
     extractor, seen = make_extractor(), []
-    pairs = list(extractor._pairs(extractor._begin(crowded(12), Wanted())))  # type: ignore[arg-type]
+    pairs = list(extractor._pairs(extractor._begin(crowded(12), Wanted())))
     assert len(pairs) == 144
 
     def score(chunk: Chunk) -> None:

@@ -56,6 +56,8 @@ def test_mentions_are_written_in_every_format_that_holds_them(
         "documents": 3,
         "bad": 1,
         "mentions": 8,
+        "problems": {},
+        "lost": 0,
         "resumed_at": 0,
     }
     documents = [d for d in read_documents(target, to) if isinstance(d, Document)]

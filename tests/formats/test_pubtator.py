@@ -1,7 +1,9 @@
 """PubTator, as PubTator and the BioCreative corpora write it."""
 
 import gzip
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,13 @@ def shifted(block: str) -> str:
 
 
 BLOCK = shifted(BLOCK)
+
+
+def other(id_: str, block: str = BLOCK) -> str:
+    """The same block as another document."""
+    return re.sub(r"(?m)^(\ufeff?)7(?=[|\t])", rf"\g<1>{id_}", block.replace("\r", "\n"))
+
+
 READ = Document(
     "7",
     TEXT,
@@ -40,6 +49,7 @@ READ = Document(
         Entity("T4", "Gene", 32, 37, "COX-2", "5743|5742"),
     ),
 )
+READ_8 = replace(READ, id="8")
 
 
 @pytest.mark.parametrize(
@@ -48,10 +58,8 @@ READ = Document(
 )
 def test_a_block_becomes_a_document(write: Write, content: str) -> None:
     assert list(read_documents(write("a.txt", content))) == [READ]
-    assert list(read_documents(write("b.PubTator.gz", gzip.compress(f"{content}\n\n{content}".encode())))) == [
-        READ,
-        READ,
-    ]
+    both = f"{content}\n\n{other('8', content)}".encode()
+    assert list(read_documents(write("b.PubTator.gz", gzip.compress(both)))) == [READ, READ_8]
 
 
 def test_titles_alone_empty_texts_and_no_blank_line_between(write: Write) -> None:
@@ -81,7 +89,7 @@ def test_titles_alone_empty_texts_and_no_blank_line_between(write: Write) -> Non
 def test_a_bad_line_is_left_out_and_told(
     write: Write, left_out: Callable[..., Document], old: str, new: str, line: int, why: str
 ) -> None:
-    path = write("a.txt", f"{BLOCK}\n{BLOCK.replace(old, new, 1)}\n{BLOCK}")
+    path = write("a.txt", f"{other('6')}\n{BLOCK.replace(old, new, 1)}\n{other('8')}")
     kept = left_out(path, f"{path}, line {line + 9}", why)
     assert (kept.id, kept.text) == ("7", TEXT)
     assert len(kept.entities) + len(kept.relations) == 5
@@ -95,19 +103,19 @@ def test_a_bad_line_is_left_out_and_told(
     ],
 )
 def test_a_document_without_its_text_is_refused(write: Write, old: str, new: str, line: int, why: str) -> None:
-    path = write("a.txt", f"{BLOCK}\n{BLOCK.replace(old, new, 1)}\n{BLOCK}")
+    path = write("a.txt", f"{other('6')}\n{BLOCK.replace(old, new, 1)}\n{other('8')}")
     before, bad, after = read_documents(path)
-    assert before == after == READ
+    assert (before, after) == (replace(READ, id="6"), READ_8)
     assert isinstance(bad, BadDocument)
     assert (bad.id, bad.where) == ("7", f"{path}, line {line + 9}")
     assert why in bad.why
 
 
 def test_bad_utf8_and_lines_without_a_title(write: Write) -> None:
-    good, other = BLOCK.encode(), BLOCK.encode().replace(b"7|", b"8|").replace(b"\n7\t", b"\n8\t")
-    raw = b"\n".join([good, other.replace(b"blocks", b"bl\xf6ck."), b"9\t0\t7\tAspirin\tChemical", b"", good])
+    good, bad = BLOCK.encode(), other("5").encode().replace(b"blocks", b"bl\xf6ck.")
+    raw = b"\n".join([good, bad, b"9\t0\t7\tAspirin\tChemical", b"", other("8").encode()])
     before, one, two, after = read_documents(write("a.txt", raw))
-    assert before == after == READ
+    assert (before, after) == (READ, READ_8)
     assert isinstance(one, BadDocument)
     assert "not UTF-8" in one.why
     assert isinstance(two, BadDocument)
@@ -122,7 +130,7 @@ def test_annotations_before_the_abstract_and_after_blank_lines(write: Write) -> 
         [title, *rows, abstract],
         [title, "\n", abstract, " \n", *rows],
     ):
-        assert list(read_documents(write("a.txt", "".join([*lines, "\n", BLOCK])))) == [READ, READ]
+        assert list(read_documents(write("a.txt", "".join([*lines, "\n", other("8")])))) == [READ, READ_8]
 
 
 @pytest.mark.parametrize("concept", ["-1", "-", "", "*", "None", "MESH:-", "-1|-1", "CUI-less", "NIL", "N/A"])

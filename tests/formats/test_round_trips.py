@@ -65,6 +65,11 @@ def documents(draw: st.DrawFn, pieces: Sequence[str] = (*PIECES, *BREAKS), contr
     return Document(draw(NAMES), text, tuple(entities))
 
 
+def several(strategy: st.SearchStrategy[Document]) -> st.SearchStrategy[list[Document]]:
+    """Up to three documents, each with an id of its own."""
+    return st.lists(strategy, max_size=3, unique_by=lambda document: document.id)
+
+
 def pairs(document: Document) -> list[Relation]:
     """A relation between each entity and the next."""
     return [
@@ -87,7 +92,7 @@ def back(format_: str, text: str) -> list[Document | BadDocument]:
 
 
 @settings(max_examples=50)
-@given(st.lists(documents(control=True), max_size=3))
+@given(several(documents(control=True)))
 @example([])
 def test_jsonl_and_bioc_json_hold_every_document(found: list[Document]) -> None:
     for format_ in ("jsonl", "bioc-json"):
@@ -95,14 +100,14 @@ def test_jsonl_and_bioc_json_hold_every_document(found: list[Document]) -> None:
 
 
 @settings(max_examples=50)
-@given(st.lists(documents(), max_size=3))
+@given(several(documents()))
 @example([])
 def test_bioc_xml_holds_every_document_of_characters_that_xml_has(found: list[Document]) -> None:
     assert back("bioc-xml", written("bioc-xml", found)) == found
 
 
 @settings(max_examples=50)
-@given(st.lists(documents(control=True), max_size=3))
+@given(several(documents(control=True)))
 def test_pubtator_keeps_offsets_and_all_but_line_breaks(found: list[Document]) -> None:
     read = back("pubtator", written("pubtator", found))
     assert len(read) == len(found)
@@ -150,7 +155,7 @@ def test_brat_pairs_give_their_documents(document: Document) -> None:
 
 
 @settings(max_examples=50)
-@given(st.lists(documents(), max_size=3))
+@given(several(documents()))
 def test_the_bioc_package_reads_what_we_write(found: list[Document]) -> None:
     """It holds texts, mentions and relations to be the same, and nothing that its validation complains of."""
     loaded = (
@@ -172,7 +177,7 @@ def test_the_bioc_package_reads_what_we_write(found: list[Document]) -> None:
 
 
 @settings(max_examples=50)
-@given(st.lists(documents(), max_size=3))
+@given(several(documents()))
 def test_we_read_what_the_bioc_package_writes(found: list[Document]) -> None:
     collection = biocjson.loads(written("bioc-json", found))
     assert back("bioc-json", biocjson.dumps(collection)) == found

@@ -125,7 +125,7 @@ def _corpus(name: str) -> str:
 
 
 def data_get(
-    name: Annotated[str, typer.Argument(metavar="NAME", callback=_corpus, help="The corpus: chemprot, gad or euadr.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", callback=_corpus, help="The corpus; the addresses are below.")],
     source: Annotated[
         str | None,
         typer.Option(
@@ -138,8 +138,20 @@ def data_get(
 ) -> None:
     """Fetch a corpus to your data directory, where --corpus NAME finds it; its files and checksums are verified.
 
-    The official sources are ChemProt from BioCreative VI (biocreative.bioinformatics.udel.edu, registration), GAD and
-    EU-ADR from the archive of the BioBERT project (github.com/dmis-lab/biobert).
+    Official sources, each with its own terms:
+
+    \b
+    chemprot     biocreative.bioinformatics.udel.edu (BioCreative VI; registration)
+    gad, euadr   the archive of the BioBERT project (github.com/dmis-lab/biobert): masked, in ten folds
+    drugprot     zenodo.org/record/5119892 (CC BY 4.0)
+    bc5cdr       biocreative.bioinformatics.udel.edu (BioCreative V)
+    biored       ftp.ncbi.nlm.nih.gov/pub/lu/BioRED
+    ddi          github.com/isegura/DDICorpus (CC BY-NC 4.0: no commercial use)
+    aimed, bioinfer, hprd50, iepa, lll   mars.cs.utu.fi/PPICorpora
+
+    GAD and EU-ADR with the surfaces of the mentions: name a folder or an archive with --from that holds the folds and
+    the published table as well. GAD's is at github.com/EsmaeilNourani/Deep-GDAE (data/GAD_merged_samples_mesh.csv) or,
+    as GAD_Y_N.csv and GAD_F.csv, among the corpora of BeFree; EU-ADR's is EUADR_target_disease.csv.
     """
     from featstore.corpora.get import get_corpus
     from featstore.corpora.home import corpus_home

@@ -19,9 +19,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from featstore.corpora import chemprot, chemprot_files
 from featstore.corpora.download import download
 from featstore.corpora.home import CHECKSUMS, corpus_home, write_checksums
+from featstore.corpora.published import OFFICIAL, corpus_files, is_file_of, is_release, tables_below
 from featstore.corpora.table import load_corpus
 from featstore.corpora.unpack import Allowance, unpack
 from featstore.errors import DataError, MissingFileError, ResourceError
@@ -29,13 +29,6 @@ from featstore.fingerprint import file_sha256
 from featstore.progress import Progress
 from featstore.records import check_choice
 
-# Where each corpus is published. BioBERT's archive holds GAD and EU-ADR among others.
-_BIOBERT = "http://nlp.dmis.korea.edu/projects/biobert-2020-checkpoints/datasets.tar.gz"
-OFFICIAL = {
-    "chemprot": "https://biocreative.bioinformatics.udel.edu/media/store/files/2017/ChemProt_Corpus.zip",
-    "gad": _BIOBERT,
-    "euadr": _BIOBERT,
-}
 MAX_DOWNLOAD = 512 << 20
 MAX_UNPACKED = 2 << 30
 MAX_FILES = 20_000
@@ -47,7 +40,7 @@ def get_corpus(name: str, source: str | None, *, progress: Progress | None = Non
     """Bring a corpus to the user's data directory, in place of an earlier one.
 
     Args:
-        name: ``chemprot``, ``gad`` or ``euadr``.
+        name: one of ``OFFICIAL``.
         source: a folder that holds the corpus (or holds it somewhere below), a zip or tar archive of one, or an
             http(s) address of such an archive; None means the official address.
         progress: called with the bytes that have arrived and all bytes (None if unknown) while downloading.
@@ -67,9 +60,10 @@ def get_corpus(name: str, source: str | None, *, progress: Progress | None = Non
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home.parent) as work:
-            found = _find(name, _opened(name, source, Path(work), progress), source)
+            opened = _opened(name, source, Path(work), progress)
             staged = Path(work) / name
-            files = _copy(name, found, staged)
+            files = _copy(name, _find(name, opened, source), staged)
+            files += [_copied(table, staged) for table in tables_below(name, opened) if table.name not in files]
             load_corpus(f"{name}:{staged}")
             write_checksums(staged, files, source)
             _place(staged, home, Path(work))
@@ -83,27 +77,15 @@ def get_corpus(name: str, source: str | None, *, progress: Progress | None = Non
 
 
 def differing(name: str, folder: Path) -> list[str]:
-    """Return the files of a corpus, by their paths below ``folder``, that are not the known public ones."""
-    known = json.loads(Path(__file__).with_name("known_sha256.json").read_text(encoding="utf-8"))[name]
-    return [file for file in corpus_files(name, folder) if file_sha256(folder / file) != known.get(file)]
+    """Return the files of a corpus, by their paths below ``folder``, that are not the known public ones.
 
-
-def corpus_files(name: str, folder: Path) -> list[str]:
-    """Return the files that make up the corpus in ``folder``, by their paths below it; empty if it is not one."""
-    if name == "chemprot":
-        wanted = [
-            chemprot_files.file_of(folder, split, what)
-            for split in chemprot_files.SPLITS
-            for what in ("abstracts", "entities", "relations", "gold_standard")
-        ]
-        optional = [folder / chemprot.LIST_NAME]
-    else:
-        folds = [fold for fold in folder.iterdir() if fold.name.isdecimal() and (fold / "test.tsv").exists()]
-        wanted = [fold / file for fold in sorted(folds) for file in ("train.tsv", "test.tsv")]
-        optional = []
-    if not wanted or not all(path.is_file() for path in wanted):
-        return []
-    return [path.relative_to(folder).as_posix() for path in wanted + [p for p in optional if p.is_file()]]
+    Of some corpora no sums are known, or not of all files; what is not known is not compared.
+    """
+    known = json.loads(Path(__file__).with_name("known_sha256.json").read_text(encoding="utf-8")).get(name, {})
+    sums = {file: known.get(file) or known.get(Path(file).name) for file in corpus_files(name, folder)}
+    if is_release(name):
+        sums = {file: sha256 for file, sha256 in sums.items() if sha256}
+    return [file for file, sha256 in sums.items() if file_sha256(folder / file) != sha256]
 
 
 def _opened(name: str, source: str, work: Path, progress: Progress | None) -> Path:
@@ -120,8 +102,12 @@ def _opened(name: str, source: str, work: Path, progress: Progress | None) -> Pa
         download(source, archive, limit=MAX_DOWNLOAD, progress=progress)
     folder = work / "unpacked"
     folder.mkdir()
+    alone = source.rstrip("/").rpartition("/")[2]
     try:
-        unpack(archive, folder, Allowance(MAX_UNPACKED, MAX_FILES))
+        if is_file_of(name, alone):  # no archive: the one file of the corpus
+            shutil.copyfile(archive, folder / alone)
+        else:
+            unpack(archive, folder, Allowance(MAX_UNPACKED, MAX_FILES))
     finally:
         if "://" in source:
             archive.unlink()
@@ -130,6 +116,8 @@ def _opened(name: str, source: str, work: Path, progress: Progress | None) -> Pa
 
 def _find(name: str, folder: Path, source: str) -> Path:
     """Return the one folder, ``folder`` or below it, that holds the corpus."""
+    if is_release(name) and corpus_files(name, folder):
+        return folder
     found = [path for path in _folders(folder) if corpus_files(name, path)]
     # BioBERT's archive holds several corpora in one form; their folders' names tell them apart.
     named = [path for path in found if path.name.lower().replace("-", "") == name]
@@ -155,6 +143,11 @@ def _copy(name: str, found: Path, staged: Path) -> list[str]:
         (staged / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found / file, staged / file)
     return files
+
+
+def _copied(file: Path, staged: Path) -> str:
+    shutil.copyfile(file, staged / file.name)
+    return file.name
 
 
 def _place(staged: Path, home: Path, work: Path) -> None:

@@ -1,6 +1,7 @@
 """Five corpora of protein interactions: AIMed, BioInfer, HPRD50, IEPA and LLL, in the unified XML form.
 
-In: a file in the form of Pyysalo et al. 2008 (``AImed.xml``), or a folder or zip archive that holds it. Out: an
+In: a file in the form of Pyysalo et al. 2008 (``AImed.xml``, ``AImed-learning-format.xml.gz``), or a folder or zip
+archive that holds it. Out: an
 instance for each pair that the file lists; F1 of the interactions.
 
 *Folds.* Ten, drawn by document, so that no document is in two of them (Airola et al. 2008 showed how much a draw by
@@ -65,7 +66,7 @@ def read(name: str, path: str | None, marking: Marking, instances: Path | None) 
     """
     refuse_list(name, instances)
     release = open_release(name, path)
-    file = "" if release.names == ("",) else release.one(f"{name}.xml")
+    file = "" if release.names == ("",) else release.one(f"{name}.xml", f"{name}-*.xml.gz", f"{name}-*.xml")
     raw, place = release.read(file), release.place(file)
     problems: list[Problem] = []
     notes: Counter[str] = Counter()

@@ -7,7 +7,9 @@ after them are read.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import tempfile
 import zipfile
 import zlib
@@ -77,7 +79,7 @@ class Release:
         try:
             if not zipfile.is_zipfile(self.path):
                 for name in names:
-                    yield name, self.place(name).read_bytes()
+                    yield name, _unpacked(name or self.path.name, self.place(name).read_bytes())
                 return
             with zipfile.ZipFile(self.path) as archive:
                 for name in names:
@@ -85,7 +87,7 @@ class Release:
                         found = file.read(_MAX_FILE + 1)
                     if len(found) > _MAX_FILE:
                         raise DataError(f"{self.place(name)} unpacks to more than {_MAX_FILE:,} bytes.")
-                    yield name, found
+                    yield name, _unpacked(name, found)
         except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise DataError(f"{self.place(name)} cannot be read: {error}.") from error
 
@@ -158,6 +160,21 @@ def open_release(name: str, path: str | None) -> Release:
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{file} cannot be read: {error}; fetch it again.") from error
     return Release(file, tuple(sorted(each for each in names if not _is_extra(each))))
+
+
+def _unpacked(name: str, content: bytes) -> bytes:
+    """Return what a file holds; of a gzip file, what is packed in it.
+
+    Raises:
+        OSError, EOFError, zlib.error: it is damaged, or larger than any corpus's file.
+    """
+    if not name.lower().endswith(".gz"):
+        return content
+    with gzip.open(io.BytesIO(content)) as packed:
+        found = packed.read(_MAX_FILE + 1)
+    if len(found) > _MAX_FILE:
+        raise OSError(f"it unpacks to more than {_MAX_FILE:,} bytes")
+    return found
 
 
 def _is_extra(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Fetching: from a folder, an archive and a server on the loopback; resumed, refused, and never half in place."""
 
+import gzip
 import io
 import logging
 import tarfile
@@ -9,14 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featstore.corpora import get, load_corpus
+from featstore.commands.data import data_get
+from featstore.corpora import READERS, get, load_corpus
 from featstore.corpora.get import get_corpus
 from featstore.corpora.home import corpus_home
+from featstore.corpora.published import OFFICIAL
 from featstore.corpora.unpack import Allowance, unpack
 from featstore.errors import DataError, MissingFileError, UsageError
 
@@ -351,3 +355,48 @@ def test_damaged_archives_raise_our_error_or_unpack(
     (folder / "archive").write_bytes(raw[:at] + new + raw[at + len(new) :])
     with suppress(DataError):
         unpack(folder / "archive", folder / "into", Allowance(10**6, 100))
+
+
+PPI_XML = (
+    '<corpus source="LLL"><document id="d0"><sentence id="s0" text="GerE binds sigK">'
+    '<entity id="e0" charOffset="0-4" type="protein" text="GerE"/>'
+    '<entity id="e1" charOffset="11-15" type="protein" text="sigK"/>'
+    '<pair id="p0" e1="e0" e2="e1" interaction="True"/></sentence></document></corpus>'
+)
+
+
+def test_a_release_keeps_its_folders(tmp_path: Path, home: Path) -> None:
+    folder = tmp_path / "download" / "CDR_Data" / "CDR.Corpus"
+    folder.mkdir(parents=True)
+    for number, part in enumerate(("Training", "Development", "Test")):
+        text = f"{number}|t|Aspirin and ulcers\n{number}\t0\t7\tAspirin\tChemical\tD1\n{number}\tCID\tD1\tD2\n"
+        (folder / f"CDR_{part}Set.PubTator.txt").write_text(text)
+    (folder / "CDR_sample.txt").write_text("no part of it")
+    assert get_corpus("bc5cdr", str(tmp_path / "download")) == home / "featstore/corpora/bc5cdr"
+    names = {path.name for path in corpus_home("bc5cdr").rglob("*") if path.is_file()}
+    assert names == {*(f"CDR_{p}Set.PubTator.txt" for p in ("Training", "Development", "Test")), "CHECKSUMS.json"}
+    assert load_corpus("bc5cdr").notes["documents"] == 3
+
+
+def test_a_release_of_one_packed_file(server: Server) -> None:
+    server.body = gzip.compress(PPI_XML.encode())
+    get_corpus("lll", server.url.replace("corpus.zip", "LLL-learning-format.xml.gz"))
+    assert [i.id for i in load_corpus("lll").instances] == ["lll:p0"]
+
+
+def test_the_published_table_comes_with_the_folds(write_gad: WriteGad, tmp_path: Path) -> None:
+    write_gad([("@GENE$ and @DISEASE$.", "1"), ("@GENE$ or @DISEASE$.", "0")], folds=2, name="folds")
+    (tmp_path / "original").mkdir()
+    header = "GAD_ID,GAD_ASSOC,NER_GENE_ENTITY,NER_GENE_OFFSET,NER_DISEASE_ENTITY,NER_DISEASE_OFFSET,GAD_CONCLUSION"
+    rows = ["1,Y,TNF,0#3,gout,8#12,TNF and gout.", "2,F,IL6,0#3,gout,7#11,IL6 or gout."]
+    (tmp_path / "original" / "GAD.csv").write_text("\n".join([header, *rows]) + "\n")
+    get_corpus("gad", str(tmp_path))
+    assert [i.source["gene"] for i in load_corpus("gad").instances] == ["TNF", "IL6"]
+
+
+def test_every_corpus_has_an_address_in_the_help() -> None:
+    assert set(READERS) - set(OFFICIAL) == {"sample", "drugprot-new", "documents", "jsonl"}
+    text = data_get.__doc__ or ""
+    for name, address in OFFICIAL.items():
+        assert name in text
+        assert name in ("gad", "euadr") or str(urlsplit(address).hostname) in text

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
+from featstore.errors import DataError, FeatstoreError, MissingFileError, ResourceError, UsageError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -54,7 +54,7 @@ def check_input(path: Path) -> None:
         MissingFileError: there is nothing.
         ResourceError: there is no permission to read it.
     """
-    with clear_errors(path):
+    with clear_errors(path, "read"):
         if not path.exists():
             raise MissingFileError(f"{path} does not exist; check the name.")
         if not os.access(path, os.R_OK):
@@ -68,10 +68,8 @@ def check_readable_folder(path: Path) -> None:
         UsageError: ``path``, or a part of it, is a file.
         ResourceError: there is no permission to read it.
     """
-    with clear_errors(path):
-        nearest = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
-        if not nearest.is_dir():
-            raise UsageError(f"{path} must be a folder, and {nearest} is not one; name another place.")
+    with clear_errors(path, "read"):
+        nearest = _nearest(path)
         if not os.access(nearest, os.R_OK | os.X_OK):
             raise ResourceError(f"{path} cannot be read: there is no permission in {nearest}.")
 
@@ -109,11 +107,24 @@ def check_output_folder(path: Path) -> None:
         ResourceError: there is no permission to write there.
     """
     with clear_errors(path):
-        nearest = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
-        if not nearest.is_dir():
-            raise UsageError(f"{path} must be a folder, and {nearest} is not one; name another place.")
+        nearest = _nearest(path)
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise ResourceError(f"{path} cannot be written: there is no permission in {nearest}; name another place.")
+
+
+def _nearest(path: Path) -> Path:
+    """Return the innermost part of a path that is there; it is a folder.
+
+    Raises:
+        UsageError: it is not a folder.
+        OSError: no name of the path's can be one.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # a name that is too long, or a circle of links
+    nearest = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        raise UsageError(f"{path} must be a folder, and {nearest} is not one; name another place.")
+    return nearest
 
 
 def make_folder(path: Path) -> None:
@@ -125,6 +136,31 @@ def make_folder(path: Path) -> None:
     check_output_folder(path)
     with clear_errors(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def read_text(path: Path, otherwise: str, *, most: int | None = None) -> str:
+    """Return the content of a file in UTF-8.
+
+    Args:
+        path: the file.
+        otherwise: the end of the sentence that says that it does not exist.
+        most: bytes that it may have.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it has too many bytes, or is not UTF-8.
+        UsageError, ResourceError: it cannot be read.
+    """
+    with clear_errors(path, "read"):
+        try:
+            size = path.stat().st_size
+            if most is not None and size > most:
+                raise DataError(f"{path} has {size:,} bytes; at most {most:,} are read.")
+            return path.read_bytes().decode("utf-8")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingFileError(f"{path} does not exist{otherwise}") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8: {error}.") from error
 
 
 def write_file(path: Path, content: Buffer) -> None:

@@ -28,6 +28,7 @@ from classifier.runs.folds import Notice, evaluate_fold
 from classifier.runs.results import read_result
 from classifier.training.loop import Epoch
 from featstore.errors import FeatstoreError, UsageError
+from featstore.files import check_output_folder
 from featstore.records import Corpus
 
 PATIENCE = 10.0  # seconds that a process has to end after it was asked to
@@ -89,12 +90,13 @@ def ablate(
         The outcome of each cell, in the order of the grid.
 
     Raises:
-        UsageError: the corpus does not have one of the folds; nothing was run.
+        UsageError: the corpus does not have one of the folds, or ``runs`` is not a folder; nothing was run.
         KeyboardInterrupt: after the processes have ended; complete cells are kept, and an interrupted one goes on from
             its last saved epoch.
     """
     if jobs < 1:
         raise UsageError(f"{jobs} jobs cannot run a grid; give at least 1.")
+    check_output_folder(runs)
     first = grid.cells()[0]
     corpus = run_corpus(first.config)
     for fold in grid.folds:

@@ -9,6 +9,7 @@ checked before a file is used, and an encoder must have the identity that the ch
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.files import behind_links, check_output_folder, clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256
 
 FORMAT_VERSION = 1
@@ -50,7 +52,7 @@ class Bundle:
 
 def is_bundle(folder: Path) -> bool:
     """Whether a folder says that it is a bundle."""
-    return (folder / MANIFEST).is_file()
+    return os.path.isfile(folder / MANIFEST)  # False too where no file can be
 
 
 def write_bundle(
@@ -75,8 +77,11 @@ def write_bundle(
 
     Raises:
         UsageError: ``target`` holds something, or an encoder is a pickle or too large to copy.
+        ResourceError: the bundle cannot be written.
         MissingFileError, DataError, MismatchError: no whole checkpoint there, or not the encoders it was trained on.
     """
+    check_output_folder(target)
+    target = behind_links(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; choose another folder or remove it.")
     checkpoint = load_checkpoint(fold_dir)
@@ -89,13 +94,13 @@ def write_bundle(
     try:
         save_checkpoint(partial, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
         if metrics is not None:
-            (partial / METRICS).write_bytes(to_json(metrics))
+            write_file(partial / METRICS, to_json(metrics))
         places = {
             encoder.name: _copy(encoder, given.get(encoder.name), partial) if with_encoders else None
             for encoder in loaded.values()
         }
         facts = read_json(partial / RUN, "`cli train` makes it")
-        (partial / CARD).write_bytes(bundle_card(facts, metrics, places, licence).encode("utf-8"))
+        write_file(partial / CARD, bundle_card(facts, metrics, places, licence).encode("utf-8"))
         manifest = {
             "format": FORMAT_VERSION,
             "name": name,
@@ -104,10 +109,11 @@ def write_bundle(
             "encoders": {each: {"identity": loaded[each].identity, "path": place} for each, place in places.items()},
             "files": _listed(partial),
         }
-        (partial / MANIFEST).write_bytes(to_json(manifest))
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
+        write_file(partial / MANIFEST, to_json(manifest))
+        with clear_errors(target):
+            if target.exists():
+                target.rmdir()
+            partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return {path.relative_to(target).as_posix(): path.stat().st_size for path in _found(target)}
@@ -216,7 +222,8 @@ def _copy(encoder: Encoder, given: str | None, partial: Path) -> str | None:
                 "safetensors, or name its identity only with --without-encoders."
             )
     relative = f"{ENCODERS}/{encoder.name}"
-    (partial / relative).mkdir(parents=True)
+    make_folder(partial / relative)
     for path in [*files, *(path for path in among if path.name == CARD)]:
-        shutil.copyfile(path, partial / relative / path.name)
+        with path.open("rb") as source, open_output(partial / relative / path.name) as copy:
+            shutil.copyfileobj(source, copy)
     return f"{relative}/{place.name}" if place.is_file() else relative

@@ -28,7 +28,7 @@ from classifier.extract.report import Report, Told, refused
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
-from featstore.files import check_output_file, is_stream, write_file
+from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
 from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
 from featstore.progress import Progress
@@ -126,7 +126,10 @@ def extract_files(
     """
     start = time.perf_counter()
     check_output_file(job.target)
-    if not is_stream(job.target) and any(source.resolve() == job.target.resolve() for source in job.sources):
+    for source in job.sources:
+        if not is_stream(source):
+            check_input(source)
+    if not is_stream(job.target) and behind_links(job.target) in map(behind_links, job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
     pairs = job.sources and not job.given and all(map(jsonl.holds_pairs, job.sources))
     if job.source_format == PAIRS or (job.source_format is None and pairs):

@@ -29,7 +29,7 @@ from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import AnyHead, make_head
 from featstore.errors import DataError, MismatchError, MissingFileError
-from featstore.files import make_folder, write_file
+from featstore.files import make_folder, read_text, write_file
 from featstore.fingerprint import fingerprint
 
 FORMAT_VERSION = 2  # 1: projections were not scaled where they are applied, and blinded sentences had tags for nouns
@@ -185,13 +185,10 @@ def read_json(path: Path, made_by: str) -> Any:
         MissingFileError: there is no such file.
         DataError: it is not JSON, too large, or nested too deeply.
     """
+    text = read_text(path, f"; {made_by}.", most=_MOST_JSON)
     try:
-        if path.stat().st_size > _MOST_JSON:
-            raise DataError(f"{path} has {path.stat().st_size:,} bytes; at most {_MOST_JSON:,} are read.")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist; {made_by}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}; {made_by}.") from error
 
 

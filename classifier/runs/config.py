@@ -16,7 +16,8 @@ from pathlib import Path
 from classifier.runs.checkpoint import RUN
 from classifier.training.config import TrainConfig, recipe
 from featstore.corpora import CorpusChoice, read_corpus
-from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.errors import DataError, MismatchError, UsageError
+from featstore.files import check_output_folder, read_text
 from featstore.plain import from_plain
 from featstore.records import Corpus
 
@@ -107,11 +108,10 @@ def read_config_file(path: Path) -> RunConfig:
         MissingFileError: there is no such file.
         DataError: the file is not a run's configuration, or has an option that this version does not have.
     """
+    text = read_text(path, f": {path.parent} is not a run; `cli train` makes one.")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist: {path.parent} is not a run; `cli train` makes one.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path} is not the configuration of a run: {error}.") from error
     found = from_plain(_File, raw, f"{path} is not the configuration of a run")
     try:
@@ -148,6 +148,7 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
         MismatchError: the corpus was loaded otherwise.
         UsageError: the folder belongs to another configuration; the text names what differs.
     """
+    check_output_folder(run_dir)
     loaded = {"corpus": corpus.spec, "indicators": corpus.indicators, "context": corpus.context}
     wanted = _told(config.corpus)
     for name, value in loaded.items():

@@ -20,7 +20,8 @@ from classifier.runs.checkpoint import RUN
 from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, options_of, read_config
 from classifier.scores.metrics import Metrics, Scores
 from classifier.training.loop import Epoch
-from featstore.errors import DataError, MissingFileError
+from featstore.errors import DataError
+from featstore.files import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +154,9 @@ def facts_of(result: FoldResult) -> dict[str, str]:
 
 
 def _read_json(path: Path) -> Any:
+    text = read_text(path, "; `cli train` and `cli eval` make it.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist; `cli train` and `cli eval` make it.") from error
+        return json.loads(text)
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}; train again.") from error
 

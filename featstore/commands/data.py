@@ -119,7 +119,7 @@ def _print_report(report: CorpusReport) -> None:
 
 
 def _corpus(name: str) -> str:
-    from featstore.corpora.get import OFFICIAL
+    from featstore.corpora.published import OFFICIAL
 
     return check_choice("corpus", name, list(OFFICIAL))
 

@@ -47,7 +47,8 @@ class LocalPlace:
         return self._path / check_relative(name)
 
     def exists(self, name: str) -> bool:
-        return self.local(name).exists()
+        with clear_errors(self.local(name), "read"):
+            return self.local(name).exists()
 
     def writable(self) -> bool:
         return os.access(self._path, os.W_OK)

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from featstore.errors import DamagedStoreError, DataError, FeatstoreError, MissingFileError
-from featstore.files import Buffer, open_output
+from featstore.errors import DamagedStoreError, DataError, FeatstoreError
+from featstore.files import Buffer, check_input, clear_errors, open_output
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
@@ -122,8 +122,7 @@ def import_bundle(
         MismatchError: a newer version of featstore wrote it.
     """
     path = Path(bundle)
-    if not path.is_file():
-        raise MissingFileError(f"the bundle {path} does not exist.")
+    check_input(path)
     with _reading(path), open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
         size = os.fstat(file.fileno()).st_size
         found = json.loads(_member(tar, _MANIFEST, None, size))
@@ -147,7 +146,8 @@ def import_bundle(
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
-        yield
+        with clear_errors(path, "read"):
+            yield
     except FeatstoreError as error:
         error.add_note(f"while reading the bundle {path}")
         raise

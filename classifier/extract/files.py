@@ -31,6 +31,7 @@ from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
 from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
+from featstore.formats.source import Begun
 from featstore.progress import Progress
 from featstore.records import Document
 from featstore.types import kind_of, shown
@@ -127,7 +128,7 @@ def extract_files(
     start = time.perf_counter()
     check_output_file(job.target)
     for source in job.sources:
-        if not is_stream(source):
+        if not isinstance(source, Begun) and not is_stream(source):
             check_input(source)
     if not is_stream(job.target) and behind_links(job.target) in map(behind_links, job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")

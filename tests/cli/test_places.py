@@ -44,6 +44,8 @@ WORKING: dict[str, tuple[str, ...]] = {
     "pretrain cse": ("--text", "text.txt", "--out", "lm"),
     "pretrain elmo": ("--text", "text.txt", "--out", "lm"),
     "pretrain glove": ("--text", "text.txt", "--out", "lm"),
+    "models ls": (),
+    "models show": ("tagger",),
     "runs ls": (),
     "runs show": ("r",),
     "runs compare": ("r", "r"),

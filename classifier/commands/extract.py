@@ -34,7 +34,7 @@ from featstore.commands.options import (
     one_of,
 )
 from featstore.errors import UsageError
-from featstore.files import STDOUT, check_input, check_output_file
+from featstore.files import STDOUT, check_input, check_output_file, check_readable_folder
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted
@@ -248,7 +248,10 @@ def extract_command(
         [source_of(path) for path in inputs], place, source_format, written, wanted, fresh, reading, documents, strict
     )
     _note_formats(job.sources, source_format, reading, written, explain=explain)
-    of_run = model is None and (run is not None or fold is not None)
+    if tagger is not None:  # it is loaded only when a document needs it
+        check_readable_folder(tagger)
+        check_input(tagger)
+    of_run = model is None and (run is not None or bool(given(called, ("runs", "fold"))))
     extractor = Extractor.load(
         fold_dir(run, runs, fold) if of_run else model_folder(model),
         encoders=encoder_specs(encoders) if encoders else [],

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
-from featstore.formats.content import on_one_line
+from featstore.formats.content import concept_of, on_one_line
 from featstore.records import Document, Entity, Relation
 
 MODEL = ModelFacts("a model", "0f" * 16, ("CPR:3",))
@@ -41,6 +41,8 @@ PIECES = [
 ]
 BREAKS = ["\n", "\r\n", "\r", "\t", "\x85", "\u2028"]
 NAMES = st.from_regex(r"[A-Za-z0-9β𝛼][A-Za-z0-9β𝛼 ._:-]{0,8}[a-z]", fullmatch=True)
+# A word for "no concept" (na, nil, unk) is read as none, so it is none of the concepts here.
+CONCEPTS = NAMES.filter(lambda name: concept_of(name) == name)
 
 
 def texts(pieces: Sequence[str], control: bool) -> st.SearchStrategy[str]:
@@ -57,7 +59,7 @@ def documents(draw: st.DrawFn, pieces: Sequence[str] = (*PIECES, *BREAKS), contr
     edges = st.integers(0, len(text))
     spans = [sorted(pair) for pair in draw(st.lists(st.tuples(edges, edges), max_size=5))]
     spans = [[start, end] for start, end in spans if on_one_line(text[start:end]).strip()]
-    concepts = st.one_of(st.none(), NAMES)
+    concepts = st.one_of(st.none(), CONCEPTS)
     entities = [
         Entity(f"T{i}", draw(NAMES), start, end, text[start:end], draw(concepts))
         for i, (start, end) in enumerate(spans, start=1)

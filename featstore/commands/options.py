@@ -78,8 +78,9 @@ Corpus = Annotated[
     typer.Option(
         "--corpus",
         envvar="FEATSTORE_CORPUS",
-        help="The corpus: sample, chemprot[:DIR], gad[:DIR], euadr[:DIR] or jsonl:FILE. Without DIR it is the corpus "
-        "that `cli data get` has fetched.",
+        help="The corpus: sample; chemprot, drugprot, gad, euadr, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa "
+        "or lll, each with :PATH or, without, as `cli data get` has fetched it; documents:PATH for annotated documents "
+        "of your own; jsonl:FILE for marked pairs.",
     ),
 ]
 Instances = Annotated[

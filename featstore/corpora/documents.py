@@ -140,6 +140,7 @@ def _sources(places: Iterable[_Place], problems: list[Problem]) -> Iterator[Sour
             if isinstance(found, BadDocument):
                 problems.append(Problem(f"{found.where}: document {found.id or '(without an id)'}: {found.why}"))
             else:
+                problems += (problem for problem in found.problems if problem.lost)
                 document = replace(found, bioc=None, split=place.split or found.split)
                 yield Source(document, place.path, passages=place.format in _PASSAGES)
 

@@ -84,7 +84,8 @@ def document_of(given: object, path: Path = _NOWHERE, line: int | None = None) -
             with draft.part(at):
                 _add(draft, _checked("annotation", annotation), shift, at)
     draft.relations += _stated(found)
-    return replace(draft.document(), bioc=found)
+    split = (found.get("infons") or {}).get("split")
+    return replace(draft.document(), bioc=found, split=split if isinstance(split, str) else None)
 
 
 def with_relations(document: Document, relations: Sequence[Relation], model: ModelFacts) -> dict[str, Any]:

@@ -10,12 +10,13 @@ entities   required  a list of ``{"id": "T1", "type": "CHEMICAL", "start": 0, "e
 =========  ========  =======================================================================================
 
 Any other member is refused, but for those that writing adds. Of these reading takes the head, tail and label of each
-relation, and nothing else:
+relation, and the split:
 
 =========  =================================================================================================
 relations  a list of ``{"head": "T1", "tail": "T2", "label": .., "probability": .., "probabilities": {..},
            "sentence": [start, end]}``; with attention ``[[start, end, weight], ..]`` where it was asked for
 model      ``{"name": .., "fingerprint": ..}``
+split      the part of a corpus that the document is in: ``train``, ``dev`` or ``test``
 nothing    ``{"reason": .., "why": ..}`` where there are no relations: why not
 =========  =================================================================================================
 """
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ separator = ""
 
 _DOCUMENT = {"id": str, "text": str, "entities": list}
 _PAIR = {"text", "head", "tail"}  # the members of a line of the other kind, see featstore.corpora.jsonl
-_ADDED = {"relations": list, "model": dict, "nothing": dict}
+_ADDED = {"relations": list, "model": dict, "nothing": dict, "split": str}
 _ENTITY = {"id": str, "type": str, "start": int, "end": int}
 _ENTITY_OPTIONAL = {"text": str, "concept": str}
 
@@ -75,6 +76,8 @@ def document(
         "relations": [_relation_members(relation) for relation in relations],
         "model": {"name": model.name, "fingerprint": model.fingerprint},
     }
+    if document.split:
+        written["split"] = document.split
     if nothing:
         written["nothing"] = asdict(nothing)
     return json.dumps(written, ensure_ascii=False) + "\n"
@@ -103,7 +106,7 @@ def _document(path: Path, line: Line) -> Document | BadDocument:
             with draft.part():
                 _add(draft, entity)
         draft.relations += [_stated(each, line) for each in given.get("relations") or ()]
-        return draft.document()
+        return replace(draft.document(), split=given.get("split"))
     except Flaw as flaw:
         return BadDocument(id_, place_of(path, line.number), flaw.why)
 

@@ -211,3 +211,39 @@ def test_a_document_in_two_parts(tmp_path: Path) -> None:
         brat(tmp_path / part, "7")
     with pytest.raises(DataError, match=r"the document 7 is given twice, here and in .*test"):
         load_corpus(f"documents:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_documents_say_what_part_they_are_in(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.jsonl":
+        lines = [jsonl(tmp_path / part, str(n), split=part).read_text() for n, part in enumerate(("train", "test"))]
+        path.write_text("".join(lines))
+    else:
+        given = json.loads(bioc(path, "0", "1").read_text())
+        for document, part in zip(given["documents"], ("train", "test"), strict=True):
+            document["infons"]["split"] = part
+        path.write_text(json.dumps(given))
+    corpus = load_corpus(f"documents:{path}")
+    assert {(i.source["document"], i.split) for i in corpus.instances} == {("0", "train"), ("1", "test")}
+
+
+def test_what_is_no_part_and_documents_without_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="document 7 has the split 'blind'; train, dev or test is wanted"):
+        load_corpus(f"documents:{jsonl(tmp_path / 'a.jsonl', '7', split='blind')}")
+    both = jsonl(tmp_path / "b.jsonl", "7", split="test").read_text() + jsonl(tmp_path / "c.jsonl", "8").read_text()
+    (tmp_path / "d.jsonl").write_text(both)
+    with pytest.raises(DataError, match="document 8 says no split, but others of"):
+        load_corpus(f"documents:{tmp_path / 'd.jsonl'}")
+
+
+def test_a_mention_that_is_not_its_characters_is_told(tmp_path: Path) -> None:
+    path = bioc(tmp_path / "a.json", "7")
+    given = json.loads(path.read_text())
+    given["documents"][0]["passages"][0]["annotations"][2]["text"] = "Sep-15"
+    path.write_text(json.dumps(given))
+    corpus = load_corpus(f"documents:{path}")
+    assert labels(corpus) == {"7:T1:T2": "raises", "7:T5:T6": "treats"}
+    (problem,) = corpus.problems
+    assert "a.json" in problem.text
+    assert "'Sep-15'" in problem.text

@@ -94,7 +94,7 @@ class Vectors:
             need = tokens * spec.dim * spec.layers * np.dtype(spec.dtype).itemsize
             if need <= ram_budget:
                 ram_budget -= need
-                self._sources.append(self._hold(spec, reader))
+                self._sources.append(_held(spec, reader, self._offsets))
             else:
                 self._sources.append(reader)
                 if need > widest:
@@ -123,22 +123,6 @@ class Vectors:
             (mean.float(), (total[1] / count - mean.square()).clamp_(min=0).sqrt().float())
             for mean, total in zip(means, totals, strict=True)
         ]
-
-    def _hold(self, spec: FeatureSpec, reader: _Reader) -> Callable[[NDArray[np.int64]], Tensor]:
-        """Read all sentences into one matrix; Shape: (sum T, layers * D)."""
-        values = torch.empty(int(self._offsets[-1]), spec.dim * spec.layers, dtype=getattr(torch, spec.dtype))
-        for start in range(0, len(self.sentences.keys), _CHUNK):
-            stop = min(start + _CHUNK, len(self.sentences.keys))
-            values[self._offsets[start] : self._offsets[stop]] = reader(np.arange(start, stop))
-        return lambda numbers: values.index_select(0, torch.from_numpy(self._places(numbers)))
-
-    def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the rows of sentences in the matrix of all: runs of consecutive numbers, joined."""
-        lengths = self.sentences.lengths[numbers]
-        ends = np.cumsum(lengths)
-        shift = np.repeat(self._offsets[numbers] - (ends - lengths), lengths)
-        places: NDArray[np.int64] = np.arange(len(shift)) + shift
-        return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +166,34 @@ class _Reader:
                 f"(token {int(np.argmax(rows)) - int(vectors.offsets[n])}); remove the feature set and run cli "
                 "featurize again, with --dtype float32 if the encoder's values exceed 65504."
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """Holds the rows of all sentences in one matrix.
+
+    It knows nothing of the :class:`Vectors` that own it: in a circle of references the matrix would stay in memory
+    until Python looks for circles, which work on few and large objects puts off for long.
+    """
+
+    values: Tensor
+    offsets: NDArray[np.int64]
+
+    def __call__(self, numbers: NDArray[np.int64]) -> Tensor:
+        starts = self.offsets[numbers]
+        lengths = self.offsets[numbers + 1] - starts
+        # Runs of consecutive rows, joined.
+        shift = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+        return self.values.index_select(0, torch.from_numpy(np.arange(len(shift)) + shift))
+
+
+def _held(spec: FeatureSpec, reader: _Reader, offsets: NDArray[np.int64]) -> _Held:
+    """Read all sentences into one matrix; Shape: (sum T, layers * D)."""
+    values = torch.empty(int(offsets[-1]), spec.dim * spec.layers, dtype=getattr(torch, spec.dtype))
+    for start in range(0, len(offsets) - 1, _CHUNK):
+        stop = min(start + _CHUNK, len(offsets) - 1)
+        values[offsets[start] : offsets[stop]] = reader(np.arange(start, stop))
+    return _Held(values, offsets)
 
 
 def _all_finite(values: NDArray[np.floating]) -> bool:

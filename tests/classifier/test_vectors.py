@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -119,3 +121,17 @@ def test_rows_that_are_not_the_tokens(corpus: Corpus, in_memory: Callable[..., F
     length = len(corpus.instances[1].tokens)
     with pytest.raises(MismatchError, match=f"holds {length + 1} rows .* 'toy:1', which has {length} tokens"):
         Vectors([Feature("glove")], [store], DistinctSentences.of(corpus.instances))
+
+
+def test_vectors_are_let_go_of_at_once(corpus: Corpus, in_memory: Callable[..., FeatureStore]) -> None:
+    """Extraction makes a new one for each window; a circle of references would keep the windows in memory."""
+    store = in_memory(corpus.instances, "glove", 8)
+    gc.disable()
+    try:
+        vectors = Vectors([Feature("glove")], [store], DistinctSentences.of(corpus.instances))
+        vectors.rows(np.arange(2))
+        gone = weakref.ref(vectors)
+        del vectors
+        assert gone() is None
+    finally:
+        gc.enable()

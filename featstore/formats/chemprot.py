@@ -26,7 +26,7 @@ from typing import IO
 from featstore.errors import DataError, MissingFileError
 from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
-from featstore.formats.draft import Draft, place_of
+from featstore.formats.draft import Draft, place_of, title_and_abstract
 from featstore.formats.folders import plain_or_packed, visible
 from featstore.formats.line_ends import with_line_feeds
 from featstore.formats.source import BOM, Line, lines, opened
@@ -161,7 +161,8 @@ def _document(path: Path, line: Line, table: _Table) -> Document:
     if len(fields) != 3:
         raise Flaw(f"{len(fields)} columns; id, title and abstract are wanted.")
     id_, title, abstract = fields
-    draft = Draft(id_, f"{title}\n{abstract}", path, line.number)
+    text = f"{title}\n{abstract}"
+    draft = Draft(id_, text, path, line.number, passages=title_and_abstract(text))
     for row in table.rows(_id(line.raw)):
         with draft.part(row.number, table.path):
             _add(draft, row.text.split("\t"))

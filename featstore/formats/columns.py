@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.errors import DataError
-from featstore.formats.content import Flaw
+from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.guess import EXPORT
-from featstore.formats.plain import LONGEST_TEXT, make_plain
+from featstore.formats.plain import make_plain
 from featstore.formats.source import Line, lines
 from featstore.records import Document
 
@@ -53,7 +53,7 @@ def read(
         try:
             if row.why or len(row.cells) != columns.width:
                 raise Flaw(row.why or f"the row has {len(row.cells)} cells, the header {columns.width}.")
-            yield make_plain(id_, [(kind, "", row.cells[place]) for kind, place in columns.text])
+            yield make_plain(id_, [(kind, "", row.cells[place]) for kind, place in columns.text], path, row.line)
         except Flaw as flaw:
             yield BadDocument(id_, f"{path}, line {row.line}", flaw.why)
 

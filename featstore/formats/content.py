@@ -25,6 +25,9 @@ _VOCABULARY = re.compile(r"[A-Za-z][\w. -]*:")
 _SEVERAL = re.compile(r"[|;,+]")
 
 
+LONGEST_TEXT = 10_000_000  # characters; a longer text is many documents in one
+
+
 class Flaw(Exception):
     """What makes one document bad; no reader lets it out.
 
@@ -65,6 +68,18 @@ def check_name(what: str, given: str) -> str:
     if _CONTROL.search(given) or _SURROGATE.search(given):
         raise Flaw(f"the {what} is {given[:60]!r}, which holds a character that cannot be written on a line.")
     return given
+
+
+def check_length(characters: int) -> None:
+    """Make sure that a text is not too long to be one document.
+
+    Raises:
+        Flaw: it is.
+    """
+    if characters > LONGEST_TEXT:
+        raise Flaw(
+            f"the text has {characters:,} characters; at most {LONGEST_TEXT:,} are read as one document: split it."
+        )
 
 
 def check_text(text: str) -> str:

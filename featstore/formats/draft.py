@@ -18,8 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from featstore.formats.content import Flaw, Misplaced, check_name, check_text, make_entity, same_but_for_blanks
-from featstore.records import Document, Entity, Problem, StatedRelation
+from featstore.formats.content import (
+    Flaw,
+    Misplaced,
+    check_length,
+    check_name,
+    check_text,
+    make_entity,
+    same_but_for_blanks,
+)
+from featstore.records import Document, Entity, Passage, Problem, StatedRelation
 
 LEFT_OUT = "mention left out"
 IN_PIECES = "mention in pieces, taken from its first character to its last"
@@ -39,6 +47,7 @@ class Draft:
         entities: the mentions that hold, by id.
         relations: those that the input states.
         problems: what was left out or changed.
+        passages: the parts of its text, where the format knows them.
     """
 
     id: str
@@ -48,10 +57,12 @@ class Draft:
     entities: dict[str, Entity] = field(default_factory=dict)
     relations: list[StatedRelation] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    passages: tuple[Passage, ...] = ()
     _misplaced: list[tuple[str, int, int, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_name("id of the document", self.id)
+        check_length(len(self.text))
         check_text(self.text)
 
     @contextmanager
@@ -131,6 +142,7 @@ class Draft:
             self.id,
             self.text,
             tuple(self.entities.values()),
+            passages=self.passages,
             relations=tuple(self.relations),
             place=place_of(self.path, self.line),
             problems=tuple(self.problems),
@@ -149,6 +161,14 @@ class Draft:
                 return f"they count {unit}; offsets in characters (Unicode code points) are wanted."
         given = "" if mention is None else f" is '{mention[:60]}', and"
         return f"the entity {id_}{given} at {start}-{end} has '{found}' of {len(self.text)} characters."
+
+
+def title_and_abstract(text: str) -> tuple[Passage, ...]:
+    """Return the passages of a text whose first line is its title."""
+    end = text.find("\n")
+    if end < 0:
+        return (Passage(0, len(text), "title"),)
+    return Passage(0, end, "title"), Passage(end + 1, len(text), "abstract")
 
 
 def place_of(path: Path, line: int | None = None) -> str:

@@ -43,7 +43,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         id_ = _id(record.element)
         try:
             record.check()
-            yield make_plain(id_, _passages(record.element))
+            yield make_plain(id_, _passages(record.element), path, record.line)
         except Flaw as flaw:
             yield BadDocument(id_, f"{path}, line {record.line}", flaw.why)
 

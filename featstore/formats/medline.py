@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featstore.errors import DataError
-from featstore.formats.content import Flaw
+from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
-from featstore.formats.plain import LONGEST_TEXT, make_plain
+from featstore.formats.plain import make_plain
 from featstore.formats.source import Line, lines
 from featstore.records import Document
 
@@ -80,6 +80,7 @@ class _Record:
         try:
             if self._flaw:
                 raise self._flaw
-            return make_plain(id_, ((kind, "", " ".join(self._fields.get(n, ()))) for n, kind in _PASSAGES.items()))
+            passages = ((kind, "", " ".join(self._fields.get(name, ()))) for name, kind in _PASSAGES.items())
+            return make_plain(id_, passages, path, self._line)
         except Flaw as flaw:
             return BadDocument(id_, f"{path}, line {flaw.line or self._line}", flaw.why)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from featstore.errors import DataError
-from featstore.formats.content import Flaw, check_name, check_text
+from featstore.formats.content import Flaw, check_length, check_name, check_text
+from featstore.formats.draft import place_of
 from featstore.records import Document, Passage
 
-LONGEST_TEXT = 10_000_000  # characters; a longer one is many documents in one
 WRAPPED = range(40, 101)  # characters of the longest line of text that was wrapped
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -27,21 +28,22 @@ def clean(text: str) -> str:
     :data:`WRAPPED`; a line break in it is a wrap if the next word would have made the line longer than that one.
 
     Raises:
-        Flaw: half of a surrogate pair, or more than :data:`LONGEST_TEXT` characters.
+        Flaw: half of a surrogate pair, or too many characters.
     """
-    if len(text) > LONGEST_TEXT:
-        raise Flaw(
-            f"the text has {len(text):,} characters; at most {LONGEST_TEXT:,} are read as one document: split it."
-        )
+    check_length(len(text))
     return _PARAGRAPH.sub(lambda found: _unwrapped(found[0]), _CONTROL.sub(" ", check_text(text)))
 
 
-def make_plain(id_: str, passages: Iterable[tuple[str, str, str]]) -> Document:
+def make_plain(
+    id_: str, passages: Iterable[tuple[str, str, str]], path: Path | None = None, line: int | None = None
+) -> Document:
     """Return a document without mentions whose passages stand one after the other, a line break between each two.
 
     Args:
         id_: its id.
         passages: (kind, section, text) of each, see :class:`~featstore.records.Passage`; one without text is left out.
+        path: the file that it is read from.
+        line: the line that it begins in, where there are lines.
 
     Raises:
         Flaw: an id that is none, no text at all, or text that is none.
@@ -58,9 +60,8 @@ def make_plain(id_: str, passages: Iterable[tuple[str, str, str]]) -> Document:
             found.append(Passage(start, end, kind, section))
     if not texts:
         raise Flaw("there is no text in it.")
-    if end > LONGEST_TEXT:
-        raise Flaw(f"the text has {end:,} characters; at most {LONGEST_TEXT:,} are read as one document: split it.")
-    return Document(id_, "\n".join(texts), (), passages=tuple(found))
+    check_length(end)
+    return Document(id_, "\n".join(texts), (), passages=tuple(found), place=place_of(path, line) if path else "")
 
 
 def plain_document(id_: str, text: str) -> Document:

@@ -28,7 +28,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
         id_ = text_of(record.element.find(".//PMID"))
         try:
             record.check()
-            yield make_plain(id_, _passages(record.element))
+            yield make_plain(id_, _passages(record.element), path, record.line)
         except Flaw as flaw:
             yield BadDocument(id_, f"{path}, line {record.line}", flaw.why)
 

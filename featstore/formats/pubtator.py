@@ -27,7 +27,7 @@ from pathlib import Path
 from featstore.errors import DataError
 from featstore.formats.content import Flaw, number, on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
-from featstore.formats.draft import Draft, place_of
+from featstore.formats.draft import Draft, place_of, title_and_abstract
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation, StatedRelation
 
@@ -154,7 +154,7 @@ def _document(path: Path, block: _Block) -> Document:
                 f"'{line.text[:60]}' is no part of the text; one ID|a|ABSTRACT may follow ID|t|TITLE.", line.number
             )
         text += "\n" + abstract
-    draft = Draft(id_, text, path, first.number)
+    draft = Draft(id_, text, path, first.number, passages=title_and_abstract(text))
     for line in rest:
         if line not in abstracts:
             with draft.part(line.number):

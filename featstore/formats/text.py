@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from featstore.formats.content import Flaw
+from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
-from featstore.formats.plain import LONGEST_TEXT, make_plain
+from featstore.formats.plain import make_plain
 from featstore.formats.source import Begun, Line, pieces
 from featstore.formats.source import lines as lines_of
 from featstore.records import Document
@@ -27,12 +27,12 @@ def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]
             id_ = f"{name}:{line.number}"
             try:
                 if line.too_long or line.text.strip():
-                    yield make_plain(id_, [("", "", line.text)])
+                    yield make_plain(id_, [("", "", line.text)], path, line.number)
             except Flaw as flaw:
                 yield BadDocument(id_, f"{path}, line {line.number}", flaw.why)
         return
     try:
-        yield make_plain(name, [("", "", _whole(path))])
+        yield make_plain(name, [("", "", _whole(path))], path)
     except Flaw as flaw:
         yield BadDocument(name, str(path), flaw.why)
 

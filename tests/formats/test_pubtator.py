@@ -164,3 +164,11 @@ def test_relations_are_between_concepts(document: Document, relations: list[Rela
 def test_an_id_that_the_format_cannot_hold_is_refused(model: ModelFacts) -> None:
     with pytest.raises(DataError, match=r"'a\|b' has a '\|'"):
         writer_of("pubtator").document(Document("a|b", "", ()), [], model)
+
+
+@pytest.mark.parametrize(("text", "kinds"), [("7|t|A\n7|a|B c.\n", ["title", "abstract"]), ("7|t|A\n", ["title"])])
+def test_title_and_abstract_are_passages(write: Write, text: str, kinds: list[str]) -> None:
+    (found,) = read_documents(write("a.pubtator", text))
+    assert isinstance(found, Document)
+    assert [p.kind for p in found.passages] == kinds
+    assert [found.text[p.start : p.end] for p in found.passages] == ["A", "B c."][: len(kinds)]

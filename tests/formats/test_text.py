@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featstore.errors import DataError, UsageError
-from featstore.formats import BadDocument, Reading, plain, read_documents, source
+from featstore.formats import BadDocument, Reading, read_documents, source
 from featstore.formats.plain import clean
 from featstore.records import Document
 
@@ -97,7 +97,7 @@ def test_more_than_fits_is_refused_and_the_rest_is_read(write: Write, monkeypatc
     (bad,) = read_documents(path)
     assert isinstance(bad, BadDocument)
     assert "at most 100 characters" in bad.why
-    monkeypatch.setattr(plain, "LONGEST_TEXT", 99)
+    monkeypatch.setattr("featstore.formats.content.LONGEST_TEXT", 99)
     assert sum(isinstance(each, BadDocument) for each in read_documents(path, reading=LINES)) == 3
 
 
@@ -107,3 +107,29 @@ def test_an_option_that_a_format_has_not_is_refused(write: Write) -> None:
     # It says of which format a file is, where the name leaves a choice.
     (found,) = read_documents(write("a.txt", "7|t|Aspirin."), reading=LINES)
     assert found == Document("a:1", "7|t|Aspirin.", ())
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.xml", "a.pubtator"])
+def test_no_format_reads_a_text_that_is_too_long(write: Write, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featstore.formats.content.LONGEST_TEXT", 100)
+    contents = {
+        "a.jsonl": '{{"id": "1", "text": "{0}", "entities": []}}\n',
+        "a.json": '{{"documents": [{{"id": "1", "passages": [{{"offset": 0, "text": "{0}"}}]}}]}}',
+        "a.xml": "<collection><document><id>1</id><passage><offset>0</offset><text>{0}</text></passage></document>"
+        "</collection>",
+        "a.pubtator": "1|t|{0}\n",
+    }
+    for length in (100, 101):
+        (found,) = read_documents(write(name, contents[name].format("x" * length)))
+        assert isinstance(found, Document) == (length == 100)
+    assert "at most 100 are read as one document" in found.why  # type: ignore[union-attr]
+
+
+def test_a_document_knows_where_it_was_read(write: Write) -> None:
+    from formats_of_text import PLAIN
+
+    for format_, (before, each, after) in PLAIN.items():
+        path = write("a", before + each.format(1, "Title.", "Text.") + after)
+        (found,) = read_documents(path, format_)
+        assert isinstance(found, Document)
+        assert found.place.removesuffix(", line 1").removesuffix(", line 2") == str(path)

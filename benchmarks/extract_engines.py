@@ -25,6 +25,7 @@ from classifier.extract.work import WINDOW_TOKENS
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head, make_head
 from classifier.runs.checkpoint import Checkpoint
+from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
 from classifier.training.config import TrainConfig, recipe
 from classifier.training.loop import train
 from featstore.encoders import Encoder, load_encoder
@@ -53,8 +54,10 @@ def make_extractor(encoders: dict[str, Encoder], case: Row, tags: tuple[str, ...
     precision = "float32" if case["precision"] == "float32" else "bfloat16"
     config = recipe(case["head"], members=case["members"], precision=precision).head_config(inputs, LABELS, len(tags))
     labels = tuple(map(str, range(LABELS)))
-    corpus = {"context": case["context"], "indicators": "tags"}
-    checkpoint = Checkpoint(make_head(config).eval(), specs, labels, labels[1:], tags, corpus, 1, {}, {})
+    corpus = CorpusFacts("", "", "", case["context"], "tags")
+    training = TrainingFacts(instances=PartSizes(0, 0), best_epoch=0, seconds=0.0, epochs=())
+    head = make_head(config).eval()
+    checkpoint = Checkpoint(head, specs, labels, labels[1:], tags, corpus, 1, TrainConfig(), training)
     return Extractor(checkpoint, encoders)
 
 

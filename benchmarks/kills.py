@@ -36,8 +36,9 @@ from classifier.ablate.ablation import summarise_grid
 from classifier.ablate.grid import Grid
 from classifier.ablate.publish import HTML, JSON, write_report
 from classifier.extract import ExtractionJob, Extractor, extract_files, journal, work
-from classifier.runs.checkpoint import RUN, WEIGHTS, load_checkpoint
-from classifier.runs.config import METRICS, PREDICTIONS, run_corpus
+from classifier.runs.checkpoint import load_checkpoint
+from classifier.runs.config import PREDICTIONS, run_corpus
+from classifier.runs.facts import METRICS, RUN, WEIGHTS
 from classifier.runs.folds import train_fold
 from classifier.runs.results import is_complete, read_predictions, read_result
 from featstore.encoders import bilm

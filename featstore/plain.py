@@ -68,7 +68,7 @@ def _value(kind: Any, given: object, path: str) -> object:
         return _dataclass(kind, given, path)
     if origin is tuple:
         return _tuple(get_args(kind), given, path)
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             raise _unlike(Mapping, given, path)
         return {name: _value(get_args(kind)[1], value, _below(path, name)) for name, value in given.items()}

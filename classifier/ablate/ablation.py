@@ -21,6 +21,7 @@ from classifier.ablate.grid import Grid, GridRow, rows_of
 from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
 from classifier.runs.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.runs.config import RunConfig, run_corpus
+from classifier.runs.facts import CorpusFacts
 from classifier.runs.results import FoldResult, SavedPredictions, read_predictions, read_result
 from classifier.scores.bootstrap import Interval, ScoredFold, f1_interval
 from classifier.scores.metrics import score
@@ -115,7 +116,7 @@ class Ablation:
 
     Attributes:
         grid: the grid.
-        corpus: name and digest of the corpus.
+        corpus: the corpus, marked as in the first row.
         positive: the labels that F1 counts.
         rows: the rows that have a complete cell, in the grid's order.
         tests: the tests between all pairs of rows that share a fold.
@@ -125,7 +126,7 @@ class Ablation:
     """
 
     grid: Grid
-    corpus: Mapping[str, str]
+    corpus: CorpusFacts
     positive: tuple[str, ...]
     rows: tuple[RowResult, ...]
     tests: tuple[RowTest, ...]
@@ -170,7 +171,7 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
     tests = _tests(by_row, sentence_of)
     return Ablation(
         grid=grid,
-        corpus={name: results[0].corpus[name] for name in ("spec", "name", "digest")},
+        corpus=results[0].corpus,
         positive=results[0].metrics.positive,
         rows=rows,
         tests=tests,

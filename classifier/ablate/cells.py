@@ -22,11 +22,11 @@ from pathlib import Path
 
 from classifier.ablate.grid import Cell, Grid
 from classifier.data.vectors import RAM_BUDGET
-from classifier.runs.checkpoint import FORMAT_VERSION
 from classifier.runs.config import RunConfig, run_corpus
+from classifier.runs.facts import FORMAT_VERSION
 from classifier.runs.folds import Notice, evaluate_fold
 from classifier.runs.results import read_result
-from classifier.training.loop import Epoch
+from classifier.training.epoch import Epoch
 from featstore.errors import FeatstoreError, UsageError
 from featstore.files import check_output_folder
 from featstore.records import Corpus
@@ -131,7 +131,7 @@ def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
     result = read_result(cell.folder(runs))
     if result.config != cell.config:
         error = f"{result.folder} belongs to another configuration ({result.config.corpus.spec}); "
-    elif result.corpus["digest"] != digest:
+    elif result.corpus.digest != digest:
         error = f"{result.folder} was trained on another version of the corpus; "
     elif result.format != FORMAT_VERSION:
         error = f"{result.folder} was trained by another version of featstore (format {result.format}); "

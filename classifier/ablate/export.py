@@ -111,7 +111,9 @@ def as_json(ablation: Ablation, command: str, made: date) -> dict[str, Any]:
         "version": 1,
         "command": command,
         "made": made.isoformat(),
-        "corpus": dict(ablation.corpus),
+        "corpus": {
+            name: value for name, value in asdict(ablation.corpus).items() if name in ("spec", "name", "digest")
+        },
         "positive": ablation.positive,
         "rows": [_flat(r) for r in ablation.rows],
         "tests": [asdict(test) for test in ablation.tests],

@@ -221,7 +221,7 @@ def _provenance(ablation: Ablation, command: str) -> str:
     versions = {", ".join(f"{name} {value}" for name, value in r.versions.items()) for r in results}
     facts = [
         ("made by", command),
-        ("corpus", f"{ablation.corpus['spec']}, digest {ablation.corpus['digest']}"),
+        ("corpus", f"{ablation.corpus.spec}, digest {ablation.corpus.digest}"),
         ("encoders", "; ".join(sorted(encoders))),
         ("versions", "; ".join(sorted(versions))),
         ("threads a process", ", ".join(sorted({str(r.config.train.threads) for r in results}))),

@@ -15,8 +15,8 @@ from classifier.ablate.examples import Example, attention_examples
 from classifier.ablate.export import as_json, cells_csv, markdown, rows_csv
 from classifier.ablate.html import html_report
 from classifier.ablate.words import best_row
-from classifier.runs.checkpoint import to_json
 from classifier.runs.config import run_corpus
+from classifier.runs.facts import to_json
 from featstore.errors import MismatchError, MissingFeatureError
 from featstore.files import make_folder, write_file
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from classifier.runs.folds import Notice
+    from classifier.training.epoch import Epoch
     from classifier.training.estimate import TrainingPlan
-    from classifier.training.loop import Epoch
 
 
 class TrainingDisplay:
@@ -43,7 +43,7 @@ class TrainingDisplay:
 
     def progress(self, event: Epoch | Notice) -> None:
         """Show an epoch, or something else that the user should know."""
-        from classifier.training.loop import Epoch
+        from classifier.training.epoch import Epoch
 
         if not isinstance(event, Epoch):
             tell(event.text)

@@ -116,10 +116,9 @@ def train_command(
             progress=display.progress,
             ram_budget=held,
         )
-    epochs = checkpoint.training["epochs"]
-    best = epochs[checkpoint.training["best_epoch"] - 1]
+    measured = checkpoint.training
     if as_json:
-        print_json({"run": folder, "fold": fold, "best": best, "training": checkpoint.training})
+        print_json({"run": folder, "fold": fold, "best": measured.best, "training": measured})
         return
     print_table(
         str(folder),
@@ -127,10 +126,10 @@ def train_command(
         [
             [
                 str(fold),
-                str(len(epochs)),
-                str(best["number"]),
-                percent(best["dev_f1"]),
-                duration(checkpoint.training["seconds"]),
+                str(len(measured.epochs)),
+                str(measured.best_epoch),
+                percent(measured.best.dev_f1),
+                duration(measured.seconds),
             ]
         ],
     )

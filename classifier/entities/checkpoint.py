@@ -29,7 +29,7 @@ from classifier.entities.model import Network, NetworkConfig
 from classifier.entities.sentences import may_follow
 from classifier.entities.types import TYPES
 from classifier.head.config import InputConfig
-from classifier.runs.checkpoint import read_json, to_json
+from classifier.runs.facts import read_json, to_json
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
 from featstore.fingerprint import fingerprint

@@ -42,7 +42,7 @@ from classifier.entities.predict import find_mentions
 from classifier.entities.resume import UNFINISHED, load_state, save_state
 from classifier.entities.scores import MentionScores, TypedSpan, score_mentions
 from classifier.head.config import InputConfig
-from classifier.runs.checkpoint import read_json, to_json
+from classifier.runs.facts import read_json, to_json
 from classifier.runs.memory import PeakMemory
 from classifier.training.loop import reproducible
 from featstore.errors import DataError, UsageError

@@ -15,11 +15,24 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from classifier.entities.encoders import load_encoders
 from classifier.runs.card import bundle_card
-from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, read_json, save_checkpoint, to_json
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from classifier.runs.facts import (
+    BUNDLE_VERSION,
+    MANIFEST,
+    METRICS,
+    RUN,
+    WEIGHTS,
+    BundleFacts,
+    CorpusFacts,
+    ListedFile,
+    PlacedEncoder,
+    read_manifest,
+    read_metrics,
+    to_json,
+)
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
@@ -27,8 +40,7 @@ from featstore.errors import DataError, MismatchError, MissingFileError, UsageEr
 from featstore.files import behind_links, check_output_folder, clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256
 
-FORMAT_VERSION = 1
-MANIFEST, CARD, METRICS, ENCODERS = "bundle.json", "README.md", "metrics.json", "encoders"
+CARD, ENCODERS = "README.md", "encoders"
 LARGEST = 2 << 30  # bytes of an encoder that are still copied
 _SUFFIXES = (".safetensors", ".hdf5", ".json", ".txt", ".gz", ".zip", ".md", ".model", ".vocab")  # no pickle among them
 _NAME = re.compile(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+){0,4}", re.ASCII)
@@ -87,28 +99,27 @@ def write_bundle(
     checkpoint = load_checkpoint(fold_dir)
     loaded = load_encoders(checkpoint, encoders)
     given = {spec.partition(":")[0]: spec.partition(":")[2] for spec in encoders}
-    metrics = read_json(fold_dir / METRICS, "`cli eval` makes it") if (fold_dir / METRICS).exists() else None
+    metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
     name = fold_dir.resolve().parent.name
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was cut short
     try:
-        save_checkpoint(partial, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
+        facts = save_checkpoint(partial, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
         if metrics is not None:
             write_file(partial / METRICS, to_json(metrics))
         places = {
             encoder.name: _copy(encoder, given.get(encoder.name), partial) if with_encoders else None
             for encoder in loaded.values()
         }
-        facts = read_json(partial / RUN, "`cli train` makes it")
         write_file(partial / CARD, bundle_card(facts, metrics, places, licence).encode("utf-8"))
-        manifest = {
-            "format": FORMAT_VERSION,
-            "name": name,
-            "fingerprint": checkpoint.fingerprint,
-            "licence": licence,
-            "encoders": {each: {"identity": loaded[each].identity, "path": place} for each, place in places.items()},
-            "files": _listed(partial),
-        }
+        manifest = BundleFacts(
+            format=BUNDLE_VERSION,
+            name=name,
+            fingerprint=checkpoint.fingerprint,
+            licence=licence,
+            encoders={each: PlacedEncoder(loaded[each].identity, place) for each, place in places.items()},
+            files=_listed(partial),
+        )
         write_file(partial / MANIFEST, to_json(manifest))
         with clear_errors(target):
             if target.exists():
@@ -128,38 +139,30 @@ def read_bundle(folder: Path) -> Bundle:
             encoders.
         MismatchError: a format that this version does not know, or a file that is not what the manifest says.
     """
-    path = folder / MANIFEST
-    manifest = read_json(path, "`cli bundle` makes it")
-    try:
-        if manifest["format"] != FORMAT_VERSION:
-            raise MismatchError(f"{path} has format {manifest['format']}; this version reads {FORMAT_VERSION}.")
-        name, files, encoders = str(manifest["name"]), manifest["files"], manifest["encoders"]
-        places = {str(encoder): facts["path"] for encoder, facts in encoders.items()}
-        expected = {file: (facts["bytes"], facts["sha256"]) for file, facts in files.items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is not the manifest of a bundle ({error}).") from error
-    for file, facts in expected.items():
-        _check_file(folder, file, *facts)
-    for file in (WEIGHTS, RUN):
-        if file not in expected:
-            raise DataError(f"{path} does not list {file}.")
+    path, manifest = folder / MANIFEST, read_manifest(folder)
+    for name, listed in manifest.files.items():
+        _check_file(folder, name, listed)
+    for name in (WEIGHTS, RUN):
+        if name not in manifest.files:
+            raise DataError(f"{path} does not list {name}.")
     specs = {}
-    for encoder, place in places.items():
+    for encoder, placed in manifest.encoders.items():
+        place = placed.path
         if place is None:
             continue
-        if not any(file == place or file.startswith(f"{place}/") for file in expected):
+        if not any(file == place or file.startswith(f"{place}/") for file in manifest.files):
             raise DataError(f"{path} says that {encoder} is at '{place}', but lists no file there.")
         specs[encoder] = f"{encoder}:{folder / place}"
     for found in _found(folder / ENCODERS):
-        if found.relative_to(folder).as_posix() not in expected:
+        if found.relative_to(folder).as_posix() not in manifest.files:
             raise DataError(f"{found} is not listed in {MANIFEST}; remove it, or fetch the bundle again.")
     checkpoint = load_checkpoint(folder)
-    if manifest.get("fingerprint") != checkpoint.fingerprint:
+    if manifest.fingerprint != checkpoint.fingerprint:
         raise MismatchError(f"{path} is the manifest of another model; fetch the bundle again.")
-    return Bundle(name, checkpoint, specs)
+    return Bundle(manifest.name, checkpoint, specs)
 
 
-def _check_file(folder: Path, name: str, size: Any, digest: Any) -> None:
+def _check_file(folder: Path, name: str, listed: ListedFile) -> None:
     """Hold a file of a bundle against its line in the manifest."""
     if not _NAME.fullmatch(name) or not name.endswith(_SUFFIXES):
         raise DataError(
@@ -171,25 +174,25 @@ def _check_file(folder: Path, name: str, size: Any, digest: Any) -> None:
         raise DataError(f"{path} is a symbolic link; a bundle holds files only.")
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist, though {MANIFEST} lists it; fetch the bundle again.")
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise DataError(f"{folder / MANIFEST}: the sha256 of {name} is {str(digest)[:80]!r}.")
-    if path.stat().st_size != size or file_sha256(path) != digest:
+    if not _SHA256.fullmatch(listed.sha256):
+        raise DataError(f"{folder / MANIFEST}: the sha256 of {name} is {listed.sha256[:80]!r}.")
+    if path.stat().st_size != listed.bytes or file_sha256(path) != listed.sha256:
         raise MismatchError(f"{path} is not the file that {MANIFEST} lists (size or sha256); fetch the bundle again.")
 
 
-def _without_path(corpus: Mapping[str, str]) -> dict[str, str]:
+def _without_path(corpus: CorpusFacts) -> CorpusFacts:
     """Return the facts of a corpus without where it lay, which is nobody's business; the sample has no path."""
-    name = corpus["spec"].partition(":")[0]
-    return {**corpus, "spec": corpus["spec"] if name == "sample" else name}
+    name = corpus.spec.partition(":")[0]
+    return corpus if name == "sample" else replace(corpus, spec=name)
 
 
 def _found(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
-def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+def _listed(folder: Path) -> dict[str, ListedFile]:
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        path.relative_to(folder).as_posix(): ListedFile(path.stat().st_size, file_sha256(path))
         for path in _found(folder)
     }
 

@@ -76,7 +76,7 @@ class Extractor:
         for spec in checkpoint.features:
             check_encoder(spec, encoders[spec.name], spec.name)
         self.checkpoint = checkpoint
-        self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive, checkpoint.corpus["name"])
+        self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive, checkpoint.corpus.name)
         self._encoders = {spec.name: encoders[spec.name] for spec in checkpoint.features}
         self._store, self._threads = store, threads
         self._tagging = tagging or Tagging()
@@ -141,8 +141,8 @@ class Extractor:
     def marking(self) -> Marking:
         """How pairs are marked."""
         corpus, pairing = self.checkpoint.corpus, self.checkpoint.pairing
-        masked = corpus["indicators"] == "tags" and bool(pairing and pairing.words)
-        return Marking(corpus["indicators"], corpus["context"], masked)
+        masked = corpus.indicators == "tags" and bool(pairing and pairing.words)
+        return Marking(corpus.indicators, corpus.context, masked)
 
     def extract(
         self,

@@ -21,7 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
-from classifier.runs.checkpoint import read_json, to_json
+from classifier.runs.facts import read_json, to_json
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, clear_errors, flush, is_stream, lock, open_output, put_in_place, write_file
 

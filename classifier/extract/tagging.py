@@ -14,7 +14,7 @@ from pathlib import Path
 from classifier.entities.checkpoint import FACTS, MADE_BY
 from classifier.entities.encoding import Encoding
 from classifier.entities.tagger import MODES, SHIPPED, Tagger, is_tagged, windows
-from classifier.runs.checkpoint import read_json
+from classifier.runs.facts import read_json
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.errors import MissingFileError

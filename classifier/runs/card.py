@@ -10,8 +10,9 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
+from classifier.runs.facts import RunFacts
+from classifier.scores.metrics import Metrics
 from classifier.scores.percent import percent
 from classifier.training.config import recipe
 from featstore.markdown import markdown_table
@@ -20,7 +21,7 @@ from featstore.markdown import markdown_table
 _EXAMPLES = {"chem": "CHEMICAL", "dise": "DISEASE"}
 
 
-def card(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+def card(run: RunFacts, metrics: Metrics | None) -> str:
     """Return the card.
 
     Args:
@@ -29,16 +30,14 @@ def card(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
     """
     again = (
         "## Again\n\n`config.toml` holds every option. With the same corpus, store and versions\n\n"
-        f"    cli train --config config.toml --fold {run['fold']} --run RUN\n"
-        f"    cli eval --fold {run['fold']} --run RUN\n\n"
+        f"    cli train --config config.toml --fold {run.fold} --run RUN\n"
+        f"    cli eval --fold {run.fold} --run RUN\n\n"
         "gives the same metrics to the last digit."
     )
     return "\n\n".join([_matter(run), *_body(run, metrics), again]) + "\n"
 
 
-def bundle_card(
-    run: Mapping[str, Any], metrics: Mapping[str, Any] | None, places: Mapping[str, str | None], licence: str
-) -> str:
+def bundle_card(run: RunFacts, metrics: Metrics | None, places: Mapping[str, str | None], licence: str) -> str:
     """Return the card of a bundle.
 
     Args:
@@ -47,8 +46,8 @@ def bundle_card(
         places: for each encoder its place in the bundle; None: not in it.
         licence: of the model; ``other`` if nobody has said.
     """
-    kinds = (run["pairing"] or {"kinds": []})["kinds"]
-    head, tail = (_EXAMPLES.get(kind, kind.upper()) for kind in (kinds or [("chem", "gene")])[0])
+    kinds = run.pairing.kinds if run.pairing else ()
+    head, tail = (_EXAMPLES.get(kind, kind.upper()) for kind in (kinds or (("chem", "gene"),))[0])
     use = (
         f"## Use\n\nPairs: {', '.join(f'{a} with {b}' for a, b in kinds) or 'not recorded'}, in one sentence.\n\n"
         "    cli extract --model MODEL/ documents.jsonl -o relations.jsonl\n\n"
@@ -67,16 +66,14 @@ def bundle_card(
     return "\n\n".join([_matter(run, license=licence.lower()), *_body(run, metrics), again, use, where, terms]) + "\n"
 
 
-def _commands(run: Mapping[str, Any]) -> list[str]:
+def _commands(run: RunFacts) -> list[str]:
     """Return the commands that make a bundle again, with every option that differs from its default."""
-    corpus, config, fold = run["corpus"], run["config"], str(run["fold"])
-    marked = ["--corpus", corpus["spec"], "--context", corpus["context"], "--indicators", corpus["indicators"]]
-    names = ",".join(dict.fromkeys(feature["name"] for feature in run["features"]))
-    usual = asdict(recipe(config["head"], features=config["features"]))
-    changed = [
-        word for name, value in config.items() if value != usual.get(name, value) for word in _option(name, value)
-    ]
-    train = ["--features", config["features"], "--head", config["head"], *changed, "--fold", fold, "--run", "RUN"]
+    corpus, config, fold = run.corpus, run.config, str(run.fold)
+    marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
+    names = ",".join(dict.fromkeys(feature.name for feature in run.features))
+    usual = asdict(recipe(config.head, features=config.features))
+    changed = [word for name, value in asdict(config).items() if value != usual[name] for word in _option(name, value)]
+    train = ["--features", config.features, "--head", config.head, *changed, "--fold", fold, "--run", "RUN"]
     return [
         shlex.join(["cli", "featurize", "--encoders", names, *marked]),
         shlex.join(["cli", "train", *marked, *train]),
@@ -85,59 +82,54 @@ def _commands(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _option(name: str, value: Any) -> list[str]:
+def _option(name: str, value: object) -> list[str]:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{flag}" if value else f"--no-{flag}"]
     return [f"--{flag}", str(value)]
 
 
-def _matter(run: Mapping[str, Any], **more: str) -> str:
+def _matter(run: RunFacts, **more: str) -> str:
     matter = {
         "library_name": "featstore",
         "pipeline_tag": "text-classification",
         "tags": ["relation-extraction", "biomedical"],
-        "datasets": [run["corpus"]["spec"].partition(":")[0]],
+        "datasets": [run.corpus.spec.partition(":")[0]],
         **more,
     }
     return "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---"
 
 
-def _body(run: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str]:
-    corpus, config, training = run["corpus"], run["config"], run["training"]
-    parts = training["instances"]
+def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
+    corpus, config, training = run.corpus, run.config, run.training
+    parts = training.instances
     return [
-        f"# {config['features']} on {corpus['spec'].partition(':')[0]}, fold {run['fold']}",
-        f"A Bi-LSTM with attention (head `{config['head']}`) that reads stored vectors of the encoders below and gives "
-        f"one of the labels {', '.join(run['labels'])} to a marked pair in a sentence. It serves research; it was not "
+        f"# {config.features} on {corpus.spec.partition(':')[0]}, fold {run.fold}",
+        f"A Bi-LSTM with attention (head `{config.head}`) that reads stored vectors of the encoders below and gives "
+        f"one of the labels {', '.join(run.labels)} to a marked pair in a sentence. It serves research; it was not "
         "made for clinical decisions.",
         "## Test part\n\n" + (_scores(metrics) if metrics else "Not evaluated yet: `cli eval`."),
         "## What it was trained on\n\n"
         + markdown_table(
             ["", ""],
             [
-                ["corpus", f"{corpus['spec']} (digest `{corpus['digest']}`)"],
-                ["indicators, context", f"{corpus['indicators']}, {corpus['context']}"],
-                ["instances", f"{parts['train']:,} for training, {parts['dev']:,} to choose the epoch"],
-                ["epochs", f"{len(training['epochs'])}, the best was {training['best_epoch']}"],
-                ["seed, threads", f"{config['seed']}, {config['threads']}"],
+                ["corpus", f"{corpus.spec} (digest `{corpus.digest}`)"],
+                ["indicators, context", f"{corpus.indicators}, {corpus.context}"],
+                ["instances", f"{parts.train:,} for training, {parts.dev:,} to choose the epoch"],
+                ["epochs", f"{len(training.epochs)}, the best was {training.best_epoch}"],
+                ["seed, threads", f"{config.seed}, {config.threads}"],
             ],
         ),
         "## Encoders\n\n"
         + markdown_table(
             ["encoder", "identity", "layer", "columns", "stored as"],
-            [
-                [f["name"], f"`{f['identity']}`", f["layer"], f"{f['layers']} x {f['dim']}", f["dtype"]]
-                for f in run["features"]
-            ],
+            [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in run.features],
         ),
-        "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in run["versions"].items()]),
+        "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in run.versions.items()]),
     ]
 
 
-def _scores(metrics: Mapping[str, Any]) -> str:
-    rows = [[f"micro over {', '.join(metrics['positive'])}", metrics["micro"]]]
-    rows += [[label, metrics["per_class"][label]] for label in metrics["labels"]]
-    columns = ("precision", "recall", "f1")
-    cells = [[name, *(percent(s[column]) for column in columns), f"{s['gold']:,}"] for name, s in rows]
+def _scores(metrics: Metrics) -> str:
+    rows = [(f"micro over {', '.join(metrics.positive)}", metrics.micro), *metrics.per_class.items()]
+    cells = [[name, *map(percent, (s.precision, s.recall, s.f1)), f"{s.gold:,}"] for name, s in rows]
     return markdown_table(["", "P", "R", "F1", "gold"], cells)

@@ -43,7 +43,7 @@ def compare(first: Sequence[FoldResult], second: Sequence[FoldResult], sentence_
     if len(folds) == 1:
         return _randomised(by_fold[0][0], by_fold[0][1], sentence_of)
     scores = [[fmean(map(f1, seeds)) for seeds in pair] for pair in by_fold]
-    ratio = fmean(test_size(r) / sum(r.instances.values()) for pair in by_fold for r in pair[0])
+    ratio = fmean(test_size(r) / (r.instances.train + r.instances.dev) for pair in by_fold for r in pair[0])
     return resampled_t_test([a for a, _ in scores], [b for _, b in scores], ratio)
 
 
@@ -70,7 +70,7 @@ def check_one_corpus(results: Sequence[FoldResult]) -> None:
     Raises:
         MismatchError: they are not; the text names two.
     """
-    _check_equal("corpus", [(f"{r.corpus['name']} {r.corpus['digest']}", r) for r in results])
+    _check_equal("corpus", [(f"{r.corpus.name} {r.corpus.digest}", r) for r in results])
 
 
 def check_one_encoder(results: Sequence[FoldResult]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from classifier.runs.checkpoint import RUN
+from classifier.runs.facts import RUN
 from classifier.training.config import TrainConfig, recipe
 from featstore.corpora import CorpusChoice, read_corpus
 from featstore.errors import DataError, MismatchError, UsageError
@@ -21,7 +21,7 @@ from featstore.files import check_output_folder, read_text
 from featstore.plain import from_plain
 from featstore.records import Corpus
 
-CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions.tsv", "README.md"
+CONFIG, PREDICTIONS, CARD = "config.toml", "predictions.tsv", "README.md"
 
 
 @dataclass(frozen=True, slots=True)

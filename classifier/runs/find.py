@@ -5,16 +5,15 @@ In: the folder of the runs, and what a user calls a run: its path, or its name b
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from classifier.runs.checkpoint import RUN
 from classifier.runs.config import CONFIG
-from featstore.errors import DataError, MissingFileError, did_you_mean
+from classifier.runs.facts import RUN, read_run
+from featstore.errors import MissingFileError, did_you_mean
 
 _FOLD = re.compile(r"fold-\d+")
 
@@ -80,12 +79,7 @@ def encoders_in_use(folders: Iterable[Path]) -> set[str]:
     """Return the identities of all encoders that the heads in the folders of runs were trained on.
 
     Raises:
-        DataError: a checkpoint that cannot be read; better to stop than to call its features unused.
+        DataError, MismatchError: a checkpoint that cannot be read; better to stop than to call its features unused.
     """
-    used: set[str] = set()
-    for path in (path for folder in folders for path in folder.glob(f"fold-*/{RUN}")):
-        try:
-            used |= {spec["identity"] for spec in json.loads(path.read_text(encoding="utf-8"))["features"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not a run: {error}; remove it or train again.") from error
-    return used
+    trained = [read_run(path.parent) for folder in folders for path in folder.glob(f"fold-*/{RUN}")]
+    return {spec.identity for facts in trained for spec in facts.features}

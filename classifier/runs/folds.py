@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +20,18 @@ from classifier.data.pairing import pairing_of
 from classifier.data.split import check_labelled
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences
 from classifier.runs.card import card
-from classifier.runs.checkpoint import (
-    RUN,
-    Checkpoint,
-    load_checkpoint,
-    note_evaluation,
-    save_checkpoint,
-    to_json,
-)
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint, note_evaluation, save_checkpoint
 from classifier.runs.classify import classify
-from classifier.runs.config import CARD, CONFIG, METRICS, PREDICTIONS, RunConfig, check_config, config_toml
+from classifier.runs.config import CARD, CONFIG, PREDICTIONS, RunConfig, check_config, config_toml
+from classifier.runs.facts import METRICS, RUN, CorpusFacts, EvaluationFacts, PartSizes, TrainingFacts, to_json
 from classifier.runs.memory import PeakMemory
 from classifier.runs.outputs import predictions_tsv
-from classifier.runs.prepare import Prepared, corpus_facts, featurize_command, prepared
+from classifier.runs.prepare import Prepared, featurize_command, prepared
 from classifier.scores.metrics import Metrics, score
+from classifier.training.epoch import Epoch
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.favour import favour_positive
-from classifier.training.loop import Epoch, TrainState, reproducible, train
+from classifier.training.loop import TrainState, reproducible, train
 from classifier.training.predict import Predictions
 from classifier.training.resume import UNFINISHED, load_state, save_state
 from featstore.errors import MismatchError
@@ -141,18 +136,18 @@ def train_fold(
         labels=corpus.labels,
         positive=corpus.positive,
         tags=ready.tags,
-        corpus=corpus_facts(corpus),
+        corpus=CorpusFacts.of(corpus),
         fold=fold,
-        config=asdict(config.train),
-        training={
-            "instances": {"train": len(train_part), "dev": len(dev_part)},
-            "best_epoch": max(epoch.number for epoch in epochs if epoch.best),
-            "shift": shift,
-            "streamed": bool(ready.vectors.shards.any()),  # then the order of the batches followed the store's shards
-            "seconds": time.perf_counter() - start,
-            "peak_memory": memory.bytes,
-            "epochs": [asdict(epoch) for epoch in epochs],
-        },
+        config=config.train,
+        training=TrainingFacts(
+            instances=PartSizes(len(train_part), len(dev_part)),
+            best_epoch=max(epoch.number for epoch in epochs if epoch.best),
+            shift=shift,
+            streamed=bool(ready.vectors.shards.any()),
+            seconds=time.perf_counter() - start,
+            peak_memory=memory.bytes,
+            epochs=tuple(epochs),
+        ),
         pairing=pairing_of(ready.instances, corpus.indicators),
         encoders=ready.encoders,
     )
@@ -197,9 +192,9 @@ def evaluate_fold(
         checkpoint = train_fold(
             corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
         )
-    if checkpoint.corpus != corpus_facts(corpus):
+    if checkpoint.corpus != CorpusFacts.of(corpus):
         raise MismatchError(
-            f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus['digest'][:12]}, now "
+            f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus.digest[:12]}, now "
             f"{corpus.digest[:12]}); train it again, or in another folder (--run)."
         )
     start, keys = time.perf_counter(), DistinctSentences.of(instances).keys
@@ -213,11 +208,11 @@ def evaluate_fold(
     gold = np.array([checkpoint.labels.index(instance.label or "") for instance in instances])
     metrics = score(gold, predictions.labels, checkpoint.labels, checkpoint.positive)
     # Not among the metrics: those are the same to the last digit when a run is repeated.
-    facts = note_evaluation(folder, {"instances": len(instances), "seconds": seconds})
-    write_file(folder / CARD, card(facts, asdict(metrics)).encode("utf-8"))
+    facts = note_evaluation(folder, EvaluationFacts(len(instances), seconds))
+    write_file(folder / CARD, card(facts, metrics).encode("utf-8"))
     tsv = predictions_tsv(instances, predictions, checkpoint.labels)
     write_file(folder / PREDICTIONS, tsv.encode("utf-8"))
-    write_file(folder / METRICS, to_json(asdict(metrics)))
+    write_file(folder / METRICS, to_json(metrics))
     return Evaluation(fold, metrics, instances, predictions)
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from classifier.runs.checkpoint import RUN, read_json
 from classifier.runs.compare import compare, f1
 from classifier.runs.config import RunConfig, read_config, run_corpus, trained_folds
+from classifier.runs.facts import read_run
 from classifier.runs.find import list_runs
 from classifier.runs.results import differences, results_of
 from classifier.scores.significance import Comparison
 from classifier.scores.summary import Summary, summarise
-from featstore.errors import DataError, UsageError
+from featstore.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,8 @@ def overview_of(folder: Path) -> RunOverview:
         trained=trained,
         evaluated=tuple(result.fold for result in results),
         summary=summarise([result.metrics for result in results]) if results else None,
-        seconds=sum(_seconds(folder / f"fold-{fold}") for fold in trained),
+        seconds=sum(read_run(folder / f"fold-{fold}").training.seconds for fold in trained),
     )
-
-
-def _seconds(fold: Path) -> float:
-    """Return the seconds that training a fold took."""
-    try:
-        return float(read_json(fold / RUN, "`cli train` makes it")["training"]["seconds"])
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{fold} does not hold a run as it was written ({error}); train it again.") from error
 
 
 def compare_runs(folders: Sequence[Path]) -> ComparedRuns:

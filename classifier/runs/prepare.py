@@ -23,8 +23,8 @@ from classifier.data.split import training_parts
 from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import InputConfig
 from classifier.head.model import AnyHead, make_head
-from classifier.runs.checkpoint import FORMAT_VERSION
 from classifier.runs.config import RunConfig, check_config, config_toml
+from classifier.runs.facts import FORMAT_VERSION, CorpusFacts
 from classifier.training.config import TrainConfig
 from classifier.training.loop import reproducible
 from featstore.records import Corpus, Instance
@@ -94,14 +94,10 @@ def _new_head(
     return head
 
 
-def corpus_facts(corpus: Corpus) -> dict[str, str]:
-    return {name: str(getattr(corpus, name)) for name in ("spec", "name", "digest", "context", "indicators")}
-
-
 def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
     """Return a digest of all that determines how a fold is trained."""
     encoders = [asdict(spec) for spec in specs]
-    facts = [FORMAT_VERSION, config_toml(config), corpus_facts(corpus), fold, encoders, version("torch")]
+    facts = [FORMAT_VERSION, config_toml(config), asdict(CorpusFacts.of(corpus)), fold, encoders, version("torch")]
     return sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -6,22 +6,19 @@ evaluated, its predictions, and what differs between runs. This is what reports 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.features import FeatureSpec
-from classifier.runs.checkpoint import RUN
-from classifier.runs.config import CONFIG, METRICS, PREDICTIONS, RunConfig, options_of, read_config
-from classifier.scores.metrics import Metrics, Scores
-from classifier.training.loop import Epoch
+from classifier.runs.config import CONFIG, PREDICTIONS, RunConfig, options_of, read_config
+from classifier.runs.facts import METRICS, RUN, CorpusFacts, PartSizes, read_metrics, read_run
+from classifier.scores.metrics import Metrics
+from classifier.training.epoch import Epoch
 from featstore.errors import DataError
-from featstore.files import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,10 @@ class FoldResult:
         format: of the checkpoint; heads of different formats are not the same head.
         config: the run's configuration.
         fold: the fold.
-        corpus: spec, name, digest, context and indicators of the corpus.
+        corpus: the corpus.
         features: the encoders, by identity.
         metrics: on the test part.
-        instances: ``train`` and ``dev``: instances of these parts.
+        instances: of the train and the dev part.
         epochs: all epochs.
         best_epoch: the one whose weights were kept.
         seconds: that training took.
@@ -49,10 +46,10 @@ class FoldResult:
     format: int
     config: RunConfig
     fold: int
-    corpus: Mapping[str, str]
+    corpus: CorpusFacts
     features: tuple[FeatureSpec, ...]
     metrics: Metrics
-    instances: Mapping[str, int]
+    instances: PartSizes
     epochs: tuple[Epoch, ...]
     best_epoch: int
     seconds: float
@@ -89,27 +86,24 @@ def read_result(folder: Path) -> FoldResult:
         DataError: a file that is not as it was written.
     """
     config = read_config(folder)
-    facts, metrics = _read_json(folder / RUN), _read_json(folder / METRICS)
-    try:
-        training, evaluation = facts["training"], facts.get("evaluation")
-        return FoldResult(
-            folder=folder,
-            format=facts["format"],
-            config=config,
-            fold=facts["fold"],
-            corpus=facts["corpus"],
-            features=tuple(FeatureSpec(**spec) for spec in facts["features"]),
-            metrics=_metrics(metrics),
-            instances=training["instances"],
-            epochs=tuple(Epoch(**epoch) for epoch in training["epochs"]),
-            best_epoch=training["best_epoch"],
-            seconds=training["seconds"],
-            peak_memory=training.get("peak_memory"),
-            classify_ms=1000 * evaluation["seconds"] / evaluation["instances"] if evaluation else None,
-            versions=facts["versions"],
-        )
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{folder} does not hold a run as it was written ({error}); train it again.") from error
+    facts = read_run(folder)
+    training, evaluation = facts.training, facts.evaluation
+    return FoldResult(
+        folder=folder,
+        format=facts.format,
+        config=config,
+        fold=facts.fold,
+        corpus=facts.corpus,
+        features=facts.features,
+        metrics=read_metrics(folder),
+        instances=training.instances,
+        epochs=training.epochs,
+        best_epoch=training.best_epoch,
+        seconds=training.seconds,
+        peak_memory=training.peak_memory,
+        classify_ms=1000 * evaluation.seconds / evaluation.instances if evaluation else None,
+        versions=facts.versions,
+    )
 
 
 def results_of(run_dir: Path) -> list[FoldResult]:
@@ -148,27 +142,6 @@ def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:
 
 def facts_of(result: FoldResult) -> dict[str, str]:
     """Return what a fold was made of: configuration, corpus, encoders, versions."""
-    facts = {**options_of(result.config), "format": result.format, "corpus digest": result.corpus["digest"]}
+    facts = {**options_of(result.config), "format": result.format, "corpus digest": result.corpus.digest}
     facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}
     return {name: str(value) for name, value in (facts | dict(result.versions)).items()}
-
-
-def _read_json(path: Path) -> Any:
-    text = read_text(path, "; `cli train` and `cli eval` make it.")
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}; train again.") from error
-
-
-def _metrics(raw: Mapping[str, Any]) -> Metrics:
-    return Metrics(
-        **{
-            **raw,
-            "micro": Scores(**raw["micro"]),
-            "per_class": {label: Scores(**scores) for label, scores in raw["per_class"].items()},
-            "labels": tuple(raw["labels"]),
-            "positive": tuple(raw["positive"]),
-            "confusion": tuple(map(tuple, raw["confusion"])),
-        }
-    )

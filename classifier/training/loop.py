@@ -25,37 +25,13 @@ from classifier.data.batch import Batch, Batcher
 from classifier.head.model import AnyHead, Head
 from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
+from classifier.training.epoch import Epoch
 from classifier.training.plateau import Plateau
 from classifier.training.predict import predict
 from featstore.errors import UsageError
 
 SECONDS_BETWEEN_SAVES = 60.0
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch of training did.
-
-    Attributes:
-        number: counted from 1.
-        of: the most epochs that there can be.
-        train_loss: mean loss of the batches, each before its step: cross-entropy, with what ``consistency`` adds.
-        dev_loss: mean cross-entropy on the dev part after the epoch.
-        dev_f1: micro-F1 over the positive labels on the dev part.
-        lr: learning rate at the end of the epoch.
-        best: whether this is the best epoch so far.
-        seconds: of the epoch, evaluation included.
-    """
-
-    number: int
-    of: int
-    train_loss: float
-    dev_loss: float
-    dev_f1: float
-    lr: float
-    best: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

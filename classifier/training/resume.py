@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from classifier.training.loop import Epoch, TrainState
+from classifier.training.epoch import Epoch
+from classifier.training.loop import TrainState
 from featstore.files import make_folder, write_file
 
 UNFINISHED = "unfinished.safetensors"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifier.training.loop import Epoch
+from classifier.training.epoch import Epoch
 from featstore.errors import UsageError
 
 FIGURES = ("train_loss", "dev_loss", "dev_f1", "lr", "seconds")

@@ -16,7 +16,7 @@ from classifier.ablate.ablation import summarise_grid
 from classifier.ablate.board import Board
 from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.runs.results import read_result
-from classifier.training.loop import Epoch
+from classifier.training.epoch import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, UsageError
 from featstore.stores import find_sets

@@ -9,24 +9,32 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
-from toy_model import make_checkpoint
+from toy_model import WordEncoder, make_checkpoint
 
 from classifier.data.features import FeatureSpec
-from classifier.extract.bundle import MANIFEST, is_bundle, read_bundle, write_bundle
+from classifier.extract.bundle import is_bundle, read_bundle, write_bundle
 from classifier.extract.extractor import Extractor
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head
-from classifier.runs.checkpoint import RUN, Checkpoint, save_checkpoint
+from classifier.runs.checkpoint import Checkpoint, save_checkpoint
+from classifier.runs.facts import MANIFEST, RUN, to_json
+from classifier.scores.metrics import Metrics, Scores
 from featstore.encoders import load_encoder
+from featstore.encoders.contract import weights_of
 from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFileError, UsageError
 
 TEXT, ENTITIES = "Aspirin blocks COX-2.", [(0, 7, "CHEMICAL"), (15, 20, "GENE")]
-METRICS = {
-    "positive": ["CPR:3", "CPR:4"],
-    "labels": ["NONE"],
-    "micro": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "gold": 4, "predicted": 2, "tp": 1},
-    "per_class": {"NONE": {"precision": None, "recall": 0.0, "f1": None, "gold": 9, "predicted": 0, "tp": 0}},
-}
+METRICS = Metrics(
+    micro=Scores(precision=0.5, recall=0.25, f1=1 / 3, gold=4, predicted=2, tp=1),
+    macro_f1=None,
+    accuracy=0.5,
+    per_class={"NONE": Scores(precision=None, recall=0.0, f1=None, gold=9, predicted=0, tp=0)},
+    labels=("NONE",),
+    positive=("CPR:3", "CPR:4"),
+    confusion=((9,),),
+    missed=0,
+    missed_as_negative=None,
+)
 
 
 def checkpoint_of(spec: str) -> Checkpoint:
@@ -49,7 +57,7 @@ def vectors(tmp_path: Path) -> Path:
 def fold(tmp_path: Path, vectors: Path) -> Path:
     folder = tmp_path / "runs" / "mine" / "fold-1"
     save_checkpoint(folder, checkpoint_of(f"glove:{vectors}"))
-    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "metrics.json").write_bytes(to_json(METRICS))
     return folder
 
 
@@ -142,10 +150,10 @@ def test_no_pickle_goes_in(tmp_path: Path) -> None:
         (("files", "model.safetensors", "bytes"), 10**30, "is not the file"),
         (("files", "model.safetensors", "sha256"), ["x"], "sha256"),
         (("files",), {}, "does not list"),
-        (("files",), "all", "not the manifest"),
+        (("files",), "all", "not as it was written"),
         (("encoders", "glove", "path"), "../elsewhere/vectors.txt", "lists no file there"),
-        (("encoders", "glove", "path"), 7, "lists no file there"),
-        (("encoders",), {"pickle": 3}, "not the manifest"),
+        (("encoders", "glove", "path"), 7, "must be a text, not 7"),
+        (("encoders",), {"pickle": 3}, "not as it was written"),
         (("format",), 2, "format 2"),
         (("fingerprint",), "ab", "another model"),
     ],
@@ -215,7 +223,7 @@ def test_absurd_facts_are_refused(model: Path, key: str, value: Any) -> None:
     facts = json.loads((model / RUN).read_text())
     (model / RUN).write_text(json.dumps({**facts, key: value}))
     _reseal(model)
-    with pytest.raises(DataError, match="does not hold a checkpoint"):
+    with pytest.raises(DataError, match=r"does not hold a checkpoint|run\.json is not as it was written"):
         Extractor.load(model)
 
 
@@ -232,3 +240,11 @@ def test_weights_of_another_kind_are_refused(model: Path) -> None:
     _reseal(model)
     with pytest.raises(DataError, match=r"torch\.float16, not float32"):
         Extractor.load(model)
+
+
+def test_an_encoder_must_state_its_weights() -> None:
+    class Silent(WordEncoder):
+        facts = {"encoder": "words"}  # noqa: RUF012
+
+    with pytest.raises(UsageError, match="'words' does not state its weights"):
+        weights_of(Silent())

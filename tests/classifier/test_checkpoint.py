@@ -13,7 +13,10 @@ from classifier.data.features import FeatureSpec
 from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import make_head
-from classifier.runs.checkpoint import RUN, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from classifier.runs.facts import RUN, WEIGHTS, CorpusFacts, PartSizes, TrainingFacts, read_run
+from classifier.training.config import TrainConfig
+from classifier.training.epoch import Epoch
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
 
@@ -25,10 +28,12 @@ def make_checkpoint(**more: Any) -> Checkpoint:
         labels=("0", "1"),
         positive=("1",),
         tags=("<gene>",),
-        corpus={"spec": "toy", "digest": "d1"},
+        corpus=CorpusFacts("toy", "toy", "d1", "tagged", "tags"),
         fold=3,
-        config={"seed": 1},
-        training={"epochs": []},
+        config=TrainConfig(lr=0.5),
+        training=TrainingFacts(
+            instances=PartSizes(9, 1), best_epoch=1, seconds=2.0, epochs=(Epoch(1, 3, 0.7, 0.6, 0.5, 0.1, True, 2.0),)
+        ),
         pairing=Pairing((("gene", "dise"),), {"gene": "@GENE$"}),
     )
 
@@ -77,8 +82,12 @@ def test_damage_is_found(tmp_path: Path) -> None:
     (tmp_path / RUN).write_text(json.dumps({**json.loads(run), "format": 99}))
     with pytest.raises(MismatchError, match="format 99"):
         load_checkpoint(tmp_path)
+    (tmp_path / RUN).write_text(json.dumps({**json.loads(run), "format": 1}))
+    with pytest.raises(MismatchError, match=r"reads heads of format 2\. Train it again"):
+        load_checkpoint(tmp_path)
+    assert read_run(tmp_path).training == make_checkpoint().training, "what it says of its training can be read still"
     (tmp_path / RUN).write_text("[]")
-    with pytest.raises(DataError, match="does not hold a checkpoint"):
+    with pytest.raises(DataError, match=r"is not as it was written .* it must be a table"):
         load_checkpoint(tmp_path)
 
 

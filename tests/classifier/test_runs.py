@@ -17,8 +17,8 @@ from classifier.runs.find import latest_run
 from classifier.runs.folds import Notice, evaluate_fold, plan_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
 from classifier.training.config import RECIPES, TrainConfig, recipe
+from classifier.training.epoch import Epoch
 from classifier.training.estimate import TrainingPlan
-from classifier.training.loop import Epoch
 from classifier.training.resume import UNFINISHED
 from featstore.corpora import CorpusChoice
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
@@ -95,7 +95,7 @@ def test_a_training_is_announced_and_planned_without_a_trace(
     plan = heard[0]
     assert isinstance(plan, TrainingPlan)
     assert replace(plan, seconds=0) == replace(planned, seconds=0)
-    assert (plan.train, plan.dev, plan.done) == (*told.training["instances"].values(), 0)
+    assert (plan.train, plan.dev, plan.done) == (told.training.instances.train, told.training.instances.dev, 0)
     assert plan.parameters == sum(tensor.numel() for tensor in told.head.parameters())
     assert plan.seconds > 0
 

@@ -16,7 +16,8 @@ from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import AnyHead, Head, make_head
 from classifier.training.config import RECIPES, TrainConfig, recipe
-from classifier.training.loop import Epoch, TrainState, loss_of, reproducible, train
+from classifier.training.epoch import Epoch
+from classifier.training.loop import TrainState, loss_of, reproducible, train
 from classifier.training.plateau import Plateau
 from featstore.errors import UsageError
 from featstore.records import Corpus

@@ -24,7 +24,7 @@ def test_relations_are_bundles_in_the_context_that_the_tagger_reads(name: str, k
     bundle = read_bundle(ROOT / name)
     assert bundle.checkpoint.pairing is not None
     assert bundle.checkpoint.pairing.kinds == (kinds,)
-    assert bundle.checkpoint.corpus["context"] == "sentence"
+    assert bundle.checkpoint.corpus.context == "sentence"
     assert bundle.checkpoint.features == load_tagger(ROOT / "tagger").features  # so that a sentence is encoded once
 
 

@@ -16,6 +16,8 @@ from classifier.extract.extractor import Extractor
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint
+from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
+from classifier.training.config import TrainConfig
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
 from featstore.records import Document, Entity
@@ -75,16 +77,10 @@ def make_checkpoint(
         labels=LABELS,
         positive=LABELS[1:],
         tags=tags,
-        corpus={
-            "spec": "toy:/home/someone",
-            "name": "toy",
-            "digest": "d1" * 8,
-            "context": context,
-            "indicators": indicators,
-        },
+        corpus=CorpusFacts("toy:/home/someone", "toy", "d1" * 8, context, indicators),
         fold=1,
-        config={"features": "words", "head": "paper", "seed": 1, "threads": 1},
-        training={"instances": {"train": 90, "dev": 10}, "best_epoch": 1, "epochs": []},
+        config=TrainConfig(features="words"),
+        training=TrainingFacts(instances=PartSizes(90, 10), best_epoch=1, seconds=1.0, epochs=()),
         pairing=Pairing(kinds, words or {}),
     )
 

@@ -18,13 +18,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def serve_command(
     model: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="The folder of a model (cli bundle) or of a trained fold; repeat it for several."),
+        typer.Option(
+            "--model", help="Folder of a model, as `cli bundle` makes it, or of a trained fold. Repeat for several."
+        ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. With 0.0.0.0 every computer of your network can connect.")
+        str, typer.Option(help="Address to listen on. With 0.0.0.0 every computer of your network can connect.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8000,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the matrix products; more may be slower.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on. 0 takes a free one.")] = 8000,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
     device: EncoderDevice = "cpu",
 ) -> None:
     """Serve a page in the browser, where relations are extracted from text that you paste, and a JSON API.

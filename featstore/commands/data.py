@@ -17,8 +17,10 @@ from featstore.commands.console import (
     print_json,
     print_table,
     progress_bar,
+    tell,
 )
 from featstore.commands.options import (
+    CORPORA,
     AsJson,
     Commands,
     Instances,
@@ -36,7 +38,7 @@ def data_check(
         typer.Argument(
             metavar="[CORPUS]",
             envvar="FEATSTORE_CORPUS",
-            help="The corpus, as --corpus of other commands takes it: sample, chemprot, gad:DIR, jsonl:FILE.",
+            help=f"The corpus, as NAME or NAME:PATH. NAME is {CORPORA}.",
         ),
     ] = "sample",
     instances: Instances = None,
@@ -59,7 +61,7 @@ def data_check(
         return
     from featstore.corpora.audit import check_corpus
 
-    report = check_corpus(corpus, instances=instances)
+    report = check_corpus(corpus, instances=instances, progress=tell)
     if as_json:
         print_json(report.to_json())
     else:

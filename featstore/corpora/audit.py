@@ -11,7 +11,7 @@ the sets of lower-cased tokens; exact ones included).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,10 +123,22 @@ class CorpusReport:
         return asdict(self)
 
 
-def check_corpus(spec: str, *, instances: Path | None = None) -> CorpusReport:
-    """Read a corpus and report on it; errors as :func:`featstore.corpora.load_corpus`."""
+def check_corpus(
+    spec: str, *, instances: Path | None = None, progress: Callable[[str], None] | None = None
+) -> CorpusReport:
+    """Read a corpus and report on it; errors as :func:`featstore.corpora.load_corpus`.
+
+    Args:
+        spec: the corpus.
+        instances: as for :func:`featstore.corpora.load_corpus`.
+        progress: called with each step before it begins.
+    """
+    tell = progress or (lambda _: None)
+    tell(f"reading {spec}")
     # The plain sentences: in the sentence context the encoders see no tags.
-    return audit(read_quietly(CorpusChoice(spec, context="sentence", instances=instances)))
+    corpus = read_quietly(CorpusChoice(spec, context="sentence", instances=instances))
+    tell(f"comparing the sentences of {len(corpus.instances):,} instances")
+    return audit(corpus)
 
 
 def audit(corpus: Corpus) -> CorpusReport:
@@ -162,7 +174,15 @@ def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
                 tables[name].update([instance.label] if instance.label is not None else [])
                 tables[name]["total"] += 1
     columns = (*corpus.labels, "total")
-    return {name: {column: table[column] for column in columns} for name, table in tables.items()}
+    parts = sorted(tables, key=_place_of_part)
+    return {name: {column: tables[name][column] for column in columns} for name in parts}
+
+
+def _place_of_part(name: str) -> tuple[int, int, str]:
+    """The order of a report: all, the splits in the order of their use, the folds by number."""
+    order = ("all", "train", "dev", "test")
+    number = name.removeprefix("fold ")
+    return (order.index(name) if name in order else len(order), int(number) if number.isdecimal() else 0, name)
 
 
 def _token_stats(sentences: Sequence[tuple[str, ...]]) -> TokenStats:

@@ -1,5 +1,6 @@
 """The training options of the commands are the fields of TrainConfig."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 
 import pytest
 import typer
+from commands import all_options
 
 import cli
 from classifier.runs.config import RunConfig, config_toml, read_config_file
 from classifier.training.config import TrainConfig, recipe
+from featstore.corpora import READERS
+from featstore.formats.table import readable, writable
 
 Run = Callable[..., Any]
 
@@ -51,3 +55,17 @@ def test_a_training_can_be_planned_and_says_what_it_does(
     assert "epoch 3 of 3: loss" in trained.err
     shown = run("runs", "ls", "--json").json()
     assert shown[0]["seconds"] > 0, "a fold that is not evaluated took time, too"
+
+
+def test_the_help_names_every_corpus_and_every_format() -> None:
+    options = {str(option): option.parameter.help for option in all_options()}
+    for name in READERS:
+        assert re.search(rf"\b{name}\b", options["featurize --corpus"]), name
+    for format_, needed in (("--format", (*readable(), "pairs")), ("--to", writable())):
+        named = re.findall(r"[\w-]+", options[f"extract {format_}"].partition(": ")[2].partition(".")[0])
+        assert set(named) - {"or"} == set(needed)
+
+
+def test_every_option_has_a_help_that_is_a_sentence() -> None:
+    for option in all_options():
+        assert re.fullmatch(r"[A-Z-].*[.)]", option.parameter.help or "", re.DOTALL) or option.name == "method", option

@@ -46,6 +46,7 @@ def test_counts_and_tokens(write_gad: Callable[..., Path]) -> None:
     report = check_corpus(f"gad:{write_gad()}")
     assert report.counts["all"] == {"0": 2, "1": 4, "total": 6}
     assert [report.counts[f"fold {fold}"]["total"] for fold in (1, 2, 3)] == [2, 2, 2]
+    assert list(report.counts) == ["all", "fold 1", "fold 2", "fold 3"]
     assert (report.instances, report.sentences) == (6, 5)
     assert (report.mentions, report.agreeing) == (0, 0)
     # 6, 9, 9, 10 and 15 tokens: tags do not count

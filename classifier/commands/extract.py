@@ -96,7 +96,8 @@ def extract_command(
         typer.Option(
             "--format",
             callback=one_of(_readable),
-            help="Format of the inputs. By default each file's is told from its name and content.",
+            help="Format of the inputs: jsonl, bioc-xml, bioc-json, pubtator, brat, chemprot, pubmed-xml, medline, "
+            "jats, csv, tsv, text or pairs. By default the format of each is told from its name and content.",
             rich_help_panel="Input",
         ),
     ] = None,
@@ -152,8 +153,8 @@ def extract_command(
         typer.Option(
             "--to",
             callback=one_of(_writable),
-            help="Format of the output, such as table, html, tsv or bioc-xml. By default it is told from the name of "
-            "the output; on a terminal it is a table, and elsewhere jsonl.",
+            help="Format of the output: table, jsonl, tsv, html, bioc-xml, bioc-json, pubtator or chemprot. By default "
+            "it is told from the name of the output; on a terminal it is a table, and elsewhere jsonl.",
             rich_help_panel="Output",
         ),
     ] = None,

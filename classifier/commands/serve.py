@@ -19,7 +19,9 @@ def serve_command(
     model: Annotated[
         list[Path] | None,
         typer.Option(
-            "--model", help="Folder of a model, as `cli bundle` makes it, or of a trained fold. Repeat for several."
+            "--model",
+            help="Folder of a model, as `cli bundle` makes it, or of a trained fold, or the name of a model that comes "
+            "with featstore (`cli models ls`). Repeat for several. By default all that come with featstore are served.",
         ),
     ] = None,
     host: Annotated[
@@ -40,11 +42,15 @@ def serve_command(
         raise UsageError("cli serve needs more packages; run: pip install 'featstore[serve]'") from error
 
     from classifier.extract.extractor import Extractor
+    from classifier.extract.models import installed_models, model_folder
     from classifier.serve import Limits, Service, create_app
 
-    if not model:
-        raise UsageError("no model is named; give --model with a model's folder (cli bundle makes one).")
-    extractors = [Extractor.load(folder, threads=threads, device=device) for folder in model]
+    folders = [model_folder(named) for named in model or ()] or [
+        installed.path for installed in installed_models() if installed.task == "relations"
+    ]
+    if not folders:
+        raise UsageError("no model is installed; give --model with a model's folder (cli bundle makes one).")
+    extractors = [Extractor.load(folder, threads=threads, device=device) for folder in folders]
     models = {extractor.facts.name: extractor for extractor in extractors}
     if len(models) < len(extractors):
         raise UsageError("two of the models have the same name; rename the folder of one of them.")

@@ -73,14 +73,17 @@ def _device(value: str) -> str:
     return check_device(value)
 
 
+CORPORA = (
+    "sample, chemprot, gad, euadr, drugprot, drugprot-new, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa, lll, "
+    "documents (annotated documents of your own) or jsonl (marked pairs)"
+)
 Corpus = Annotated[
     str,
     typer.Option(
         "--corpus",
         envvar="FEATSTORE_CORPUS",
-        help="The corpus: sample; chemprot, drugprot, gad, euadr, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa "
-        "or lll, each with :PATH or, without, as `cli data get` has fetched it; documents:PATH for annotated documents "
-        "of your own; jsonl:FILE for marked pairs.",
+        help="The corpus, as NAME or NAME:PATH. Without PATH it is the one that `cli data get` has fetched. NAME is "
+        f"{CORPORA}.",
     ),
 ]
 Instances = Annotated[

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import Ints
 from featstore.encoders.options import PRECISIONS, device_of
@@ -72,6 +73,7 @@ class BERT:
     @torch.inference_mode()
     def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
         """Encode sentences; Shape: values (sum T, D) float32."""
+        check_tokens(batch)
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         ids, owners = self._subwords(batch)

@@ -101,3 +101,17 @@ class EncoderFactory(Protocol):
             UsageError: an option that the encoder does not take.
         """
         ...
+
+
+def check_tokens(batch: Sequence[Sequence[str]]) -> None:
+    """Refuse a text where a list of tokens is wanted: its characters would be taken for tokens.
+
+    Raises:
+        UsageError: a sentence, or the batch itself, is a string.
+    """
+    text = batch if isinstance(batch, str) else next((tokens for tokens in batch if isinstance(tokens, str)), None)
+    if text is not None:
+        raise UsageError(
+            f"'{text[:40]}' is a text; an encoder takes sentences as lists of tokens, such as "
+            "[['Aspirin', 'inhibits']]."
+        )

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from featstore.bundled import bundled
 from featstore.encoders.charlm import CharLM
 from featstore.encoders.charlm_file import find_charlm, load_charlm
+from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import Linear, linear
 from featstore.encoders.lanes import Ints, schedule
 from featstore.encoders.options import device_of
@@ -59,6 +60,7 @@ class CSE:
 
         An empty token has no edge. It gets zeros, and the vectors of the other tokens are the same as without it.
         """
+        check_tokens(batch)
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         values = np.zeros((offsets[-1], self.dim), dtype=np.float32)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from featstore.bundled import bundled
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, BiLM, load_elmo
+from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import schedule
 from featstore.encoders.options import device_of
@@ -80,6 +81,7 @@ class ELMo:
     @torch.inference_mode()
     def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
         """Encode sentences; Shape: values (sum T, D) float32, layer-major, forward before backward in each layer."""
+        check_tokens(batch)
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         if not offsets[-1]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.bundled import bundled
+from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
 from featstore.errors import DataError, MissingFileError
 from featstore.fingerprint import file_sha256, fingerprint
@@ -57,6 +58,7 @@ class GloVe:
 
     def encode(self, batch: Sequence[Sequence[str]]) -> Ragged:
         """Look up sentences; Shape: values (sum T, D) float32."""
+        check_tokens(batch)
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         tokens = [token for sentence in batch for token in sentence]

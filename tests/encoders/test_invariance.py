@@ -17,6 +17,7 @@ from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
 from featstore.encoders.cse import CSE
 from featstore.encoders.kernels import linear
+from featstore.errors import UsageError
 
 HAS_INT8 = torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()
 INT8 = pytest.mark.skipif(not HAS_INT8, reason="no VNNI")
@@ -190,3 +191,10 @@ def test_cuda_gives_what_the_cpu_gives(tmp_path: Path, make: Callable[[Path], st
     for precision, bound in (("float32", 1e-5), ("bfloat16", 0.05)):
         ours = load_encoder(spec, device="cuda", precision=precision).encode(batch).values
         np.testing.assert_allclose(ours, expected, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("given", ["Aspirin inhibits", ["Aspirin inhibits"]])
+@pytest.mark.parametrize("name", ["glove", "cse", "elmo"])
+def test_a_text_is_not_taken_for_tokens(name: str, given: Any) -> None:
+    with pytest.raises(UsageError, match="lists of tokens"):
+        load_encoder(name).encode(given)

@@ -167,7 +167,9 @@ class TrainConfig:
     )
     weight_decay: float = option(0.01, "Weight decay of AdamW (Loshchilov and Hutter 2019).", least=0)
     favour: bool = option(
-        False, "After training, raise the scores of the positive labels by the amount that is best on the dev part."
+        False,
+        "After training, raise the scores of the positive labels by the amount that is best on the dev part. The "
+        "smaller the dev part, the smaller the amount.",
     )
     max_epochs: int = option(100, "Largest number of epochs. With the cosine schedule it is the exact number.", least=1)
     patience: int = option(

@@ -14,7 +14,7 @@ from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import make_head
 from classifier.scores.metrics import score
-from classifier.training.favour import best_shift, favour_positive
+from classifier.training.favour import PRIOR, best_shift, favour_positive
 from classifier.training.predict import predict
 from featstore.records import Corpus
 from featstore.stores import FeatureStore
@@ -65,6 +65,8 @@ def test_the_head_decides_accordingly(
     before = [predict(member, batcher, np.arange(99)).probabilities for member in head.members]
     shift = favour_positive(head, batcher, np.arange(99), corpus.labels, corpus.positive)
     assert shift != 0
+    chosen = best_shift(np.stack(before), batcher.labels, corpus.labels, corpus.positive)
+    assert shift == pytest.approx(chosen * 99 / (99 + PRIOR))  # 99 instances do not outweigh PRIOR
     after = predict(head, batcher, np.arange(99)).probabilities
     expected = np.stack(before) * np.exp([0, shift])
     np.testing.assert_allclose(after, (expected / expected.sum(2, keepdims=True)).mean(0), atol=1e-5)

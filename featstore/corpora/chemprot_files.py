@@ -7,11 +7,13 @@ the corpus *means* (which pairs, which labels) is in :mod:`featstore.corpora.che
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.corpora.lines import Row, read_rows
+from featstore.formats.chemprot_tables import ABSTRACT, ENTITY, abstract_of, entity_of
+from featstore.formats.content import Flaw, make_entity
 from featstore.records import Document, Entity
 
 SCORED = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
@@ -102,47 +104,52 @@ def read_list(path: Path, release: ChemProtFiles) -> dict[PairIds, str]:
     return listed
 
 
-def check_mention(row: Row, entity: Entity, text: str) -> None:
-    """Check that a mention is the characters at its offsets.
+def read_entity(
+    row: Row, texts: Mapping[str, str], known: Mapping[str, Mapping[str, Entity]], types: Collection[str]
+) -> tuple[str, Entity]:
+    """Return the document and the entity of a row, held against the text.
+
+    Args:
+        row: a row of the entities.
+        texts: the text of each document.
+        known: the entities that were read before, by document and id.
+        types: the types that are allowed.
 
     Raises:
-        DataError: it is not, or holds blanks only.
+        DataError: a document, a type or an offset that is none, an id that is given twice, or a mention that is not
+            the characters at its offsets.
     """
-    if not entity.start < entity.end <= len(text):
-        raise row.error(f"the offsets {entity.start}-{entity.end} lie outside the text of {len(text)} characters.")
-    if text[entity.start : entity.end] != entity.text:
-        raise row.error(
-            f"the mention is '{entity.text}', but the text has '{text[entity.start : entity.end]}' "
-            f"at {entity.start}-{entity.end}."
-        )
-    if not entity.text.strip():
-        raise row.error("the mention holds blanks only.")
+    try:
+        given = entity_of(row.fields)
+        if given.document not in texts:
+            raise row.error(f"the document {given.document} is not among the abstracts.")
+        if given.type not in types:
+            raise row.error(f"the type is '{given.type}'; {', '.join(types)} are allowed.")
+        if given.id in known.get(given.document, {}):
+            raise row.error(f"the entity {given.id} of document {given.document} is given twice.")
+        text = texts[given.document]
+        return given.document, make_entity(text, given.id, given.type, given.start, given.end, mention=given.mention)
+    except Flaw as flaw:
+        raise row.error(flaw.why) from flaw
 
 
 def _read_texts(path: Path, known: Mapping[str, Document]) -> dict[str, str]:
     """Return title + line break + abstract by pmid; ``known`` are the documents of other splits."""
     texts: dict[str, str] = {}
-    for row in read_rows(path, ("pmid", "title", "abstract")):
-        pmid, title, abstract = row.fields
+    for row in read_rows(path, ABSTRACT):
+        pmid, text = abstract_of(row.fields)
         if pmid in texts or pmid in known:
             raise row.error(f"the document {pmid} is given twice.")
-        texts[pmid] = f"{title}\n{abstract}"
+        texts[pmid] = text
     return texts
 
 
 def _read_entities(path: Path, texts: Mapping[str, str]) -> dict[str, dict[str, Entity]]:
     """Return the entities by pmid and id, each held against its text."""
     entities: dict[str, dict[str, Entity]] = defaultdict(dict)
-    for row in read_rows(path, ("pmid", "id", "type", "start", "end", "text")):
-        pmid, id_, type_, _, _, mention = row.fields
-        if pmid not in texts:
-            raise row.error(f"the document {pmid} is not among the abstracts.")
-        if type_ not in CHEMICALS | GENES:
-            raise row.error(f"the type is '{type_}'; {', '.join(sorted(CHEMICALS | GENES))} are allowed.")
-        if id_ in entities[pmid]:
-            raise row.error(f"the entity {id_} of document {pmid} is given twice.")
-        entities[pmid][id_] = Entity(id_, type_, row.integer(3, "start"), row.integer(4, "end"), mention)
-        check_mention(row, entities[pmid][id_], texts[pmid])
+    for row in read_rows(path, ENTITY):
+        pmid, entity = read_entity(row, texts, entities, sorted(CHEMICALS | GENES))
+        entities[pmid][entity.id] = entity
     return entities
 
 

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featstore.corpora.annotated import RelationTask, Source, corpus_of
-from featstore.corpora.chemprot_files import check_mention
+from featstore.corpora.chemprot_files import read_entity
 from featstore.corpora.known import chemprot_test
-from featstore.corpora.lines import Row
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import Release, open_release, refuse_list
 from featstore.errors import DataError
+from featstore.formats.chemprot_tables import ABSTRACT, ENTITY, abstract_of
 from featstore.records import Corpus, Document, Entity, Problem, StatedRelation
 
 TASK = RelationTask(
@@ -91,20 +91,20 @@ def _documents(
 ) -> Iterator[Document]:
     """Yield the documents of a part; a row that is not right is a problem."""
     texts: dict[str, str] = {}
-    for row in release.rows(names[0], ("pmid", "title", "abstract"), problems):
-        pmid, title, abstract = row.fields
+    for row in release.rows(names[0], ABSTRACT, problems):
+        pmid, text = abstract_of(row.fields)
         if pmid in texts:
             problems.append(Problem.of(row.error(f"the document {pmid} is given twice.")))
         else:
-            texts[pmid] = f"{title}\n{abstract}"
+            texts[pmid] = text
     entities: dict[str, dict[str, Entity]] = defaultdict(dict)
-    for row in release.rows(names[1], ("pmid", "id", "type", "start", "end", "text"), problems):
+    for row in release.rows(names[1], ENTITY, problems):
         try:
-            entity = _entity(row, texts, entities)
+            pmid, entity = read_entity(row, texts, entities, _TYPES)
         except DataError as error:
             problems.append(Problem.of(error))
         else:
-            entities[row.fields[0]][entity.id] = entity
+            entities[pmid][entity.id] = entity
     relations: dict[str, list[StatedRelation]] = defaultdict(list)
     for row in release.rows(names[2], ("pmid", "type", "Arg1", "Arg2"), problems):
         pmid, label, *arguments = row.fields
@@ -115,21 +115,3 @@ def _documents(
             relations[pmid].append(StatedRelation(label, ids, row.line))
     for pmid, text in texts.items():
         yield Document(pmid, text, tuple(entities[pmid].values()), split, relations=tuple(relations[pmid]))
-
-
-def _entity(row: Row, texts: dict[str, str], known: dict[str, dict[str, Entity]]) -> Entity:
-    """Return the entity of a row.
-
-    Raises:
-        DataError: it belongs to no document, is given twice, is of an unknown type, or is not its characters.
-    """
-    pmid, id_, type_, _, _, mention = row.fields
-    if pmid not in texts:
-        raise row.error(f"the document {pmid} is not among the abstracts.")
-    if type_ not in _TYPES:
-        raise row.error(f"the type is '{type_}'; {', '.join(_TYPES)} are allowed.")
-    if id_ in known[pmid]:
-        raise row.error(f"the entity {id_} of document {pmid} is given twice.")
-    entity = Entity(id_, type_, row.integer(3, "start"), row.integer(4, "end"), mention)
-    check_mention(row, entity, texts[pmid])
-    return entity

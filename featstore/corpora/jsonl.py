@@ -14,9 +14,10 @@ others     optional  the other mentions of the text, a list of objects like ``he
                      on each line
 =========  ========  =======================================================================================
 
-The spans may be given a ``text``, which must then be their characters. Any other member is refused: a misspelt one
-would be lost in silence. Types: ``GENE``, ``CHEMICAL`` and ``DISEASE`` (in any case; ``GENE-Y``, ``GENE-N`` and
-``PROTEIN`` too) give the tags ``<gene>``, ``<chem>`` and ``<dise>``; any other type T gives ``<t>``.
+The spans may be given a ``text``, which must then be their characters. An optional member may be null. Any
+other member is refused, because a misspelt one would be lost in silence. Types: ``GENE``, ``CHEMICAL`` and ``DISEASE``
+(in any case; ``GENE-Y``, ``GENE-N`` and ``PROTEIN`` too) give the tags ``<gene>``, ``<chem>`` and ``<dise>``; any other
+type T gives ``<t>``.
 
 The negative label is the one of ``NONE``, ``false``, ``0``, ``negative`` and ``no_relation`` that occurs (NONE if none
 does); all others, in sorted order, are positive.
@@ -24,10 +25,8 @@ does); all others, in sorted order, are positive.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,12 @@ from featstore.corpora.mark import Marking, mark
 from featstore.corpora.pairs import mention
 from featstore.corpora.text import tokenise
 from featstore.errors import DataError, UsageError
-from featstore.formats.content import Flaw, check_name
+from featstore.formats.content import Flaw, check_name, check_text, make_entity
+from featstore.formats.members import MENTION, PAIR, load_json, members_of
 from featstore.formats.source import lines
 from featstore.records import Corpus, Entity, Instance, sentence_key
 
 NEGATIVES = ("NONE", "false", "0", "negative", "no_relation")
-_REQUIRED = ("text", "head", "tail")
 _OPTIONAL = {"label": str, "split": str, "fold": int, "id": str, "others": list}
 _TYPE = re.compile(r"[A-Za-z][\w-]*")
 
@@ -87,10 +86,10 @@ def holds_pairs(path: Path) -> bool:
         return False
     first = next((line for line in lines(path) if line.raw.strip()), None)
     try:
-        given = json.loads(first.raw) if first else None
-    except (ValueError, RecursionError):
+        given = load_json(first.text) if first else None
+    except Flaw:
         return False  # whatever it is, its reader will say
-    return isinstance(given, dict) and given.keys() >= set(_REQUIRED)
+    return isinstance(given, dict) and given.keys() >= PAIR.keys()
 
 
 def _rows(path: Path) -> list[Row]:
@@ -99,12 +98,15 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _instance(row: Row, marking: Marking) -> Instance:
-    given = _members(row)
-    text = given["text"]
-    head, tail = (_entity(row, name, given[name], text) for name in ("head", "tail"))
-    if marking.indicators == "blind" and "others" not in given:
-        raise row.error("no 'others', the other mentions, which --indicators blind replaces; [] if there are none.")
-    others = [_entity(row, f"others[{n}]", other, text) for n, other in enumerate(given.get("others", []))]
+    try:
+        given = _members(load_json(row.fields[0]))
+        text = given["text"]
+        head, tail = (_entity(name, given[name], text) for name in ("head", "tail"))
+        if marking.indicators == "blind" and "others" not in given:
+            raise Flaw("no 'others', the other mentions, which --indicators blind replaces; [] if there are none.")
+        others = [_entity(f"others[{n}]", other, text) for n, other in enumerate(given.get("others", []))]
+    except Flaw as flaw:
+        raise row.error(flaw.why) from flaw
     plain = tokenise(text, (0, len(text)), [(e.start, e.end) for e in (head, tail, *others)])
     first, second = mention(head, {}), mention(tail, {})
     try:
@@ -129,59 +131,35 @@ def _instance(row: Row, marking: Marking) -> Instance:
     )
 
 
-def _members(row: Row) -> dict[str, Any]:
-    """Return the members of a line's object, each of its type."""
-    try:
-        given = json.loads(row.fields[0])
-    except (ValueError, RecursionError) as error:
-        raise row.error(f"not JSON: {error}.") from error
-    if not isinstance(given, dict):
-        raise row.error(f"a JSON object is wanted, with {', '.join(_REQUIRED)}.")
-    _check_members(row, "the object", given, {"text": str, "head": dict, "tail": dict}, _OPTIONAL)
+def _members(given: Any) -> dict[str, Any]:
+    """Return the members of a line's object, each of its type.
+
+    Raises:
+        Flaw: a line that is not as the schema says.
+    """
+    members = members_of("the pair", given, PAIR, _OPTIONAL)
+    check_text(members["text"])
     for name in ("id", "label"):
-        try:
-            check_name(name, given.get(name, "-"))
-        except Flaw as flaw:
-            raise row.error(flaw.why) from flaw
-    if given.get("split", "test") not in ("train", "dev", "test"):
-        raise row.error(f"the split is '{given['split']}'; train, dev or test is wanted.")
-    if given.get("fold", 1) < 1:
-        raise row.error(f"the fold is {given['fold']}; folds count from 1.")
-    if "fold" in given and "split" in given:
-        raise row.error("split and fold are both given; a corpus has one or the other.")
-    return given
+        check_name(name, members.get(name, "-"))
+    if members.get("split", "test") not in ("train", "dev", "test"):
+        raise Flaw(f"the split is '{members['split']}'; train, dev or test is wanted.")
+    if members.get("fold", 1) < 1:
+        raise Flaw(f"the fold is {members['fold']}; folds count from 1.")
+    if "fold" in members and "split" in members:
+        raise Flaw("split and fold are both given; a corpus has one or the other.")
+    return members
 
 
-def _check_members(
-    row: Row, what: str, given: Mapping[str, Any], required: Mapping[str, type], optional: Mapping[str, type]
-) -> None:
-    """Check names and types of members, and that text is text (JSON can escape halves of characters)."""
-    for name in required:
-        if name not in given:
-            raise row.error(f"{what} has no '{name}'; {', '.join(required)} are needed.")
-    allowed = {**required, **optional}
-    for name, value in given.items():
-        if name not in allowed:
-            raise row.error(f"{what} has a member '{name}'; allowed are {', '.join(allowed)}.")
-        if type(value) is not allowed[name]:
-            raise row.error(f"'{name}' is {json.dumps(value)[:60]}; {allowed[name].__name__} is wanted.")
-        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-            raise row.error(f"'{name}' holds half of a surrogate pair, which is no character.")
+def _entity(name: str, given: Any, text: str) -> Entity:
+    """Return a mention, held against the text.
 
-
-def _entity(row: Row, name: str, span: Any, text: str) -> Entity:
-    """Return a mention, held against the text."""
-    if not isinstance(span, dict):
-        raise row.error(f"'{name}' is {json.dumps(span)[:60]}; an object with start, end and type is wanted.")
-    _check_members(row, f"'{name}'", span, {"start": int, "end": int, "type": str}, {"text": str})
-    start, end = span["start"], span["end"]
-    if not 0 <= start < end <= len(text):
-        raise row.error(f"'{name}' is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
-    if span.get("text", text[start:end]) != text[start:end]:
-        raise row.error(f"'{name}' is '{span['text']}', but the text has '{text[start:end]}' at {start}-{end}.")
+    Raises:
+        Flaw: it is not as the schema says, or lies elsewhere.
+    """
+    span = members_of(f"'{name}'", given, MENTION, {"text": str})
     if not _TYPE.fullmatch(span["type"]):
-        raise row.error(f"the type of '{name}' is '{span['type']}'; letters, digits, _ and - are wanted.")
-    return Entity(name, span["type"], start, end, text[start:end])
+        raise Flaw(f"the type of '{name}' is '{span['type']}'; letters, digits, _ and - are wanted.")
+    return make_entity(text, name, span["type"], span["start"], span["end"], mention=span.get("text"))
 
 
 def _check_whole(path: Path, instances: list[Instance]) -> None:

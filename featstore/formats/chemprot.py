@@ -24,7 +24,8 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from featstore.errors import DataError, MissingFileError
-from featstore.formats.content import Flaw, number
+from featstore.formats.chemprot_tables import ABSTRACT, abstract_of, entity_of
+from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import Draft, place_of, title_and_abstract
 from featstore.formats.folders import plain_or_packed, visible
@@ -80,9 +81,9 @@ def _pair(abstracts: Path, entities: Path) -> Iterator[Document | BadDocument]:
             if not line.raw.strip():
                 continue
             columns, id_ = line.raw.count(b"\t") + 1, _id(line.raw)
-            if not seen and columns != 3:
+            if not seen and columns != len(ABSTRACT):
                 place = place_of(abstracts, line.number)
-                raise DataError(f"{place}: {columns} columns; id, title, abstract are wanted.")
+                raise DataError(f"{place}: {columns} columns; {', '.join(ABSTRACT)} are wanted.")
             try:
                 if id_ in seen:
                     raise Flaw("the document is given twice.")
@@ -157,20 +158,10 @@ def _shown(id_: bytes) -> str:
 
 def _document(path: Path, line: Line, table: _Table) -> Document:
     """Return the document of a row of abstracts, with its rows in the table of entities."""
-    fields = line.text.split("\t")
-    if len(fields) != 3:
-        raise Flaw(f"{len(fields)} columns; id, title and abstract are wanted.")
-    id_, title, abstract = fields
-    text = f"{title}\n{abstract}"
+    id_, text = abstract_of(line.text.split("\t"))
     draft = Draft(id_, text, path, line.number, passages=title_and_abstract(text))
     for row in table.rows(_id(line.raw)):
         with draft.part(row.number, table.path):
-            _add(draft, row.text.split("\t"))
+            found = entity_of(row.text.split("\t"))
+            draft.mention(found.id, found.type, [(found.start, found.end)], mention=found.mention)
     return draft.document()
-
-
-def _add(draft: Draft, fields: list[str]) -> None:
-    if len(fields) != 6:
-        raise Flaw(f"{len(fields)} columns; document, id, type, start, end and mention are wanted.")
-    _, id_, type_, start, end, mention = fields
-    draft.mention(id_, type_, [(number(start, "start"), number(end, "end"))], mention=mention)

@@ -33,15 +33,15 @@ from featstore.errors import DataError
 from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import Draft, place_of
+from featstore.formats.members import MENTION, PAIR, load_json, members_of
 from featstore.formats.source import Line, lines
 from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 
 _DOCUMENT = {"id": str, "text": str, "entities": list}
-_PAIR = {"text", "head", "tail"}  # the members of a line of the other kind, see featstore.corpora.jsonl
 _ADDED = {"relations": list, "model": dict, "nothing": dict, "split": str}
-_ENTITY = {"id": str, "type": str, "start": int, "end": int}
+_ENTITY = {"id": str, **MENTION}
 _ENTITY_OPTIONAL = {"text": str, "concept": str}
 
 
@@ -92,45 +92,27 @@ def _document(path: Path, line: Line) -> Document | BadDocument:
     """Return the document of a line."""
     id_ = ""
     try:
-        try:
-            given = json.loads(line.text)
-        except (ValueError, RecursionError) as error:
-            raise Flaw(f"not JSON: {error}.") from error
+        given = load_json(line.text)
         if isinstance(given, dict) and isinstance(given.get("id"), str):
             id_ = given["id"]
-        if isinstance(given, dict) and given.keys() >= _PAIR:
+        if isinstance(given, dict) and given.keys() >= PAIR.keys():
             raise Flaw("this is a sentence with a marked pair, not a document; read the file with --format pairs.")
-        _check_members("the document", given, _DOCUMENT, _ADDED)
-        draft = Draft(id_, given["text"], path, line.number)
-        for entity in given["entities"]:
+        members = members_of("the document", given, _DOCUMENT, _ADDED)
+        draft = Draft(id_, members["text"], path, line.number)
+        for entity in members["entities"]:
             with draft.part():
                 _add(draft, entity)
-        draft.relations += [_stated(each, line) for each in given.get("relations") or ()]
-        return replace(draft.document(), split=given.get("split"))
+        draft.relations += [_stated(each, line) for each in members.get("relations", ())]
+        return replace(draft.document(), split=members.get("split"))
     except Flaw as flaw:
         return BadDocument(id_, place_of(path, line.number), flaw.why)
 
 
-def _check_members(what: str, given: object, required: Mapping[str, type], optional: Mapping[str, type]) -> None:
-    """Check that an object has the members that it needs, each of its type, and no others; null is none."""
-    if not isinstance(given, dict):
-        raise Flaw(f"{what} is {json.dumps(given)[:60]}; a JSON object is wanted.")
-    for name in required:
-        if name not in given:
-            raise Flaw(f"{what} has no '{name}'; {', '.join(required)} are needed.")
-    allowed = {**required, **optional}
-    for name, value in given.items():
-        if name not in allowed:
-            raise Flaw(f"{what} has a member '{name}'; allowed are {', '.join(allowed)}.")
-        if type(value) is not allowed[name] and (value is not None or name in required):
-            raise Flaw(f"'{name}' of {what} is {json.dumps(value)[:60]}; {allowed[name].__name__} is wanted.")
-
-
 def _add(draft: Draft, given: Any) -> None:
     """Add the mention of an object."""
-    _check_members("an entity", given, _ENTITY, _ENTITY_OPTIONAL)
-    span = given["start"], given["end"]
-    draft.mention(given["id"], given["type"], [span], mention=given.get("text"), concept=given.get("concept"))
+    found = members_of("an entity", given, _ENTITY, _ENTITY_OPTIONAL)
+    span = found["start"], found["end"]
+    draft.mention(found["id"], found["type"], [span], mention=found.get("text"), concept=found.get("concept"))
 
 
 def _stated(given: Any, line: Line) -> StatedRelation:

@@ -123,12 +123,16 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
 
 DAMAGE = {
     "a column too few": ("entities", replaced("\tAspirin\n", "\n"), r"line 1: 5 columns; 6 are wanted"),
-    "offsets outside": ("entities", replaced("\t0\t7\t", "\t0\t7000\t"), r"line 1: the offsets 0-7000 lie outside"),
+    "offsets outside": (
+        "entities",
+        replaced("\t0\t7\t", "\t0\t7000\t"),
+        r"line 1: the entity T1 is at 0-7000, outside",
+    ),
     "not a number": ("entities", replaced("\t0\t7\t", "\t-1\t7\t"), r"line 1: the start is '-1'"),
     "another mention": (
         "entities",
         replaced("\t0\t7\t", "\t1\t8\t"),
-        r"the mention is 'Aspirin', but the text has 'spirin '",
+        r"the entity T1 is 'Aspirin', but the text has 'spirin '",
     ),
     "another type": ("entities", replaced("CHEMICAL", "DRUG"), r"line 1: the type is 'DRUG'"),
     "entity twice": ("entities", replaced("T2", "T1"), r"line 2: the entity T1 of document 1 is given twice"),

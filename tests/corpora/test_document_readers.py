@@ -267,12 +267,12 @@ def test_drugprot(tmp_path: Path) -> None:
 
 BAD_ROWS = {
     "a mention that is not its characters": (
-        "entities", ("7", "T9", "GENE", "20", "27", "aspirin"), "entities.tsv, line 5: the mention is 'aspirin', but",
+        "entities", ("7", "T9", "GENE", "20", "27", "aspirin"), "entities.tsv, line 5: the entity T9 is 'aspirin', but",
     ),
     "a spreadsheet's date": (
-        "entities", ("7", "T9", "GENE", "35", "41", "6-Sep"), "the mention is '6-Sep', but the text has 'ulcers'",
+        "entities", ("7", "T9", "GENE", "35", "41", "6-Sep"), "the entity T9 is '6-Sep', but the text has 'ulcers'",
     ),
-    "offsets outside": ("entities", ("7", "T9", "GENE", "35", "4100", "x"), "line 5: the offsets 35-4100 lie outside"),
+    "offsets outside": ("entities", ("7", "T9", "GENE", "35", "4100", "x"), "T9 is at 35-4100, outside"),
     "an unknown entity type": ("entities", ("7", "T9", "DRUG", "35", "41", "ulcers"), "line 5: the type is 'DRUG'"),
     "an entity given twice": ("entities", ("7", "T1", "GENE", "35", "41", "ulcers"), "T1 of document 7 is given twice"),
     "an entity of no document": ("entities", ("9", "T1", "GENE", "3", "4", "x"), "9 is not among the abstracts"),

@@ -57,8 +57,11 @@ def test_other_mentions_for_blinding(write_jsonl: Write) -> None:
     assert " ".join(tags.tokens) == "<chem> Aspirin </chem> blocks <gene> COX - 2 </gene> ."
     with pytest.raises(DataError, match="line 2: no 'others'"):
         load_corpus(write_jsonl([LINE | {"others": []}, LINE]), indicators="blind")
-    for wrong, message in (("blocks", "an object with start"), ({"start": 8, "end": 99, "type": "x"}, "outside the")):
-        with pytest.raises(DataError, match=rf"line 1: 'others\[0\]' is .*{message}"):
+    for wrong, message in (
+        ("blocks", r"'others\[0\]' is .*a JSON object is wanted"),
+        ({"start": 8, "end": 99, "type": "x"}, r"the entity others\[0\] is at 8-99, outside the text"),
+    ):
+        with pytest.raises(DataError, match=f"line 1: {message}"):
             load_corpus(write_jsonl([LINE | {"others": [wrong]}]))
 
 
@@ -76,6 +79,11 @@ def test_the_negative_label_comes_first(write_jsonl: Write, negative: str) -> No
     assert corpus.labels == (negative, "A", "x")
 
 
+def test_null_is_no_label_and_no_text(write_jsonl: Write) -> None:
+    line = LINE | {"label": None, "head": LINE["head"] | {"text": None}}
+    assert load_corpus(write_jsonl([line])).instances == load_corpus(write_jsonl([LINE])).instances
+
+
 def changed(**members: object) -> dict[str, Any]:
     return LINE | members
 
@@ -85,21 +93,21 @@ def entity(**members: object) -> dict[str, Any]:
 
 
 DAMAGE = {
-    "no tail": ({k: v for k, v in LINE.items() if k != "tail"}, "line 1: the object has no 'tail'"),
-    "misspelt": (changed(lable="x"), "line 1: the object has a member 'lable'; allowed are text, head"),
-    "text": (changed(text=3), "line 1: 'text' is 3; str is wanted"),
-    "outside": (entity(end=70), "line 1: 'head' is at 0-70, outside the text of 21 characters"),
-    "negative": (entity(start=-1), "line 1: 'head' is at -1-7"),
-    "empty": (entity(end=0), "line 1: 'head' is at 0-0"),
-    "blank": (entity(start=7, end=8), "line 1: .* holds no word"),
-    "float": (entity(start=0.0), "line 1: 'start' is 0.0; int is wanted"),
-    "truth": (entity(start=False), "line 1: 'start' is false; int is wanted"),
-    "mention": (entity(text="aspirin"), "line 1: 'head' is 'aspirin', but the text has 'Aspirin' at 0-7"),
+    "no tail": ({k: v for k, v in LINE.items() if k != "tail"}, "line 1: the pair has no 'tail'"),
+    "misspelt": (changed(lable="x"), "line 1: the pair has a member 'lable'; allowed are text, head"),
+    "text": (changed(text=3), "line 1: 'text' of the pair is 3; a string is wanted"),
+    "outside": (entity(end=70), "line 1: the entity head is at 0-70, outside the text of 21 characters"),
+    "negative": (entity(start=-1), "line 1: the entity head is at -1-7"),
+    "empty": (entity(end=0), "line 1: the entity head is at 0-0"),
+    "blank": (entity(start=7, end=8), "line 1: the entity head holds blanks only"),
+    "float": (entity(start=0.0), "line 1: 'start' of 'head' is 0.0; a whole number is wanted"),
+    "truth": (entity(start=False), "line 1: 'start' of 'head' is false; a whole number is wanted"),
+    "mention": (entity(text="aspirin"), "line 1: the entity head is 'aspirin', but the text has 'Aspirin' at 0-7"),
     "type": (entity(type="a b>"), "line 1: the type of 'head' is 'a b>'"),
     "split": (changed(split="valid"), "line 1: the split is 'valid'"),
     "fold": (changed(fold=0), "line 1: the fold is 0"),
     "both": (changed(fold=1, split="dev"), "line 1: split and fold are both given"),
-    "surrogate": (changed(text="Aspirin \ud800 blocks COX-2."), "line 1: 'text' holds half of a surrogate pair"),
+    "surrogate": (changed(text="Aspirin \ud800 blocks COX-2."), "line 1: the text holds half of a surrogate pair"),
 }
 
 
@@ -123,7 +131,9 @@ def test_lines_that_disagree(write_jsonl: Write, lines: Given, message: str) -> 
         load_corpus(write_jsonl(lines))
 
 
-@pytest.mark.parametrize(("raw", "message"), [(b"{", "not JSON"), (b"[1]", "a JSON object"), (b"[" * 9999, "not JSON")])
+@pytest.mark.parametrize(
+    ("raw", "message"), [(b"{", "not JSON"), (b"[1]", "the pair is .*a JSON object"), (b"[" * 9999, "not JSON")]
+)
 def test_what_is_no_object(tmp_path: Path, raw: bytes, message: str) -> None:
     (tmp_path / "x.jsonl").write_bytes(raw)
     with pytest.raises(DataError, match=f"line 1: {message}"):

@@ -75,7 +75,7 @@ def test_a_bad_row_of_the_abstracts_is_a_bad_document(tables: Tables) -> None:
     path = tables(ABSTRACTS.replace("3\tAspirin.\t", "3\tAspirin.") + "4\tA title.\t\n", ENTITIES)
     one, two, bad, last = read_documents(path)
     assert [one, two] == READ[:2]
-    assert bad == BadDocument("3", f"{path}, line 3", "2 columns; id, title and abstract are wanted.")
+    assert bad == BadDocument("3", f"{path}, line 3", "2 columns; 3 are wanted: document, title, abstract.")
     assert last == Document("4", "A title.\n", ())
 
 
@@ -115,7 +115,7 @@ def test_bad_utf8_is_one_bad_document_or_mention(tables: Tables) -> None:
 
 
 def test_what_is_no_such_table_is_refused(tables: Tables, write: Write) -> None:
-    with pytest.raises(DataError, match=r"line 1: 6 columns; id, title, abstract"):
+    with pytest.raises(DataError, match=r"line 1: 6 columns; document, title, abstract"):
         list(read_documents(tables(ENTITIES, ENTITIES), "chemprot"))
     with pytest.raises(DataError, match="no file of abstracts"):
         list(read_documents(write("a.tsv", ABSTRACTS), "chemprot"))

@@ -201,7 +201,7 @@ def _row_result(
         summary=summarise([result.metrics for result in results]),
         interval=_interval(results, predictions, sentence_of),
         fold_deviation=_deviation([(result.fold, f1(result)) for result in results]),
-        seed_deviation=_deviation([(result.config.train.seed, f1(result)) for result in results]),
+        seed_deviation=_deviation([(result.config.seed, f1(result)) for result in results]),
         without_exact=exact,
         without_near=near,
         cost=cost,

@@ -58,7 +58,7 @@ class Board:
 
 
 def _place(cell: Cell) -> str:
-    return f"fold {cell.fold} seed {cell.config.train.seed}"
+    return f"fold {cell.fold} seed {cell.config.seed}"
 
 
 def _epoch(event: CellEvent) -> str:

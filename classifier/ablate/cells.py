@@ -24,9 +24,9 @@ from classifier.ablate.grid import Cell, Grid
 from classifier.data.vectors import RAM_BUDGET
 from classifier.runs.config import RunConfig, run_corpus
 from classifier.runs.facts import FORMAT_VERSION
-from classifier.runs.folds import Notice, evaluate_fold
 from classifier.runs.results import read_result
-from classifier.training.epoch import Epoch
+from classifier.systems.folds import evaluate_fold
+from classifier.training.epoch import Epoch, Notice
 from featstore.errors import FeatstoreError, UsageError
 from featstore.files import check_output_folder
 from featstore.records import Corpus

@@ -70,7 +70,7 @@ def cells(ablation: Ablation) -> list[dict[str, Any]]:
         {
             **asdict(row),
             "fold": result.fold,
-            "seed": result.config.train.seed,
+            "seed": result.config.seed,
             "precision": result.metrics.micro.precision,
             "recall": result.metrics.micro.recall,
             "f1": result.metrics.micro.f1,
@@ -86,7 +86,7 @@ def cells(ablation: Ablation) -> list[dict[str, Any]]:
         for result in results
     ]
     failed = [
-        {**asdict(e.cell.row), "fold": e.cell.fold, "seed": e.cell.config.train.seed, "error": e.error}
+        {**asdict(e.cell.row), "fold": e.cell.fold, "seed": e.cell.config.seed, "error": e.error}
         for e in ablation.failed
     ]
     return complete + failed

@@ -43,7 +43,7 @@ class GridRow:
 
     @classmethod
     def of(cls, config: RunConfig) -> GridRow:
-        return cls(config.train.features, config.corpus.indicators, config.corpus.context, config.train.head)
+        return cls(config.label, config.corpus.indicators, config.corpus.context, config.recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +238,6 @@ def seeds(text: str) -> tuple[int, ...]:
 def rows_of(results: Sequence[FoldResult]) -> dict[GridRow, list[FoldResult]]:
     """Return results by row, each row's in the order of seed and fold."""
     table: dict[GridRow, list[FoldResult]] = {}
-    for result in sorted(results, key=lambda r: (r.config.train.seed, r.fold)):
+    for result in sorted(results, key=lambda r: (r.config.seed, r.fold)):
         table.setdefault(GridRow.of(result.config), []).append(result)
     return table

@@ -224,7 +224,7 @@ def _provenance(ablation: Ablation, command: str) -> str:
         ("corpus", f"{ablation.corpus.spec}, digest {ablation.corpus.digest}"),
         ("encoders", "; ".join(sorted(encoders))),
         ("versions", "; ".join(sorted(versions))),
-        ("threads a process", ", ".join(sorted({str(r.config.train.threads) for r in results}))),
+        ("threads a process", ", ".join(sorted({str(r.config.threads) for r in results}))),
         ("runs", "; ".join(sorted({str(r.folder.parent) for r in results}))),
     ]
     items = "".join(f"<dt>{escape(a)}</dt><dd><code>{escape(b)}</code></dd>" for a, b in facts)

@@ -48,7 +48,7 @@ def verdict(ablation: Ablation) -> list[str]:
     """Return the findings in sentences."""
     called, best = names(ablation), best_row(ablation)
     results = every_result(ablation)
-    folds, seeds = len({r.fold for r in results}), len({r.config.train.seed for r in results})
+    folds, seeds = len({r.fold for r in results}), len({r.config.seed for r in results})
     within = f" (95 % interval {interval(best)})" if best.interval else ""
     said = [
         f"{called[best.row]} has the highest mean F1, {percent(best.summary.f1)}{within}, over "
@@ -290,8 +290,5 @@ def failures(ablation: Ablation) -> Table | None:
     return _table(
         "Failed cells",
         (("row", ""), ("fold", ""), ("seed", ""), ("error", "")),
-        (
-            (row_name(e.cell.row, rows), str(e.cell.fold), str(e.cell.config.train.seed), e.error)
-            for e in ablation.failed
-        ),
+        ((row_name(e.cell.row, rows), str(e.cell.fold), str(e.cell.config.seed), e.error) for e in ablation.failed),
     )

@@ -59,7 +59,7 @@ def title(ablation: Ablation) -> str:
 def facts(ablation: Ablation) -> list[tuple[str, str]]:
     """Return the facts that a reader needs first, as pairs of a name and a value."""
     results = every_result(ablation)
-    limits = _numbers({r.config.train.max_epochs for r in results})
+    limits = _numbers({r.epochs[-1].of for r in results})
     kept = [r.best_epoch for r in results]
     ran = [len(r.epochs) for r in results]
     return [
@@ -68,7 +68,7 @@ def facts(ablation: Ablation) -> list[tuple[str, str]]:
         ("head", ", ".join(dict.fromkeys(r.row.head for r in ablation.rows))),
         ("epochs", f"{limits} at most, {_range(ran)} run, weights of epoch {_range(kept)} kept"),
         ("folds", _numbers({r.fold for r in results})),
-        ("seeds", _numbers({r.config.train.seed for r in results})),
+        ("seeds", _numbers({r.config.seed for r in results})),
     ]
 
 

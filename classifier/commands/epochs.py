@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from classifier.runs.folds import Notice
-    from classifier.training.epoch import Epoch
-    from classifier.training.estimate import TrainingPlan
+    from classifier.systems.folds import AnyPlan
+    from classifier.training.epoch import Epoch, Notice
 
 
 class TrainingDisplay:
@@ -34,12 +33,11 @@ class TrainingDisplay:
         self._bars = bars
         self._task: Any = None
 
-    def announce(self, plan: TrainingPlan) -> None:
+    def announce(self, plan: AnyPlan) -> None:
         """Say what will be trained; a bar begins."""
         tell(f"training {plan_line(plan)}")
         if self._bars is not None:
-            name, total = f"fold {plan.fold}", plan.config.max_epochs
-            self._task = self._bars.add_task(name, total=total, completed=plan.done, standing="")
+            self._task = self._bars.add_task(f"fold {plan.fold}", total=plan.epochs, completed=plan.done, standing="")
 
     def progress(self, event: Epoch | Notice) -> None:
         """Show an epoch, or something else that the user should know."""
@@ -69,15 +67,21 @@ def training_display(log_folder: Path | None = None) -> Iterator[TrainingDisplay
         yield TrainingDisplay(None, bars)
 
 
-def plan_line(plan: TrainingPlan) -> str:
+def plan_line(plan: AnyPlan) -> str:
     """Return what will be trained, on how much, and about how long."""
-    config = plan.config
-    left = config.max_epochs - plan.done
-    epochs = f"{left} epochs" if config.schedule == "cosine" else f"at most {left} epochs"
+    from classifier.training.estimate import TrainingPlan
+
+    left = plan.epochs - plan.done
     before = f", after {plan.done} that are done" if plan.done else ""
+    parts = f"{plan.train:,} instances (and {plan.dev:,} of the dev part)"
+    if not isinstance(plan, TrainingPlan):
+        epochs = f", {left} epochs" if plan.epochs > 1 else ""
+        return f"fold {plan.fold}: {plan.label}, {parts}{epochs}{before}"
+    config = plan.config
+    epochs = f"{left} epochs" if config.schedule == "cosine" else f"at most {left} epochs"
     return (
-        f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, "
-        f"{plan.train:,} instances (and {plan.dev:,} of the dev part), {epochs}{before}, about {duration(plan.seconds)}"
+        f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, {parts}, "
+        f"{epochs}{before}, about {duration(plan.seconds)}"
     )
 
 

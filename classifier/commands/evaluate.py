@@ -31,7 +31,7 @@ from featstore.errors import UsageError
 from featstore.files import STDOUT, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
-    from classifier.runs.folds import Evaluation
+    from classifier.runs.publish import Evaluation
     from classifier.scores.metrics import Scores
     from classifier.scores.summary import Summary
     from featstore.records import Corpus as LoadedCorpus
@@ -55,8 +55,8 @@ def eval_command(
 ) -> None:
     """Evaluate a run on the test part of a fold; a fold that is not trained yet is trained first."""
     from classifier.runs.config import read_config, run_corpus
-    from classifier.runs.folds import evaluate_fold
     from classifier.scores.summary import summarise
+    from classifier.systems.folds import evaluate_fold
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given; give one of them.")
@@ -98,14 +98,14 @@ def eval_command(
             {
                 "run": folder,
                 "corpus": config.corpus.spec,
-                "features": config.train.features,
+                "features": config.label,
                 "folds": {evaluation.fold: evaluation.metrics for evaluation in evaluations},
                 "gold_standard": _gold_standard(corpus, evaluations),
                 "summary": summary,
             }
         )
         return
-    _print_evaluations(config.train.features, corpus, evaluations, summary)
+    _print_evaluations(config.label, corpus, evaluations, summary)
 
 
 def _gold_standard(corpus: LoadedCorpus, evaluations: list[Evaluation]) -> dict[int, Scores]:
@@ -142,7 +142,7 @@ def _write_predictions(path: Path, corpus: LoadedCorpus, evaluation: Evaluation)
     write_file(path, text.encode("utf-8"))
 
 
-def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Evaluation], summary: Summary) -> None:
+def _print_evaluations(label: str, corpus: LoadedCorpus, evaluations: list[Evaluation], summary: Summary) -> None:
     rows = [
         [f"fold {e.fold}", *map(percent, (e.metrics.micro.precision, e.metrics.micro.recall, e.metrics.micro.f1))]
         for e in evaluations
@@ -154,7 +154,7 @@ def _print_evaluations(features: str, corpus: LoadedCorpus, evaluations: list[Ev
         figures = map(percent, (standard.precision, standard.recall, standard.f1))
         rows.append([f"fold {fold}, all {standard.gold:,} gold relations", *figures])
     counted = " + ".join(corpus.positive)
-    print_table(f"{features} on {corpus.spec}: micro over {counted}", ["test", "P", "R", "F1"], rows)
+    print_table(f"{label} on {corpus.spec}: micro over {counted}", ["test", "P", "R", "F1"], rows)
     for evaluation in evaluations[: 1 if len(evaluations) == 1 else 0]:
         metrics = evaluation.metrics
         print_table(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from classifier.systems.table import SYSTEMS, find_system
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
 from featstore.commands.console import err, escape
 from featstore.commands.options import finite
@@ -121,7 +122,30 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
 
     What was not given is None there, for the recipe to fill in.
     """
-    shared = [_parameter(f) for f in fields(TrainConfig) if f.name not in _OWN]
+    return _with_options(command, [_parameter(f) for f in fields(TrainConfig) if f.name not in _OWN])
+
+
+def with_system_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the head and of every other system; it receives them as ``training``.
+
+    What was not given is None there, but for the recipe of the head.
+    """
+    of_systems: dict[str, list[tuple[str, Field[Any], Any]]] = {}
+    for name in SYSTEMS:
+        kind = find_system(name).options
+        for each in fields(kind):
+            if each.name not in _OWN:
+                of_systems.setdefault(each.name, []).append((name, each, get_type_hints(kind)[each.name]))
+    shared = [
+        _parameter(f, [(name, each) for name, each, _ in of_systems.pop(f.name, [])])
+        for f in fields(TrainConfig)
+        if f.name not in _OWN
+    ]
+    return _with_options(command, [*shared, *(_system_parameter(found) for found in of_systems.values())])
+
+
+def _with_options(command: Callable[..., None], shared: list[inspect.Parameter]) -> Callable[..., None]:
+    """Give a command options besides its own, which it receives as a dictionary, ``training``."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "training"]
 
     @functools.wraps(command)
@@ -135,11 +159,17 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def _parameter(option: Field[Any]) -> inspect.Parameter:
-    """Return the option of a command that sets a field of :class:`TrainConfig`."""
+def _parameter(option: Field[Any], of_systems: Sequence[tuple[str, Field[Any]]] = ()) -> inspect.Parameter:
+    """Return the option of a command that sets a field of :class:`TrainConfig`.
+
+    Args:
+        option: the field.
+        of_systems: systems that have an option of this name too, and their field.
+    """
     choices = option.metadata["limits"].choices
     is_recipe = option.name == "head"
     text = option.metadata["help"] if is_recipe else f"{option.metadata['help']} {_by_recipe(option)}"
+    text = " ".join([text, *(_of_system(name, each, option) for name, each in of_systems)]).strip()
     shown = typer.Option(help=text, metavar="|".join(choices) or None, rich_help_panel="Training")
     kind = get_type_hints(TrainConfig)[option.name]
     return inspect.Parameter(
@@ -148,6 +178,27 @@ def _parameter(option: Field[Any]) -> inspect.Parameter:
         default=DEFAULT_HEAD if is_recipe else None,
         annotation=Annotated[kind if is_recipe else kind | None, shown],
     )
+
+
+def _system_parameter(found: Sequence[tuple[str, Field[Any], Any]]) -> inspect.Parameter:
+    """Return the option of a command that sets a field which only systems other than the head have."""
+    name, option, kind = found[0]
+    limits = option.metadata["limits"]
+    text = " ".join(_of_system(each, field, None) for each, field, _ in found)
+    panel = f"Systems {', '.join(each for each, _, _ in found)}" if len(found) > 1 else f"System {name}"
+    shown = typer.Option(help=text, metavar="|".join(limits.choices) or None, rich_help_panel=panel)
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, shown]
+    )
+
+
+def _of_system(system: str, option: Field[Any], of_head: Field[Any] | None) -> str:
+    """Return what an option means to a system, and its default there; what the head's text says is not said again."""
+    default = {"True": "yes", "False": "no", "": "none"}.get(str(option.default), str(option.default))
+    text = option.metadata["help"]
+    if of_head is not None and text == of_head.metadata["help"]:
+        return "" if option.default == of_head.default else f"(default of {system}: {default})"
+    return f"{text} (default of {system}: {default})"
 
 
 def _by_recipe(option: Field[Any]) -> str:

@@ -55,7 +55,7 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
         [
             [
                 str(r.folder.relative_to(runs)),
-                r.config.train.features,
+                r.config.label,
                 r.config.corpus.spec,
                 ",".join(map(str, r.trained)),
                 ",".join(map(str, r.evaluated)),

@@ -1,4 +1,4 @@
-"""``cli train``: train the head on stored vectors."""
+"""``cli train``: train the head on stored vectors, or fit another system."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from classifier.commands.options import (
     Runs,
     check_features,
     given,
-    with_training_options,
+    with_system_options,
 )
 from classifier.scores.percent import percent
+from classifier.systems.table import system_names, systems_in_words
+from classifier.training.config import HEAD
 from featstore.commands.console import (
     command,
     duration,
@@ -36,17 +38,27 @@ from featstore.commands.options import (
     Indicators,
     Instances,
     Store,
+    one_of,
 )
 from featstore.errors import UsageError
 from featstore.files import check_output_folder
 
 
-@with_training_options
+@with_system_options
 def train_command(
     training: dict[str, Any],
     called: typer.Context,
-    features: Annotated[
+    system: Annotated[
         str,
+        typer.Option(
+            "--system",
+            metavar="|".join(system_names()),
+            callback=one_of(system_names),
+            help="What is trained: the head on stored vectors, or another system. " + systems_in_words(),
+        ),
+    ] = HEAD,
+    features: Annotated[
+        str | None,
         typer.Option(
             help="What the head reads: names of feature sets joined by +. Of ELMo's layers the head learns a mix; "
             "elmo\\[top], elmo\\[avg] and elmo[0] choose. NAME@ID picks one of several sets."
@@ -76,24 +88,28 @@ def train_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train the head on stored vectors."""
-    from classifier.runs.config import RunConfig, read_config_file, run_corpus, run_name
+    """Train the head on stored vectors, or another system."""
+    from classifier.runs.config import read_config_file, run_corpus
     from classifier.runs.find import run_place
-    from classifier.runs.folds import plan_fold, train_fold
-    from classifier.training.config import recipe
+    from classifier.systems.choice import options_of, run_config, run_name
+    from classifier.systems.folds import plan_fold, reads_of, train_fold
     from featstore.corpora import CorpusChoice
 
     if config_file:
-        own = ("features", "corpus", "context", "indicators", "instances", "seed", *training)
+        own = ("system", "features", "corpus", "context", "indicators", "instances", "seed", *training)
         if clashing := given(called, own):
             raise UsageError(f"--config says what the run is; leave out {', '.join(clashing)}.")
         config = read_config_file(config_file)
     else:
-        config = RunConfig(
-            CorpusChoice(corpus, indicators, context, instances),
-            recipe(features=features, seed=seed, **training),
-        )
-    check_features([config.train.features], store)
+        if system != HEAD:  # the recipe and the features of the head are no defaults of other systems
+            said = given(called, ("head", "features"))
+            training["head"] = training["head"] if "--head" in said else None
+            features = features if "--features" in said else None
+        options = {"features": features, "seed": seed, **training}
+        config = run_config(CorpusChoice(corpus, indicators, context, instances), system, options)
+    reads = config.train.features if config.system is None else reads_of(options_of(config.system))
+    if reads:
+        check_features([reads], store)
     folder = runs / run_name(config) if run is None else run_place(run, runs)
     check_output_folder(folder / f"fold-{fold}")
     held = int(ram_budget * GB)
@@ -106,7 +122,7 @@ def train_command(
             out.print(escape(f"{plan_line(plan)} -> {folder}"), soft_wrap=True)
         return
     with training_display(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as display:
-        checkpoint = train_fold(
+        measured = train_fold(
             loaded,
             store,
             config,
@@ -116,7 +132,6 @@ def train_command(
             progress=display.progress,
             ram_budget=held,
         )
-    measured = checkpoint.training
     if as_json:
         print_json({"run": folder, "fold": fold, "best": measured.best, "training": measured})
         return

@@ -68,7 +68,7 @@ def bundle_card(run: RunFacts, metrics: Metrics | None, places: Mapping[str, str
 
 def _commands(run: RunFacts) -> list[str]:
     """Return the commands that make a bundle again, with every option that differs from its default."""
-    corpus, config, fold = run.corpus, run.config, str(run.fold)
+    corpus, fold, (_, config) = run.corpus, str(run.fold), run.of_head
     marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
     names = ",".join(dict.fromkeys(feature.name for feature in run.features))
     usual = asdict(recipe(config.head, features=config.features))
@@ -101,13 +101,13 @@ def _matter(run: RunFacts, **more: str) -> str:
 
 
 def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
-    corpus, config, training = run.corpus, run.config, run.training
+    corpus, training = run.corpus, run.training
     parts = training.instances
+    label, what, seed, threads = _model(run)
     return [
-        f"# {config.features} on {corpus.spec.partition(':')[0]}, fold {run.fold}",
-        f"A Bi-LSTM with attention (head `{config.head}`) that reads stored vectors of the encoders below and gives "
-        f"one of the labels {', '.join(run.labels)} to a marked pair in a sentence. It serves research; it was not "
-        "made for clinical decisions.",
+        f"# {label} on {corpus.spec.partition(':')[0]}, fold {run.fold}",
+        f"{what} one of the labels {', '.join(run.labels)} to a marked pair in a sentence. It serves research; it was "
+        "not made for clinical decisions.",
         "## Test part\n\n" + (_scores(metrics) if metrics else "Not evaluated yet: `cli eval`."),
         "## What it was trained on\n\n"
         + markdown_table(
@@ -117,16 +117,37 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
                 ["indicators, context", f"{corpus.indicators}, {corpus.context}"],
                 ["instances", f"{parts.train:,} for training, {parts.dev:,} to choose the epoch"],
                 ["epochs", f"{len(training.epochs)}, the best was {training.best_epoch}"],
-                ["seed, threads", f"{config.seed}, {config.threads}"],
+                ["seed, threads", f"{seed}, {threads}"],
             ],
         ),
-        "## Encoders\n\n"
-        + markdown_table(
-            ["encoder", "identity", "layer", "columns", "stored as"],
-            [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in run.features],
-        ),
+        *_made_of(run),
         "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in run.versions.items()]),
     ]
+
+
+def _model(run: RunFacts) -> tuple[str, str, int, int]:
+    """Return what tables call a model, the beginning of a sentence that says what it is, its seed and its threads."""
+    if system := run.system:
+        what = f"The system `{system.name}`, with {system.parameters:,} fitted numbers, gives"
+        return system.label, what, int(system.options["seed"]), int(system.options["threads"])
+    _, config = run.of_head
+    what = f"A Bi-LSTM with attention (head `{config.head}`) that reads stored vectors of the encoders below and gives"
+    return config.features, what, config.seed, config.threads
+
+
+def _made_of(run: RunFacts) -> list[str]:
+    """Return the parts of a card that say what a model reads and, for a system other than the head, its options."""
+    parts = []
+    if system := run.system:
+        rows = [[name, f"`{value}`"] for name, value in system.options.items()]
+        parts.append("## Options\n\n" + markdown_table(["option", "value"], rows))
+        if system.sources:
+            digests = [[name, f"`{digest}`"] for name, digest in system.sources.items()]
+            parts.append("## Fitted from\n\n" + markdown_table(["file", "sha256"], digests))
+    if run.features or not run.system:
+        rows = [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in run.features]
+        parts.append("## Encoders\n\n" + markdown_table(["encoder", "identity", "layer", "columns", "stored as"], rows))
+    return parts
 
 
 def _scores(metrics: Metrics) -> str:

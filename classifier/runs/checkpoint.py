@@ -39,7 +39,7 @@ from classifier.runs.facts import (
     to_json,
 )
 from classifier.training.config import TrainConfig
-from featstore.errors import DataError, MismatchError, MissingFileError
+from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
 
@@ -113,16 +113,19 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> RunFacts:
         config=checkpoint.config,
         training=checkpoint.training,
         weights_sha256=sha256(weights).hexdigest(),
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("featstore", "torch", "numpy", "safetensors")},
-        },
+        versions=versions(),
         machine=MachineFacts(platform.machine(), platform.system()),
     )
     (folder / RUN).unlink(missing_ok=True)  # the old facts must not stand beside the new weights
     write_file(folder / WEIGHTS, weights)
     write_file(folder / RUN, to_json(facts))
     return facts
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of python and of the libraries that every model rests on, and of ``more`` packages."""
+    packages = ("featstore", "torch", "numpy", "safetensors", *more)
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def note_evaluation(folder: Path, measured: EvaluationFacts) -> RunFacts:
@@ -141,6 +144,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         MismatchError: a format that this version does not know, or weights that belong to other facts.
     """
     facts = read_run(folder)
+    if facts.system:
+        raise UsageError(f"{folder}: a fold of a head is needed here; this one is of the system '{facts.system.name}'.")
+    shape, config = facts.of_head
     try:
         weights = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
@@ -153,8 +159,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if facts.weights_sha256 != sha256(weights).hexdigest():
         raise MismatchError(f"{folder / WEIGHTS} is not the file that {RUN} describes; train again.")
     try:
-        _check_consistent(facts)
-        head = _head(facts.head, weights)
+        _check_consistent(facts, shape)
+        head = _head(shape, weights)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder} does not hold a checkpoint as it was written ({error}); train again.") from error
     return Checkpoint(
@@ -165,7 +171,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         tags=facts.tags,
         corpus=facts.corpus,
         fold=facts.fold,
-        config=facts.config,
+        config=config,
         training=facts.training,
         pairing=facts.pairing,
         encoders=facts.encoders,
@@ -190,11 +196,11 @@ def _head(config: HeadConfig, weights: bytes) -> AnyHead:
     return head.eval()
 
 
-def _check_consistent(facts: RunFacts) -> None:
+def _check_consistent(facts: RunFacts, head: HeadConfig) -> None:
     """Raise ValueError where two facts contradict each other."""
-    if (facts.head.labels, facts.head.tags) != (len(facts.labels), len(facts.tags)):
+    if (head.labels, head.tags) != (len(facts.labels), len(facts.tags)):
         raise ValueError("the head has another number of labels or tags than there are names")
-    if tuple(InputConfig(spec.dim, spec.layers) for spec in facts.features) != facts.head.inputs:
+    if tuple(InputConfig(spec.dim, spec.layers) for spec in facts.features) != head.inputs:
         raise ValueError("the head's inputs are not the features")
     if not set(facts.positive) < set(facts.labels):
         raise ValueError("the positive labels are not among the labels, or are all of them")

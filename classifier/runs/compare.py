@@ -74,17 +74,21 @@ def check_one_corpus(results: Sequence[FoldResult]) -> None:
 
 
 def check_one_encoder(results: Sequence[FoldResult]) -> None:
-    """Make sure that a word of ``--features`` means one encoder in all results.
+    """Make sure that a word of ``--features``, or the label of another system, means one thing in all results.
 
     Raises:
         MismatchError: it does not; the text names two folders.
     """
     words: dict[str, list[tuple[str, FoldResult]]] = {}
     for result in results:
+        if result.config.system:
+            made_of = ", ".join(f"{name} {digest}" for name, digest in sorted(result.sources.items()))
+            words.setdefault(result.config.label, []).append((made_of, result))
+            continue
         for feature, spec in zip(parse_features(result.config.train.features), result.features, strict=True):
             words.setdefault(feature.set_name, []).append((f"{spec.identity} ({spec.dtype})", result))
     for word, found in words.items():
-        _check_equal(f"encoder behind '{word}'", found)
+        _check_equal(f"model behind '{word}'", found)
 
 
 def _check_equal(what: str, found: Sequence[tuple[str, FoldResult]]) -> None:

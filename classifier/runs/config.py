@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from classifier.runs.facts import RUN
-from classifier.training.config import TrainConfig, recipe
+from classifier.runs.facts import RUN, Scalar
+from classifier.training.config import HEAD, TrainConfig, recipe
 from featstore.corpora import CorpusChoice, read_corpus
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import check_output_folder, read_text
@@ -25,16 +26,70 @@ CONFIG, PREDICTIONS, CARD = "config.toml", "predictions.tsv", "README.md"
 
 
 @dataclass(frozen=True, slots=True)
+class SystemChoice:
+    """A system that is fitted in place of the head, with its options as plain data.
+
+    Only :mod:`classifier.systems` knows which options a system has; a run remembers them as they were told.
+
+    Attributes:
+        name: of the system (``svm``).
+        label: what tables call it (``bert:scibert``).
+        options: every option and its value, in the system's order.
+    """
+
+    name: str
+    label: str
+    options: tuple[tuple[str, Scalar], ...]
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random in it."""
+        return int(dict(self.options)["seed"])
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of its products."""
+        return int(dict(self.options)["threads"])
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """What a run is.
 
     Attributes:
         corpus: which corpus, and marked how.
-        train: how heads are trained.
+        train: how heads are trained; it says nothing where another system is chosen.
+        system: the system that is fitted in place of the head; None: the head.
     """
 
     corpus: CorpusChoice = field(default_factory=CorpusChoice)
     train: TrainConfig = field(default_factory=recipe)
+    system: SystemChoice | None = None
+
+    @property
+    def system_name(self) -> str:
+        """The name of what is fitted: ``head``, or that of another system."""
+        return self.system.name if self.system else HEAD
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the features of a head, or the label of another system."""
+        return self.system.label if self.system else self.train.features
+
+    @property
+    def recipe(self) -> str:
+        """The recipe of a head, or the name of another system."""
+        return self.system.name if self.system else self.train.head
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random."""
+        return self.system.seed if self.system else self.train.seed
+
+    @property
+    def threads(self) -> int:
+        """The number of threads."""
+        return self.system.threads if self.system else self.train.threads
 
 
 def run_corpus(config: RunConfig) -> Corpus:
@@ -47,7 +102,7 @@ def run_corpus(config: RunConfig) -> Corpus:
 
 
 def run_name(config: RunConfig) -> str:
-    """Return the name of a run's folder: corpus, features, context, indicators, head and seed.
+    """Return the name of the folder of a head's run: corpus, features, context, indicators, head and seed.
 
     What differs from the recipe beyond these adds six digits of its hash, so that it gets a folder of its own. Nothing
     else is hashed: an option that a later version adds renames no run of this one.
@@ -57,18 +112,31 @@ def run_name(config: RunConfig) -> str:
     plain = asdict(recipe(train.head, features=train.features, seed=train.seed))
     # The type is the default's: 1 and 1.0 are one learning rate.
     special = {name: type(plain[name])(value) for name, value in asdict(train).items() if value != plain[name]}
+    return "-".join([*parts, *name_suffix(corpus, special)])
+
+
+def name_suffix(corpus: CorpusChoice, special: Mapping[str, object]) -> list[str]:
+    """Return the digits that tell a run from the plain one of its name; none if it is that.
+
+    Args:
+        corpus: the corpus.
+        special: the options that differ from their defaults.
+    """
     if corpus.instances:
-        special["instances"] = str(corpus.instances)
-    if special:
-        said = json.dumps({"corpus": corpus.spec, **special}, sort_keys=True)
-        parts.append(sha256(said.encode()).hexdigest()[:6])
-    return "-".join(parts)
+        special = {**special, "instances": str(corpus.instances)}
+    if not special:
+        return []
+    said = json.dumps({"corpus": corpus.spec, **special}, sort_keys=True)
+    return [sha256(said.encode()).hexdigest()[:6]]
 
 
 def config_toml(config: RunConfig) -> str:
     """Return a configuration as TOML."""
-    lines = [*map(_toml_line, _told(config.corpus).items()), "", "[train]"]
-    return "\n".join([*lines, *map(_toml_line, asdict(config.train).items())]) + "\n"
+    lines = [*map(_toml_line, _told(config.corpus).items())]
+    if system := config.system:
+        lines += [*map(_toml_line, (("system", system.name), ("label", system.label))), "", "[options]"]
+        return "\n".join([*lines, *map(_toml_line, system.options)]) + "\n"
+    return "\n".join([*lines, "", "[train]", *map(_toml_line, asdict(config.train).items())]) + "\n"
 
 
 def _told(corpus: CorpusChoice) -> dict[str, str]:
@@ -83,6 +151,8 @@ def _told(corpus: CorpusChoice) -> dict[str, str]:
 
 def options_of(config: RunConfig) -> dict[str, object]:
     """Return all options of a run by name, those of the corpus first."""
+    if system := config.system:
+        return {**_told(config.corpus), "system": system.name, "label": system.label, **dict(system.options)}
     return {**_told(config.corpus), **asdict(config.train)}
 
 
@@ -118,14 +188,24 @@ def read_config_file(path: Path) -> RunConfig:
         choice = CorpusChoice(found.corpus, found.indicators, found.context, _file(found.instances))
     except UsageError as error:
         raise DataError(f"{path} is not the configuration of a run: {error}") from error
+    if found.system:
+        return RunConfig(choice, system=SystemChoice(found.system, found.label, tuple(found.options.items())))
+    if found.train is None:
+        raise DataError(f"{path} is not the configuration of a run: 'train' is missing.")
     return RunConfig(choice, found.train)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The content of ``config.toml``; an option that is missing has the value of the recipe ``paper``."""
+    """The content of ``config.toml``; an option that is missing has the value of the recipe ``paper``.
 
-    train: TrainConfig
+    It has either ``train``, which makes it the run of a head, or ``system``, ``label`` and ``options``.
+    """
+
+    train: TrainConfig | None = None
+    system: str = ""
+    label: str = ""
+    options: Mapping[str, Scalar] = field(default_factory=dict)
     corpus: str = "sample"
     indicators: str = "tags"
     context: str = "tagged"
@@ -156,11 +236,17 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
             raise MismatchError(f"the run's {name} is '{wanted[name]}', the corpus was loaded with '{value}'.")
     if not (run_dir / CONFIG).exists():
         return
-    kept = options_of(read_config(run_dir))
+    remembered = read_config(run_dir)
+    if remembered.system_name != config.system_name:
+        raise UsageError(
+            f"{run_dir} belongs to the system '{remembered.system_name}', not to '{config.system_name}'. Choose "
+            "another folder with --run, or remove this one."
+        )
+    kept = options_of(remembered)
     differing = [
-        f"{name} is {kept[name]!r} there and {new!r} now"
+        f"{name} is {kept.get(name)!r} there and {new!r} now"
         for name, new in options_of(config).items()
-        if kept[name] != new
+        if kept.get(name) != new
     ]
     if differing:
         raise UsageError(

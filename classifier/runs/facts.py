@@ -18,7 +18,7 @@ from classifier.head.config import HeadConfig
 from classifier.scores.metrics import Metrics
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch
-from featstore.errors import DataError, MismatchError
+from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import read_text
 from featstore.plain import from_plain
 from featstore.records import Corpus
@@ -29,6 +29,7 @@ WEIGHTS, RUN, METRICS, MANIFEST = "model.safetensors", "run.json", "metrics.json
 _MOST_JSON = 4 << 20  # bytes; the epochs of a long run take a tenth of it
 
 T = TypeVar("T")
+Scalar = str | int | float | bool  # what an option of a system may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,27 @@ class MachineFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemFacts:
+    """A fitted system other than the head.
+
+    Attributes:
+        name: of the system (``svm``).
+        label: what tables call it (``bert:scibert``).
+        options: every option and its value.
+        sources: sha256 of each file that it was fitted from besides the corpus and the store (pre-trained weights).
+        parameters: how many numbers were fitted.
+        files: sha256 of each file of the fitted system, by its name below ``model/``.
+    """
+
+    name: str
+    label: str
+    options: Mapping[str, Scalar]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    parameters: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """The content of ``run.json``: one trained fold.
 
@@ -120,16 +142,17 @@ class RunFacts:
         format: version of the form of head and file.
         corpus: the corpus.
         fold: the fold.
-        features: what the head reads, in order.
+        features: what the head, or the other system, reads of the store, in order.
         labels: its labels, in the order of its scores.
         positive: the labels that the corpus's official score counts.
         tags: names of its learned tag vectors, in order.
         pairing: how the pairs were made; None if an early version trained it.
         encoders: for each encoder the facts behind its identity; empty if an early version trained it.
-        head: its shape.
-        config: how it was trained.
+        head: the head's shape; None where another system was fitted.
+        config: how the head was trained; None where another system was fitted.
+        system: what was fitted in place of a head.
         training: what training measured.
-        weights_sha256: digest of ``model.safetensors``.
+        weights_sha256: digest of the head's ``model.safetensors``.
         versions: of python and the libraries.
         machine: the machine.
         evaluation: what its evaluation measured; None before it.
@@ -144,13 +167,31 @@ class RunFacts:
     tags: tuple[str, ...]
     pairing: Pairing | None = None
     encoders: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    head: HeadConfig
-    config: TrainConfig
+    head: HeadConfig | None = None
+    config: TrainConfig | None = None
+    system: SystemFacts | None = None
     training: TrainingFacts
-    weights_sha256: str
+    weights_sha256: str = ""
     versions: Mapping[str, str]
     machine: MachineFacts
     evaluation: EvaluationFacts | None = None
+
+    def __post_init__(self) -> None:
+        of_head = None not in (self.head, self.config) and bool(self.weights_sha256)
+        if of_head == (self.system is not None):
+            raise UsageError("a fold is of a head, with 'head', 'config' and 'weights_sha256', or of another 'system'")
+
+    @property
+    def of_head(self) -> tuple[HeadConfig, TrainConfig]:
+        """The shape of the head and how it was trained.
+
+        Raises:
+            UsageError: another system was fitted.
+        """
+        if self.head is None or self.config is None:
+            name = self.system.name if self.system else "?"
+            raise UsageError(f"this is a fold of the system '{name}', and a head is needed here.")
+        return self.head, self.config
 
 
 @dataclass(frozen=True, slots=True)

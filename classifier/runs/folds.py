@@ -10,64 +10,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from classifier.data.features import open_features
 from classifier.data.pairing import pairing_of
-from classifier.data.split import check_labelled
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences
-from classifier.runs.card import card
-from classifier.runs.checkpoint import Checkpoint, load_checkpoint, note_evaluation, save_checkpoint
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from classifier.runs.classify import classify
-from classifier.runs.config import CARD, CONFIG, PREDICTIONS, RunConfig, check_config, config_toml
-from classifier.runs.facts import METRICS, RUN, CorpusFacts, EvaluationFacts, PartSizes, TrainingFacts, to_json
+from classifier.runs.config import RunConfig, check_config
+from classifier.runs.facts import RUN, CorpusFacts, PartSizes, TrainingFacts
 from classifier.runs.memory import PeakMemory
-from classifier.runs.outputs import predictions_tsv
 from classifier.runs.prepare import Prepared, featurize_command, prepared
-from classifier.scores.metrics import Metrics, score
-from classifier.training.epoch import Epoch
+from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
+from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.favour import favour_positive
 from classifier.training.loop import TrainState, reproducible, train
-from classifier.training.predict import Predictions
 from classifier.training.resume import UNFINISHED, load_state, save_state
-from featstore.errors import MismatchError
-from featstore.files import make_folder, write_file
-from featstore.records import Corpus, Instance
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that the user should know while a run goes on.
-
-    Attributes:
-        text: one sentence.
-    """
-
-    text: str
-
-
-RunProgress = Callable[[Epoch | Notice], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """One fold, evaluated.
-
-    Attributes:
-        fold: the fold.
-        metrics: on its test part.
-        instances: the test part.
-        predictions: of its instances.
-    """
-
-    fold: int
-    metrics: Metrics
-    instances: tuple[Instance, ...]
-    predictions: Predictions
+from featstore.records import Corpus
 
 
 def plan_fold(
@@ -151,7 +111,7 @@ def train_fold(
         pairing=pairing_of(ready.instances, corpus.indicators),
         encoders=ready.encoders,
     )
-    _publish(checkpoint, config, run_dir, folder)
+    publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
     return checkpoint
 
 
@@ -180,9 +140,7 @@ def evaluate_fold(
         UsageError, MissingFeatureError: as :func:`train_fold`.
     """
     check_config(config, corpus, run_dir)
-    folder = run_dir / f"fold-{fold}"
-    instances = tuple(corpus.instances[position] for position in corpus.partition(fold).test)
-    check_labelled(instances, f"the test part of fold {fold}")
+    folder, instances = run_dir / f"fold-{fold}", tested_part(corpus, fold)
     if (folder / RUN).exists():
         checkpoint = load_checkpoint(folder)
         (folder / UNFINISHED).unlink(missing_ok=True)  # of a training that was killed as it finished
@@ -192,11 +150,7 @@ def evaluate_fold(
         checkpoint = train_fold(
             corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
         )
-    if checkpoint.corpus != CorpusFacts.of(corpus):
-        raise MismatchError(
-            f"{folder} was trained on another version of the corpus (digest {checkpoint.corpus.digest[:12]}, now "
-            f"{corpus.digest[:12]}); train it again, or in another folder (--run)."
-        )
+    check_same_corpus(folder, checkpoint.corpus, corpus)
     start, keys = time.perf_counter(), DistinctSentences.of(instances).keys
     command = featurize_command(config, store_root)
     with (
@@ -204,29 +158,4 @@ def evaluate_fold(
         open_features(checkpoint.parsed_features, store_root, keys, command, checkpoint.features) as stores,
     ):
         predictions = classify(checkpoint, instances, stores, ram_budget)
-    seconds = time.perf_counter() - start
-    gold = np.array([checkpoint.labels.index(instance.label or "") for instance in instances])
-    metrics = score(gold, predictions.labels, checkpoint.labels, checkpoint.positive)
-    # Not among the metrics: those are the same to the last digit when a run is repeated.
-    facts = note_evaluation(folder, EvaluationFacts(len(instances), seconds))
-    write_file(folder / CARD, card(facts, metrics).encode("utf-8"))
-    tsv = predictions_tsv(instances, predictions, checkpoint.labels)
-    write_file(folder / PREDICTIONS, tsv.encode("utf-8"))
-    write_file(folder / METRICS, to_json(metrics))
-    return Evaluation(fold, metrics, instances, predictions)
-
-
-def _publish(checkpoint: Checkpoint, config: RunConfig, run_dir: Path, folder: Path) -> None:
-    """Write a trained fold, in the place of the one before.
-
-    The order is such that a process that is killed in between leaves nothing that reads as finished and is not: the old
-    evaluation goes first, and ``run.json``, by which a fold is trained, comes when all that it needs is there.
-    """
-    for name in (METRICS, PREDICTIONS):
-        (folder / name).unlink(missing_ok=True)
-    for place in (folder, run_dir):
-        make_folder(place)
-        write_file(place / CONFIG, config_toml(config).encode("utf-8"))
-    facts = save_checkpoint(folder, checkpoint)
-    (folder / UNFINISHED).unlink(missing_ok=True)
-    write_file(folder / CARD, card(facts, None).encode("utf-8"))
+    return write_evaluation(folder, instances, predictions, time.perf_counter() - start)

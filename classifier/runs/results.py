@@ -7,7 +7,7 @@ evaluated, its predictions, and what differs between runs. This is what reports 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ class FoldResult:
         peak_memory: bytes resident at most while it was trained; None where the system does not tell.
         classify_ms: milliseconds to read and score one test instance; None for a fold of an older version.
         versions: of python and the libraries.
+        sources: sha256 of each file that a system other than the head was fitted from.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class FoldResult:
     peak_memory: int | None
     classify_ms: float | None
     versions: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +105,7 @@ def read_result(folder: Path) -> FoldResult:
         peak_memory=training.peak_memory,
         classify_ms=1000 * evaluation.seconds / evaluation.instances if evaluation else None,
         versions=facts.versions,
+        sources=facts.system.sources if facts.system else {},
     )
 
 
@@ -144,4 +147,5 @@ def facts_of(result: FoldResult) -> dict[str, str]:
     """Return what a fold was made of: configuration, corpus, encoders, versions."""
     facts = {**options_of(result.config), "format": result.format, "corpus digest": result.corpus.digest}
     facts |= {f"encoder {spec.name}": f"{spec.identity} ({spec.dtype})" for spec in result.features}
+    facts |= {f"sha256 of {name}": digest for name, digest in result.sources.items()}
     return {name: str(value) for name, value in (facts | dict(result.versions)).items()}

@@ -39,6 +39,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 DEFAULT_HEAD = "best"
+HEAD = "head"  # what --system calls the head; the other systems are in classifier.systems
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("plateau", "cosine")
 
@@ -94,7 +95,7 @@ def option(
     most: float | None = None,
     below: float | None = None,
 ) -> T:
-    """Return a field of :class:`TrainConfig`.
+    """Return a field of :class:`TrainConfig`, or of the options of another system.
 
     Args:
         default: the paper's value.
@@ -103,6 +104,16 @@ def option(
     """
     limits = OptionLimits(tuple(choices), least, above, most, below)
     return field(default=default, metadata={"help": text, "limits": limits})
+
+
+def broken_limits(options: Any) -> list[str]:
+    """Return what is wrong with the values of a dataclass whose fields :func:`option` made.
+
+    Raises:
+        UsageError: a word that is not among an option's choices.
+    """
+    checked = (each.metadata["limits"].check(each.name, getattr(options, each.name)) for each in fields(options))
+    return [wrong for wrong in checked if wrong]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +200,11 @@ class TrainConfig:
     threads: int = option(1, "Number of threads of the matrix products.", least=1)
 
     def __post_init__(self) -> None:
-        broken = [f.metadata["limits"].check(f.name, getattr(self, f.name)) for f in fields(self)]
+        broken = broken_limits(self)
         if self.consistency and not self.dropout:
             broken.append(f"consistency is {self.consistency:g}, which needs a dropout above 0")
-        if any(broken):
-            raise UsageError(f"the training options cannot be used: {'; '.join(filter(None, broken))}.")
+        if broken:
+            raise UsageError(f"the training options cannot be used: {'; '.join(broken)}.")
 
     def head_config(self, inputs: tuple[InputConfig, ...], labels: int, tags: int) -> HeadConfig:
         """Return what determines the head: its inputs, numbers of labels and tags, and what is configured here."""

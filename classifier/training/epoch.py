@@ -1,7 +1,8 @@
-"""What an epoch of training did; a plain value, so that reading it needs no torch."""
+"""What is told while something is trained: epochs and notices; plain values, so that reading them needs no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -28,3 +29,17 @@ class Epoch:
     lr: float
     best: bool
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should know while a run goes on.
+
+    Attributes:
+        text: one sentence.
+    """
+
+    text: str
+
+
+RunProgress = Callable[[Epoch | Notice], None]

@@ -47,6 +47,11 @@ class TrainingPlan:
     done: int
     seconds: float
 
+    @property
+    def epochs(self) -> int:
+        """The most epochs that there can be."""
+        return self.config.max_epochs
+
 
 def plan_training(
     head: AnyHead,

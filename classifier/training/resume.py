@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,23 +27,47 @@ _PARTS = ("head", "average", "best", "optimizer")
 
 def save_state(folder: Path, state: TrainState, digest: str) -> None:
     """Write the state of a training into its fold's folder, which is created."""
-    make_folder(folder)
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
-    facts = {"digest": digest, "epochs": json.dumps([asdict(epoch) for epoch in state.epochs])}
-    write_file(folder / UNFINISHED, save(tensors, facts))
+    write_unfinished(folder, tensors, {"epochs": json.dumps([asdict(epoch) for epoch in state.epochs])}, digest)
 
 
 def load_state(folder: Path, digest: str) -> TrainState | None:
     """Return the state that :func:`save_state` wrote, or None if there is none of this training."""
+    found = read_unfinished(folder, digest)
+    if found is None:
+        return None
+    tensors, facts = found
+    try:
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+        for key, tensor in tensors.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor
+        return TrainState(epochs=tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"])), **parts)
+    except (KeyError, TypeError, ValueError):
+        return None  # there is no usable state: training starts from the beginning
+
+
+def write_unfinished(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str], digest: str) -> None:
+    """Write tensors and facts of an unfinished training into its fold's folder, which is created.
+
+    Args:
+        folder: of the fold.
+        tensors: by name.
+        facts: what else the training goes on from.
+        digest: of everything that determines the training.
+    """
+    make_folder(folder)
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_file(folder / UNFINISHED, save(whole, {**facts, "digest": digest}))
+
+
+def read_unfinished(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """Return the tensors and facts that :func:`write_unfinished` wrote, or None if there are none of this training."""
     try:
         with safe_open(folder / UNFINISHED, framework="pt") as file:
-            facts = file.metadata()
-            if facts["digest"] != digest:
+            facts = dict(file.metadata() or {})
+            if facts.get("digest") != digest:
                 return None
-            parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
-            for key in file.keys():  # noqa: SIM118  (not a dictionary)
-                part, _, name = key.partition("/")
-                parts[part][name] = file.get_tensor(key)
-            return TrainState(epochs=tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"])), **parts)
-    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError, struct.error):
+            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118  (not a dictionary)
+    except (FileNotFoundError, SafetensorError, ValueError, struct.error):
         return None  # there is no usable state: training starts from the beginning

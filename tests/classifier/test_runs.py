@@ -14,10 +14,10 @@ from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig, config_toml, read_config, run_name, trained_folds
 from classifier.runs.find import latest_run
-from classifier.runs.folds import Notice, evaluate_fold, plan_fold, train_fold
+from classifier.runs.folds import evaluate_fold, plan_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
 from classifier.training.config import RECIPES, TrainConfig, recipe
-from classifier.training.epoch import Epoch
+from classifier.training.epoch import Epoch, Notice
 from classifier.training.estimate import TrainingPlan
 from classifier.training.resume import UNFINISHED
 from featstore.corpora import CorpusChoice

@@ -1,0 +1,58 @@
+"""A new system is a file and a line in the table: the commands take it with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier.systems import SYSTEMS
+
+Run = Callable[..., Any]
+Pairs = Callable[[Path], Path]
+
+
+def test_a_new_system_goes_all_the_way(run: Run, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYSTEMS, "words", "toy_system:WORDS")
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    planned = run("train", "--system", "words", *corpus, "--dry-run")
+    assert (
+        planned.out
+        == "fold 1: words, 36 instances (and 12 of the dev part), 2 epochs -> runs/jsonl-words-tagged-tags-seed1\n"
+    )
+    trained = run("train", "--system", "words", *corpus, "--run", "mine")
+    assert trained.code == 0, trained.err
+    assert "epoch 2 of 2" in trained.err
+    evaluated = run("eval", "--run", "mine")
+    assert evaluated.code == 0, evaluated.err
+    assert "words on jsonl" in evaluated.out
+    assert run("runs", "ls", "--json").json()[0]["config"]["system"]["name"] == "words"
+    assert "rounds" in run("runs", "show", "mine").out
+    again = run("train", "--config", "runs/mine/config.toml", "--run", "again")
+    assert again.code == 0, again.err
+    assert run("eval", "--run", "again").code == 0
+    compared = run("runs", "compare", "mine", "again")
+    assert compared.code == 0, compared.err
+    assert (tmp_path / "runs/again/fold-1/model/counts.json").is_file()
+
+
+def test_an_option_of_another_system_is_refused(
+    run: Run, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SYSTEMS, "words", "toy_system:WORDS")
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    for options, said in (
+        (("--system", "words", "--hidden", "4"), "--hidden is no option of the system 'words'"),
+        (("--system", "words", "--features", "glove"), "--features is no option of the system 'words'"),
+        (("--system", "words", "--head", "paper"), "--head is no option of the system 'words'"),
+        (("--rounds", "3"), "--rounds is no option of the system 'head'"),
+        (("--system", "word"), "--system 'word' is unknown; choose from head"),
+    ):
+        refused = run("train", *corpus, *options)
+        assert refused.code == 2
+        assert said in " ".join(refused.err.split())
+    shown = run("train", "--help").out
+    assert "--rounds" in shown
+    assert "--system" in shown

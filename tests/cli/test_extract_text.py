@@ -55,7 +55,7 @@ def test_a_text_gives_a_relation_with_the_default_model(run: Run, loaded: dict[s
 
 
 def test_on_a_terminal_it_is_a_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.commands.extract.sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("classifier.commands.extract_options.sys.stdout.isatty", lambda: True)
     assert "│" in run("extract", "--text", TEXT, *EVERY).out
     assert run("extract", "--text", TEXT, *EVERY, "--json").json()["id"] == "text"
 

@@ -1,0 +1,300 @@
+"""The options of ``cli extract``, in groups: the model, the inputs, the mentions and the output.
+
+In: the command line. Out: frozen values; each has the methods that turn it into what the library takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classifier.commands.options import RUNS, Encoders, Fold, Runs, fold_dir, given
+from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of
+from featstore.errors import UsageError
+from featstore.files import STDOUT, check_input, check_output_file, check_readable_folder
+
+if TYPE_CHECKING:
+    from classifier.extract.extractor import Extractor
+    from classifier.extract.wanted import Wanted
+    from featstore.formats import Reading
+
+TABLE = "table"
+
+
+def _readable() -> tuple[str, ...]:
+    from classifier.extract.files import PAIRS
+    from featstore.formats.table import readable
+
+    return (*readable(), PAIRS)
+
+
+def _writable() -> tuple[str, ...]:
+    from featstore.formats.table import writable
+
+    return (TABLE, *writable())
+
+
+def _modes() -> tuple[str, ...]:
+    from classifier.entities.tagger import MODES
+
+    return MODES
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model extracts, and how its encoders compute."""
+
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="The model: a folder that cli bundle made, or the name of one that comes with featstore (cli models "
+            "ls). By default it is chemprot, unless a run is named.",
+        ),
+    ] = None
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", envvar="FEATSTORE_RUN", help="Use the model of a run: its folder, or its name below --runs."
+        ),
+    ] = None
+    runs: Runs = RUNS
+    fold: Fold = None
+    encoders: Encoders = ""
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            envvar="FEATSTORE_STORE",
+            help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
+        ),
+    ] = None
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1
+    device: EncoderDevice = "cpu"
+
+    def check(self, called: typer.Context) -> None:
+        """Make sure that one model is named, not two.
+
+        Raises:
+            UsageError: a model and a run are named.
+        """
+        if self.model and (clashing := given(called, ("run", "fold"))):
+            raise UsageError(f"--model {self.model} is a whole model; leave {' and '.join(clashing)} out.")
+
+    def load(self, called: typer.Context, mentions: MentionOptions) -> Extractor:
+        """Load the model that is named, by default the one that comes with featstore."""
+        from classifier.extract.extractor import Extractor
+        from classifier.extract.models import model_folder
+
+        of_run = self.model is None and (self.run is not None or bool(given(called, ("runs", "fold"))))
+        return Extractor.load(
+            fold_dir(self.run, self.runs, self.fold) if of_run else model_folder(self.model),
+            encoders=encoder_specs(self.encoders) if self.encoders else [],
+            store=self.store,
+            threads=self.threads,
+            device=self.device,
+            tag=mentions.tag,
+            tagger=mentions.tagger,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """How the inputs are read."""
+
+    source_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            callback=one_of(_readable),
+            help="Format of the inputs: jsonl, bioc-xml, bioc-json, pubtator, brat, chemprot, pubmed-xml, medline, "
+            "jats, csv, tsv, text or pairs. By default the format of each is told from its name and content.",
+            rich_help_panel="Input",
+        ),
+    ] = None
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="Each line of plain text is a document, not each file.", rich_help_panel="Input"),
+    ] = False
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text-column",
+            help="Column of a table that holds the text; repeat it for several. By default it is text, sentence, or "
+            "title and abstract.",
+            rich_help_panel="Input",
+        ),
+    ] = None
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id-column",
+            help="Column of a table that holds the ids. By default id or pmid, or else rows are numbered.",
+            rich_help_panel="Input",
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Leave out a document in which anything is not right, instead of that mention alone.",
+            rich_help_panel="Input",
+        ),
+    ] = False
+
+    @property
+    def reading(self) -> Reading:
+        """How documents are read where their format leaves a choice."""
+        from featstore.formats import Reading
+
+        return Reading(self.lines, tuple(self.text_column or ()), self.id_column)
+
+
+@dataclass(frozen=True, slots=True)
+class MentionOptions:
+    """Where the mentions come from, and what their types mean."""
+
+    tag: Annotated[
+        str,
+        typer.Option(
+            "--tag",
+            callback=one_of(_modes),
+            help="Find the mentions of documents that have none (missing), of all documents, beside those that are "
+            "there (always), or of no document (never).",
+            rich_help_panel="Mentions",
+        ),
+    ] = "missing"
+    tagger: Annotated[
+        Path | None,
+        typer.Option(
+            "--tagger",
+            help="Folder of a tagger. By default it is the one that comes with featstore.",
+            rich_help_panel="Mentions",
+        ),
+    ] = None
+    types: Annotated[
+        str,
+        typer.Option(
+            "--types",
+            help="Names of types that are not known, as NAME=TYPE,..: DRUG=CHEMICAL. Synonyms are known.",
+            rich_help_panel="Mentions",
+        ),
+    ] = ""
+
+    def check(self) -> None:
+        """Make sure that a tagger which is named is there; it is loaded only when a document needs it.
+
+        Raises:
+            UsageError, MissingFileError, ResourceError: it is not, or cannot be read.
+        """
+        if self.tagger is not None:
+            check_readable_folder(self.tagger)
+            check_input(self.tagger)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Which relations are written, how, and where."""
+
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Where the relations go. By default they go to stdout.", rich_help_panel="Output"
+        ),
+    ] = None
+    target_format: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            callback=one_of(_writable),
+            help="Format of the output: table, jsonl, tsv, html, bioc-xml, bioc-json, pubtator or chemprot. By default "
+            "it is told from the name of the output; on a terminal it is a table, and elsewhere jsonl.",
+            rich_help_panel="Output",
+        ),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Keep relations of at least this probability. By default a relation is kept if it is more probable "
+            "than no relation.",
+            rich_help_panel="Output",
+        ),
+    ] = None
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep only this many relations of each document, the most probable ones.",
+            rich_help_panel="Output",
+        ),
+    ] = None
+    max_distance: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Consider pairs with at most this many tokens between the mentions.",
+            rich_help_panel="Output",
+        ),
+    ] = None
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the attention on each token.", rich_help_panel="Output")
+    ] = False
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.", rich_help_panel="Output"),
+    ] = False
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a summary as JSON on stdout; without -o print the relations, a document a line.",
+            rich_help_panel="Output",
+        ),
+    ] = False
+
+    @property
+    def place(self) -> Path:
+        """The output, which is stdout unless it was named."""
+        return self.target or STDOUT
+
+    @property
+    def format(self) -> str:
+        """The format of the output, from its name where it was not named."""
+        from featstore.formats import FORMATS
+
+        if self.target_format is not None:
+            return self.target_format
+        if self.target is not None:
+            suffixes = {suffix: name for name, entry in FORMATS.items() if entry.writes for suffix in entry.suffixes}
+            return suffixes.get(self.target.suffix.lower(), "jsonl")
+        return TABLE if sys.stdout.isatty() and not self.as_json else "jsonl"
+
+    @property
+    def summarised(self) -> bool:
+        """Whether a summary is printed as JSON; without -o stdout holds the relations themselves."""
+        return self.as_json and self.target is not None
+
+    def check(self) -> None:
+        """Make sure that the output can be written.
+
+        Raises:
+            UsageError: two things would go to stdout, or the output cannot be a file.
+            ResourceError: there is no permission to write it.
+        """
+        if self.as_json and self.target == STDOUT:
+            raise UsageError("-o - and --json both write to stdout; leave one of them out.")
+        check_output_file(self.place)
+
+    def wanted(self, types: str) -> Wanted:
+        """Return which relations are wanted; ``types`` are the user's names of types, ``NAME=TYPE,..``."""
+        from classifier.extract.wanted import Wanted
+        from featstore.types import read_types
+
+        return Wanted(self.threshold, self.top, self.max_distance, self.explain, tuple(read_types(types).items()))

@@ -88,7 +88,7 @@ def check_one_encoder(results: Sequence[FoldResult]) -> None:
         for feature, spec in zip(parse_features(result.config.train.features), result.features, strict=True):
             words.setdefault(feature.set_name, []).append((f"{spec.identity} ({spec.dtype})", result))
     for word, found in words.items():
-        _check_equal(f"model behind '{word}'", found)
+        _check_equal(f"encoder behind '{word}'", found)
 
 
 def _check_equal(what: str, found: Sequence[tuple[str, FoldResult]]) -> None:

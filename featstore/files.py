@@ -11,7 +11,6 @@ writer holds a lock on its own.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from featstore.durable import flush, flush_folder, lock
 from featstore.errors import DataError, FeatstoreError, MissingFileError, ResourceError, UsageError
 
 Buffer = bytes | bytearray | memoryview
@@ -30,7 +30,6 @@ STDOUT = Path("-")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MISNAMED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 _GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _DESCRIPTORS = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
 _MOST_LINKS = 40  # that are followed, as by the kernel
 _PARTIAL = ".partial"
@@ -128,11 +127,7 @@ def _nearest(path: Path) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it where they are not there yet.
-
-    Raises:
-        UsageError, ResourceError: it cannot be made.
-    """
+    """Make a folder, and those above it that are missing; errors as :func:`check_output_folder`."""
     check_output_folder(path)
     with clear_errors(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -272,44 +267,6 @@ def _descriptor(path: Path) -> int | None:
             return None
         step = os.path.join(os.path.dirname(step), os.readlink(step))
     return None
-
-
-def flush(file: IO[bytes]) -> None:
-    """Have what was written to a file on the disk when this returns."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Have the entries of a folder on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def lock(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool | None:
-    """Lock an open file until it is closed; the kernel frees the lock of a killed process.
-
-    Args:
-        descriptor: of the open file.
-        shared: together with others who lock it so.
-        wait: until it can be had.
-
-    Returns:
-        whether it is locked; None where the file system has no locks, so that nobody can be sure to be alone.
-    """
-    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-    try:
-        fcntl.flock(descriptor, how)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        raise
-    return True
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """The records that travel between the rooms: documents with entities, instances, a corpus, relations.
 
-In: nothing; these are plain frozen data. Out: the vocabulary that corpora and formats (who make them), featurize
-(which reads their tokens) and the classifier (which reads tokens, spans and labels) share, so that
-none of them needs to know another.
+They are plain frozen data: the vocabulary that corpora and formats (which make them), featurize (which reads their
+tokens) and the classifier (which reads tokens, spans and labels) share, so that none needs to know another.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from featstore.errors import UsageError, did_you_mean
+from featstore.gold import GoldStandard
 
 KEY_BYTES = 16
 KeyedSentences = Mapping[bytes, Sequence[str]]  # the tokens of distinct sentences, by their sentence_key
@@ -117,20 +117,20 @@ class Problem:
 class Document:
     """A text with its entities.
 
+    Two documents are equal if their id, text, entities and split are; what else is known of them is not compared.
+
     Attributes:
         id: the document's id (a PubMed id).
         text: the whole text; all character offsets run over it.
         entities: the mentions, in the order of the corpus.
         split: ``train``, ``dev``, ``test``, or None.
-        bioc: the document as BioC JSON has it, if it was read from BioC: its passages, infons and relations are
-            written again as they were. No part of what makes two documents equal.
-        collection: what the BioC collection that it was read from says of itself: its source, date, key, infons and
-            what else it has besides documents. No part of what makes two documents equal.
-        passages: its parts, rising, where its format knows them and is not BioC. No part of what makes two documents
-            equal either.
-        relations: the relations that the input states. No part of what makes two documents equal either.
+        bioc: the document as BioC JSON has it, if it was read from BioC. Its passages, infons and relations are
+            written again as they were.
+        collection: all that the BioC collection has besides documents: its source, date, key and infons.
+        passages: its parts in the order of the text, where its format knows them and is not BioC.
+        relations: the relations that the input states.
         place: the file and line that it was read from, for messages about it; empty if it was not read.
-        problems: what of it was left out, and what was changed, as it was read. No part of it either.
+        problems: what was left out of it or changed as it was read.
     """
 
     id: str
@@ -219,47 +219,6 @@ class Instance:
 
 # An instance is asked for its key by every room, one after the other, and the pairs of a sentence share it.
 _key_of = lru_cache(maxsize=4096)(sentence_key)
-
-
-# A document and two arguments, entities or concepts, in alphabetical order: which is named first does not matter.
-GoldPair = tuple[str, str, str]
-
-
-def gold_pair(document: str, head: str, tail: str) -> GoldPair:
-    """Return the pair of two arguments of a document."""
-    return (document, head, tail) if head <= tail else (document, tail, head)
-
-
-@dataclass(frozen=True, slots=True)
-class GoldRelation:
-    """A relation of a gold standard.
-
-    Attributes:
-        pair: the document and the arguments.
-        label: the relation's label.
-        split: the part of the corpus that the document is in.
-    """
-
-    pair: GoldPair
-    label: str
-    split: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class GoldStandard:
-    """What a corpus's official score counts, where that is more than the labels of its instances.
-
-    It holds relations that no instance can find (between mentions in different sentences), and those between
-    concepts, for which several pairs of mentions stand.
-
-    Attributes:
-        relations: all relations.
-        pairs: id of an instance -> the pairs of the gold standard that it stands for: one pair of mentions, or each
-            concept of the one mention with each of the other.
-    """
-
-    relations: tuple[GoldRelation, ...]
-    pairs: Mapping[str, tuple[GoldPair, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,28 +99,15 @@ def write_bundle(
     checkpoint = load_checkpoint(fold_dir)
     loaded = load_encoders(checkpoint, encoders)
     given = {spec.partition(":")[0]: spec.partition(":")[2] for spec in encoders}
-    metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
-    name = fold_dir.resolve().parent.name
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was cut short
     try:
-        facts = save_checkpoint(partial, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
-        if metrics is not None:
-            write_file(partial / METRICS, to_json(metrics))
         places = {
             encoder.name: _copy(encoder, given.get(encoder.name), partial) if with_encoders else None
             for encoder in loaded.values()
         }
-        write_file(partial / CARD, bundle_card(facts, metrics, places, licence).encode("utf-8"))
-        manifest = BundleFacts(
-            format=BUNDLE_VERSION,
-            name=name,
-            fingerprint=checkpoint.fingerprint,
-            licence=licence,
-            encoders={each: PlacedEncoder(loaded[each].identity, place) for each, place in places.items()},
-            files=_listed(partial),
-        )
-        write_file(partial / MANIFEST, to_json(manifest))
+        placed = {each: PlacedEncoder(loaded[each].identity, place) for each, place in places.items()}
+        _describe(partial, checkpoint, fold_dir, placed, licence)
         with clear_errors(target):
             if target.exists():
                 target.rmdir()
@@ -128,6 +115,27 @@ def write_bundle(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return {path.relative_to(target).as_posix(): path.stat().st_size for path in _found(target)}
+
+
+def _describe(
+    folder: Path, checkpoint: Checkpoint, fold_dir: Path, encoders: Mapping[str, PlacedEncoder], licence: str
+) -> None:
+    """Write the head, its scores if the fold has any, the card, and the manifest, which lists all files."""
+    metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
+    facts = save_checkpoint(folder, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
+    if metrics is not None:
+        write_file(folder / METRICS, to_json(metrics))
+    places = {name: encoder.path for name, encoder in encoders.items()}
+    write_file(folder / CARD, bundle_card(facts, metrics, places, licence).encode("utf-8"))
+    manifest = BundleFacts(
+        format=BUNDLE_VERSION,
+        name=fold_dir.resolve().parent.name,
+        fingerprint=checkpoint.fingerprint,
+        licence=licence,
+        encoders=encoders,
+        files=_listed(folder),
+    )
+    write_file(folder / MANIFEST, to_json(manifest))
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from classifier.runs.facts import read_json, to_json
+from featstore.durable import flush, lock
 from featstore.errors import DataError, UsageError
-from featstore.files import behind_links, clear_errors, flush, is_stream, lock, open_output, put_in_place, write_file
+from featstore.files import behind_links, clear_errors, is_stream, open_output, put_in_place, write_file
 
 JOURNAL_SECONDS = 0.5  # between two entries: flushing after every piece would take as long as a quick model
 

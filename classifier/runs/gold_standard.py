@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from classifier.scores.metrics import Scores, scores
 from classifier.training.predict import Predictions
-from featstore.records import Corpus, GoldPair, Instance
+from featstore.gold import GoldPair
+from featstore.records import Corpus, Instance
 
 
 def against_gold_standard(corpus: Corpus, instances: Sequence[Instance], predictions: Predictions) -> Scores | None:

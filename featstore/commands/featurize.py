@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +33,12 @@ from featstore.commands.options import (
     encoder_specs,
     one_of,
 )
+
+if TYPE_CHECKING:
+    from featstore.encoders import EncoderOptions
+    from featstore.featurize.encode import Featurized
+    from featstore.featurize.forecast import Forecast
+    from featstore.records import KeyedSentences
 
 FAILED_SHOWN = 10
 
@@ -71,8 +79,6 @@ def featurize(
     from featstore.corpora import load_corpus
     from featstore.encoders import EncoderOptions, check_specs
     from featstore.featurize.encode import distinct_sentences
-    from featstore.featurize.encode import featurize as run
-    from featstore.featurize.forecast import forecast
 
     show_log()
     specs = encoder_specs(encoders)
@@ -81,41 +87,61 @@ def featurize(
     check_specs(specs, options)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
     sentences = distinct_sentences(loaded.instances)
-    results: list[Any] = []
-    for spec in specs:
-        if dry_run:
-            count = len(loaded.instances)
-            results.append(
-                forecast(sentences, spec, root=store, dtype=dtype, backend=backend, instances=count, options=options)
-            )
-            continue
-        with progress_bar(spec, "sentences") as progress:
-            results.append(
-                run(
-                    sentences,
-                    spec,
-                    root=store,
-                    dtype=dtype,
-                    backend=backend,
-                    workers=workers,
-                    progress=progress,
-                    options=options,
-                )
-            )
-    if as_json:
-        print_json(results)
-    elif dry_run:
-        _print_forecast(results)
-    else:
-        _print_featurized(results, store)
-    if not dry_run and any(result.failed for result in results):
+    target = _Target(store, dtype, backend, options)
+    if dry_run:
+        forecasts = [target.forecast(sentences, spec, len(loaded.instances)) for spec in specs]
+        print_json(forecasts) if as_json else _print_forecast(forecasts)
+        return
+    results = [target.fill(sentences, spec, workers) for spec in specs]
+    print_json(results) if as_json else _print_featurized(results, store)
+    if any(result.failed for result in results):
         for result in results:
             _print_failed(result.encoder, [sentences[key] for key in result.failed])
         tell("these sentences are missing from the store; running the command again tries them again.")
         raise typer.Exit(3)
 
 
-def _print_failed(encoder: str, failed: list[tuple[str, ...]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the vectors go, and how they are computed."""
+
+    store: str
+    dtype: str
+    backend: str
+    options: EncoderOptions
+
+    def forecast(self, sentences: KeyedSentences, spec: str, instances: int) -> Forecast:
+        """Return what encoding would cost."""
+        from featstore.featurize.forecast import forecast
+
+        return forecast(
+            sentences,
+            spec,
+            root=self.store,
+            dtype=self.dtype,
+            backend=self.backend,
+            instances=instances,
+            options=self.options,
+        )
+
+    def fill(self, sentences: KeyedSentences, spec: str, workers: int | None) -> Featurized:
+        """Encode what the store lacks, with a bar."""
+        from featstore.featurize.encode import featurize as run
+
+        with progress_bar(spec, "sentences") as progress:
+            return run(
+                sentences,
+                spec,
+                root=self.store,
+                dtype=self.dtype,
+                backend=self.backend,
+                workers=workers,
+                progress=progress,
+                options=self.options,
+            )
+
+
+def _print_failed(encoder: str, failed: list[Sequence[str]]) -> None:
     """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
     for tokens in failed[:FAILED_SHOWN]:
         start = " ".join(tokens)[:60]
@@ -124,7 +150,7 @@ def _print_failed(encoder: str, failed: list[tuple[str, ...]]) -> None:
         tell(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more")
 
 
-def _print_forecast(results: list[Any]) -> None:
+def _print_forecast(results: list[Forecast]) -> None:
     print_table(
         "Forecast (nothing was written)",
         ["encoder", "instances", "distinct sentences", "tokens", "to encode", "space", "free", "time"],
@@ -144,7 +170,7 @@ def _print_forecast(results: list[Any]) -> None:
     )
 
 
-def _print_featurized(results: list[Any], store: str) -> None:
+def _print_featurized(results: list[Featurized], store: str) -> None:
     print_table(
         f"Stored in {store}",
         ["encoder", "sentences", "were there", "encoded", "failed", "workers", "tokens/s", "time"],

@@ -29,17 +29,14 @@ from pathlib import Path
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
 from featstore.errors import DataError
+from featstore.gold import GoldPair, GoldRelation, GoldStandard, gold_pair
 from featstore.records import (
     Corpus,
     Document,
     Entity,
-    GoldPair,
-    GoldRelation,
-    GoldStandard,
     Instance,
     Problem,
     StatedRelation,
-    gold_pair,
 )
 
 NEGATIVE = "NONE"

@@ -17,14 +17,11 @@ row is counted in the notes. Any other mention that is not its characters is a p
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from featstore.corpora.befree_tables import PublishedRow, read_tables
 from featstore.corpora.folds import (
     DISEASE,
     GENE,
@@ -36,90 +33,10 @@ from featstore.corpora.folds import (
     row_id,
     row_label,
 )
-from featstore.corpora.lines import Row, files_digest, line_error
+from featstore.corpora.lines import Row, files_digest
 from featstore.corpora.mark import Marking, Mention, mark
 from featstore.corpora.text import Sentence, Span, tokenise
-from featstore.errors import DataError, MissingFileError
 from featstore.records import Corpus, Instance, Problem, sentence_key
-
-# A published kind of association -> the label of BioBERT's release.
-_KINDS = {"Y": "1", "N": "1", "P": "1", "F": "0", "PA": "1", "SA": "1", "NA": "1", "FA": "0"}
-_DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}([/.-]\d{1,4})?|\d{1,2}-[A-Z][a-z]{2}|[A-Z][a-z]{2}-\d{2}")
-_MONTH = re.compile(r"(jan|feb|mar|march|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[ -]?\d{1,2}", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The names of the columns that are needed; an offset is one column ``START#END`` or two."""
-
-    kind: str
-    sentence: str
-    gene: str
-    gene_span: tuple[str, ...]
-    disease: str
-    disease_span: tuple[str, ...]
-
-    @property
-    def columns(self) -> set[str]:
-        return {self.kind, self.sentence, self.gene, self.disease, *self.gene_span, *self.disease_span}
-
-
-_LAYOUTS: dict[str, tuple[_Layout, ...]] = {
-    "gad": (
-        # GAD_Y_N.csv and GAD_F.csv of BeFree; and the two of them in one table, with a MeSH id added.
-        _Layout(
-            "GAD_ASSOC",
-            "GAD_CONCLUSION",
-            "NER_GENE_ENTITY",
-            ("NER_GENE_OFFSET",),
-            "NER_DISEASE_ENTITY",
-            ("NER_DISEASE_OFFSET",),
-        ),
-        _Layout(
-            "associationType",
-            "raw_sentence",
-            "gene_mention",
-            ("GENE_ENTITY_OFFSET",),
-            "disease_mention",
-            ("DISEASE_ENTITY_OFFSET",),
-        ),
-    ),
-    "euadr": (
-        _Layout(
-            "ASSOCIATION_TYPE",
-            "SENTENCE",
-            "ENTITY1_TEXT",
-            ("ENTITY1_INI", "ENTITY1_END"),
-            "ENTITY2_TEXT",
-            ("ENTITY2_INI", "ENTITY2_END"),
-        ),
-    ),
-}
-# EU-ADR comes in three tables of one form; the one of targets and diseases is BioBERT's.
-_SECOND_TYPE, _DISEASES = "ENTITY2_TYPE", "Diseases & Disorders"
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A row of a published table."""
-
-    sentence: str
-    gene: Span
-    disease: Span
-    label: str
-
-    @property
-    def masked(self) -> str:
-        """The sentence as BioBERT's release has it."""
-        text = self.sentence
-        for (start, end), word in sorted(((self.gene, GENE), (self.disease, DISEASE)), reverse=True):
-            text = text[:start] + word + text[end:]
-        return text
-
-
-def published_tables(name: str, folder: Path) -> tuple[Path, ...]:
-    """Return the tables in a folder that are those of the corpus as published, by their header; empty if none is."""
-    return tuple(path for path in sorted(folder.glob("*.csv")) if path.is_file() and _is_published(name, path))
 
 
 def read_original(name: str, folder: Path, tables: Sequence[Path], folds_folder: Path, marking: Marking) -> Corpus:
@@ -137,14 +54,7 @@ def read_original(name: str, folder: Path, tables: Sequence[Path], folds_folder:
     """
     problems: list[Problem] = []
     notes = {"published rows": 0, "mentions": 0, "mentions agreeing": 0, "dates that were gene names": 0}
-    published: list[tuple[Row, _Published]] = []
-    for table in tables:
-        for row, values, layout in _table(name, table):
-            notes["published rows"] += 1
-            try:
-                published.append((row, _published(row, values, layout, notes)))
-            except DataError as error:
-                problems.append(Problem.of(error))
+    published = read_tables(name, tables, notes, problems)
     folds = read_fold_rows(name, folds_folder)
     matched = list(_matched(name, folds, published, problems))
     check_trains(folds_folder, folds)
@@ -164,119 +74,11 @@ def read_original(name: str, folder: Path, tables: Sequence[Path], folds_folder:
     )
 
 
-def _is_published(name: str, path: Path) -> bool:
-    found = _header(_decoded(path))
-    if name == "euadr":
-        rows = csv.DictReader(io.StringIO(_decoded(path)), delimiter="\t")
-        first = next(rows, {})
-        return _LAYOUTS[name][0].columns <= set(found) and first.get(_SECOND_TYPE) == _DISEASES
-    return any(layout.columns <= set(found) for layout in _LAYOUTS[name])
-
-
-def _header(text: str) -> list[str]:
-    line = text.partition("\n")[0].rstrip("\r")
-    return next(csv.reader([line], delimiter=_delimiter(line)), [])
-
-
-def _delimiter(line: str) -> str:
-    return "\t" if "\t" in line else ","
-
-
-def _decoded(path: Path) -> str:
-    """Return a table as text: UTF-8, or else Windows-1252, in which EU-ADR was published.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: it cannot be read, or is neither.
-    """
-    try:
-        raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DataError(f"{path} is neither UTF-8 nor Windows-1252; save it as UTF-8.")
-
-
-def _table(name: str, path: Path) -> Iterator[tuple[Row, Mapping[str, str], _Layout]]:
-    """Yield the rows of a table: as a row with its line, and by the names of the columns.
-
-    Raises:
-        DataError: the table is torn: a quote that is never closed, a row with another number of columns.
-    """
-    text = _decoded(path)
-    header = _header(text)
-    layout = next(each for each in _LAYOUTS[name] if each.columns <= set(header))
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.partition("\n")[0]), strict=True)
-    line = 1
-    try:
-        for number, fields in enumerate(rows):
-            if number and len(fields) != len(header):
-                raise line_error(path, line, f"{len(fields)} columns; {len(header)} are wanted, as in the header.")
-            if number:
-                yield Row(path, line, tuple(fields)), dict(zip(header, fields, strict=True)), layout
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise line_error(path, line, f"the table is torn here: {error}.") from error
-
-
-def _published(row: Row, values: Mapping[str, str], layout: _Layout, notes: dict[str, int]) -> _Published:
-    """Return a row with its mentions held against the sentence; count them.
-
-    Raises:
-        DataError: an unknown kind of association, an offset that is none, a mention that is not its characters, or
-            two mentions that overlap.
-    """
-    kind, sentence = values[layout.kind], values[layout.sentence]
-    if kind not in _KINDS:
-        raise row.error(f"the kind of association is '{kind}'; {', '.join(_KINDS)} are allowed.")
-    spans = []
-    for what, column, offsets in (
-        ("gene", layout.gene, layout.gene_span),
-        ("disease", layout.disease, layout.disease_span),
-    ):
-        given, span = values[column], _span(row, what, [values[name] for name in offsets], sentence)
-        notes["mentions"] += 1
-        found = sentence[slice(*span)]
-        if found == given:
-            notes["mentions agreeing"] += 1
-        elif _DATE.fullmatch(given) and _MONTH.fullmatch(found):
-            notes["dates that were gene names"] += 1
-        else:
-            raise row.error(
-                f"the {what} is '{given}', but the sentence has '{found}' at {span[0]}-{span[1]}; a mention must be "
-                "the characters at its offsets."
-            )
-        spans.append(span)
-    gene, disease = spans
-    if gene[0] < disease[1] and disease[0] < gene[1]:
-        raise row.error(f"the gene at {gene[0]}-{gene[1]} and the disease at {disease[0]}-{disease[1]} overlap.")
-    return _Published(sentence, gene, disease, _KINDS[kind])
-
-
-def _span(row: Row, what: str, given: list[str], sentence: str) -> Span:
-    """Return the offsets of ``START#END``, or of two columns."""
-    parts = given[0].split("#") if len(given) == 1 else given
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise row.error(f"the offsets of the {what} are '{' '.join(given)}'; two numbers, START and END, are wanted.")
-    start, end = map(int, parts)
-    if not start < end <= len(sentence):
-        raise row.error(
-            f"the {what} is at {start}-{end}, outside the sentence of {len(sentence)} characters, or empty."
-        )
-    return start, end
-
-
 def _matched(
-    name: str, folds: FoldRows, published: Sequence[tuple[Row, _Published]], problems: list[Problem]
-) -> Iterator[tuple[int, Row, _Published]]:
+    name: str, folds: FoldRows, published: Sequence[tuple[Row, PublishedRow]], problems: list[Problem]
+) -> Iterator[tuple[int, Row, PublishedRow]]:
     """Yield each test row with its fold and the published row that it comes from."""
-    waiting: dict[tuple[str, str], deque[tuple[Row, _Published]]] = defaultdict(deque)
+    waiting: dict[tuple[str, str], deque[tuple[Row, PublishedRow]]] = defaultdict(deque)
     for row, each in published:
         waiting[each.masked, each.label].append((row, each))
     for fold, rows in folds.tests.items():
@@ -292,7 +94,7 @@ def _matched(
             problems.append(Problem.of(row.error("this row is in no fold's test.tsv.")))
 
 
-def _instances(name: str, matched: Sequence[tuple[int, Row, _Published]], marking: Marking) -> tuple[Instance, ...]:
+def _instances(name: str, matched: Sequence[tuple[int, Row, PublishedRow]], marking: Marking) -> tuple[Instance, ...]:
     """Return the instances; one tokenisation serves all pairs of a sentence, so that it can be encoded once."""
     edges: dict[str, set[Span]] = defaultdict(set)
     for _, _, each in matched:
@@ -304,7 +106,7 @@ def _instances(name: str, matched: Sequence[tuple[int, Row, _Published]], markin
     )
 
 
-def _instance(id_: str, fold: int, row: Row, each: _Published, plain: Sentence, marking: Marking) -> Instance:
+def _instance(id_: str, fold: int, row: Row, each: PublishedRow, plain: Sentence, marking: Marking) -> Instance:
     gene, disease = Mention(each.gene, "gene", GENE), Mention(each.disease, "dise", DISEASE)
     # In place of the mentions: cut at the pair's edges alone, which gives the tokens of BioBERT's sentence.
     own = (0, len(each.sentence)), (each.gene, each.disease)

@@ -37,7 +37,8 @@ from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import files_digest
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
-from featstore.records import Corpus, GoldRelation, GoldStandard, Instance, gold_pair
+from featstore.gold import GoldRelation, GoldStandard, gold_pair
+from featstore.records import Corpus, Instance
 
 NEGATIVE = "NONE"
 LABELS = (NEGATIVE, *SCORED)

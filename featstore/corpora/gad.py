@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featstore.corpora import befree
+from featstore.corpora import befree, befree_tables
 from featstore.corpora.folds import (
     DISEASE,
     GENE,
@@ -55,7 +55,7 @@ def read(name: str, path: str | None, marking: Marking, instances: Path | None) 
         MissingFileError, DataError: as :func:`read_folds` and :func:`featstore.corpora.befree.read_original`.
     """
     folder = corpus_folder(name, path)
-    tables = befree.published_tables(name, folder)
+    tables = befree_tables.published_tables(name, folder)
     if not tables:
         return read_folds(name, folder, marking, instances)
     _refuse_list(name, instances)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from featstore.corpora import befree, chemprot, chemprot_files
+from featstore.corpora import befree_tables, chemprot, chemprot_files
 
 # BioBERT's archive holds GAD and EU-ADR among others.
 _BIOBERT = "http://nlp.dmis.korea.edu/projects/biobert-2020-checkpoints/datasets.tar.gz"
@@ -53,7 +53,7 @@ def corpus_files(name: str, folder: Path) -> list[str]:
     if name in _FOLDS:
         folds = [fold for fold in folder.iterdir() if fold.name.isdecimal() and (fold / "test.tsv").exists()]
         wanted = [fold / file for fold in sorted(folds) for file in ("train.tsv", "test.tsv")]
-        optional = list(befree.published_tables(name, folder))
+        optional = list(befree_tables.published_tables(name, folder))
     else:
         wanted = [
             chemprot_files.file_of(folder, split, what)
@@ -77,4 +77,4 @@ def tables_below(name: str, folder: Path) -> Iterator[Path]:
     """Yield the published tables of GAD or EU-ADR that lie anywhere in a folder."""
     if name in _FOLDS:
         for inside in (folder, *sorted(path for path in folder.rglob("*") if path.is_dir())):
-            yield from befree.published_tables(name, inside)
+            yield from befree_tables.published_tables(name, inside)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +94,7 @@ def featurize(
         raise UsageError(f"{workers} workers were asked for; at least 1 is needed.")
     encoder = load_encoder(spec, device=options.device, precision=options.precision)
     job = EncodingJob(spec, options, root, feature_meta(encoder, dtype=dtype, backend=backend))
-    store = create_store(job.root, job.meta)
-    try:
+    with closing(create_store(job.root, job.meta)) as store:
         missing = {key: sentences[key] for key in store.missing(list(sentences))}
         _check_space(stored_bytes(list(missing), sentences, encoder, dtype), root)
         plan = plan_work(missing, encoder, options.device) if workers is None else Plan(workers, 1, "as asked")
@@ -105,13 +105,8 @@ def featurize(
             with running_threads(plan.threads):
                 failed = encode_missing(missing, encoder, store, progress=progress)
         else:
-            encode_in_workers(batches(missing), job, plan.workers, _Counter(progress, len(missing)))
-            store.close()
-            store = create_store(job.root, job.meta)
-            failed = store.missing(list(missing))
+            failed = _encode_in_workers(missing, job, plan.workers, progress)
         took = (time.perf_counter() - begun) * plan.workers
-    finally:
-        store.close()
     tokens = sum(map(len, missing.values())) - sum(len(missing[key]) for key in failed)
     if tokens:
         add_pace(join(str(root), directory_name(job.meta)), Pace(tokens, took))
@@ -126,6 +121,15 @@ def featurize(
         threads=plan.threads,
         seconds=time.perf_counter() - start,
     )
+
+
+def _encode_in_workers(
+    missing: KeyedSentences, job: EncodingJob, workers: int, progress: Progress | None
+) -> list[bytes]:
+    """Encode in several processes; return the keys of the sentences that are still missing."""
+    encode_in_workers(batches(missing), job, workers, _Counter(progress, len(missing)))
+    with closing(create_store(job.root, job.meta)) as store:  # opened anew, it sees the shards of the processes
+        return store.missing(list(missing))
 
 
 def encode_missing(

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
 
-from featstore.files import Buffer, check_output_folder, clear_errors, flush, flush_folder, lock
+from featstore.durable import flush, flush_folder, lock
+from featstore.files import Buffer, check_output_folder, clear_errors
 from featstore.stores.places import STAGING, check_relative, gone, missing
 
 _LOCK = "lock"

@@ -10,7 +10,8 @@ import pytest
 
 from classifier.runs.gold_standard import against_gold_standard
 from classifier.training.predict import Predictions
-from featstore.records import Corpus, GoldPair, GoldRelation, GoldStandard, gold_pair
+from featstore.gold import GoldPair, GoldRelation, GoldStandard, gold_pair
+from featstore.records import Corpus
 
 PAIRS = [gold_pair("d", str(n), str(n + 1)) for n in range(4)]
 

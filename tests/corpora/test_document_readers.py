@@ -11,7 +11,8 @@ import pytest
 from featstore.corpora import load_corpus
 from featstore.corpora.known import chemprot_test
 from featstore.errors import DataError, MissingFileError, UsageError
-from featstore.records import Corpus, gold_pair
+from featstore.gold import gold_pair
+from featstore.records import Corpus
 
 TITLE = "Aspirin and ulcers."
 ABSTRACT = "Aspirin caused ulcers or bleeding. Naproxen did not. It was rats that bled with naproxen."

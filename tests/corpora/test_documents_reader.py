@@ -9,7 +9,8 @@ import pytest
 
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, MissingFileError, UsageError
-from featstore.records import Corpus, gold_pair
+from featstore.gold import gold_pair
+from featstore.records import Corpus
 
 TEXT = "TNF raises IL6 in gout. IL6 is low. Colchicine helps in gout, TNF does not."
 # id, type, text, concept

@@ -102,12 +102,23 @@ def runs_show(
     )
 
 
-def runs_compare(names: RunNames, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+def runs_compare(
+    names: RunNames,
+    runs: Runs = RUNS,
+    across_refit: Annotated[
+        bool,
+        typer.Option(
+            "--across-refit",
+            help="Compare also runs with --refit, which have learnt from the dev part too, with runs without it.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Compare the first run with each other one: what differs, F1 fold by fold, and a paired test."""
     from classifier.runs.find import find_run
     from classifier.runs.overview import compare_runs
 
-    compared = compare_runs([find_run(name, runs) for name in names])
+    compared = compare_runs([find_run(name, runs) for name in names], across_refit=across_refit)
     if as_json:
         print_json(compared)
         return

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from classifier.runs.facts import RunFacts
+from classifier.runs.facts import RunFacts, TrainingFacts
 from classifier.scores.metrics import Metrics
 from classifier.scores.percent import percent
 from classifier.training.config import recipe
@@ -117,6 +117,7 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
                 ["indicators, context", f"{corpus.indicators}, {corpus.context}"],
                 ["instances", f"{parts.train:,} for training, {parts.dev:,} to choose the epoch"],
                 ["epochs", f"{len(training.epochs)}, the best was {training.best_epoch}"],
+                *([["fitted anew", _refit(training)]] if training.refit else []),
                 ["seed, threads", f"{seed}, {threads}"],
             ],
         ),
@@ -148,6 +149,10 @@ def _made_of(run: RunFacts) -> list[str]:
         rows = [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in run.features]
         parts.append("## Encoders\n\n" + markdown_table(["encoder", "identity", "layer", "columns", "stored as"], rows))
     return parts
+
+
+def _refit(training: TrainingFacts) -> str:
+    return f"on both parts together, for {len(training.refit)} epochs; so no F1 on the dev part can be given"
 
 
 def _scores(metrics: Metrics) -> str:

@@ -22,18 +22,27 @@ from classifier.scores.significance import (
 from featstore.errors import DataError, MismatchError, UsageError
 
 
-def compare(first: Sequence[FoldResult], second: Sequence[FoldResult], sentence_of: Mapping[str, str]) -> Comparison:
+def compare(
+    first: Sequence[FoldResult],
+    second: Sequence[FoldResult],
+    sentence_of: Mapping[str, str],
+    *,
+    across_refit: bool = False,
+) -> Comparison:
     """Compare two systems on the folds that both were evaluated on.
 
     Args:
         first, second: results of the two systems; several results of one fold are its seeds.
         sentence_of: the sentence of each test instance, by the instance's id.
+        across_refit: compare also a system that was fitted on train and dev with one that was fitted on train alone.
 
     Raises:
-        UsageError: they have no fold in common.
+        UsageError: they have no fold in common, or one of them was fitted on the dev part too.
         MismatchError: they belong to different versions of a corpus, or to different corpora.
     """
     check_one_corpus([*first, *second])
+    if not across_refit:
+        _check_same_training_part([*first, *second])
     folds = sorted({r.fold for r in first} & {r.fold for r in second})
     if not folds:
         raise UsageError(
@@ -71,6 +80,16 @@ def check_one_corpus(results: Sequence[FoldResult]) -> None:
         MismatchError: they are not; the text names two.
     """
     _check_equal("corpus", [(f"{r.corpus.name} {r.corpus.digest}", r) for r in results])
+
+
+def _check_same_training_part(results: Sequence[FoldResult]) -> None:
+    refitted = [result for result in results if result.config.train.refit]
+    plain = [result for result in results if not result.config.train.refit]
+    if refitted and plain:
+        raise UsageError(
+            f"{refitted[0].folder} has learnt from the dev part too (--refit), and {plain[0].folder} has not: what "
+            "differs between them may be the number of labels. Compare runs of one kind, or give --across-refit."
+        )
 
 
 def check_one_encoder(results: Sequence[FoldResult]) -> None:

@@ -75,7 +75,8 @@ class TrainingFacts:
         streamed: whether vectors were streamed from disk; then the order of the batches followed the store's shards.
         seconds: wall time.
         peak_memory: bytes resident at most; None where the system does not tell.
-        epochs: all epochs.
+        epochs: all epochs on the train part alone.
+        refit: the loss of each epoch on the train and the dev part together; empty unless the head was fitted anew.
     """
 
     instances: PartSizes
@@ -85,6 +86,7 @@ class TrainingFacts:
     seconds: float
     peak_memory: int | None = None
     epochs: tuple[Epoch, ...]
+    refit: tuple[float, ...] = ()
 
     @property
     def best(self) -> Epoch:

@@ -24,8 +24,8 @@ from classifier.runs.prepare import Prepared, featurize_command, prepared
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
 from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
-from classifier.training.favour import favour_positive
-from classifier.training.loop import TrainState, reproducible, train
+from classifier.training.fit import fit_head
+from classifier.training.loop import TrainState, reproducible
 from classifier.training.resume import UNFINISHED, load_state, save_state
 from featstore.records import Corpus
 
@@ -75,8 +75,9 @@ def train_fold(
         state = load_state(folder, ready.digest)
         if announce:
             announce(_plan(ready, config, fold, state))
-        epochs = train(
+        fitted = fit_head(
             ready.head,
+            ready.new_head,
             ready.batcher,
             ready.parts,
             config.train,
@@ -86,12 +87,9 @@ def train_fold(
             state=state,
             save=lambda state: save_state(folder, state, ready.digest),
         )
-        shift = 0.0
-        if config.train.favour:
-            shift = favour_positive(ready.head, ready.batcher, ready.parts[1], corpus.labels, corpus.positive)
     train_part, dev_part = ready.parts
     checkpoint = Checkpoint(
-        head=ready.head.eval(),
+        head=fitted.head.eval(),
         features=ready.vectors.specs,
         labels=corpus.labels,
         positive=corpus.positive,
@@ -101,12 +99,13 @@ def train_fold(
         config=config.train,
         training=TrainingFacts(
             instances=PartSizes(len(train_part), len(dev_part)),
-            best_epoch=max(epoch.number for epoch in epochs if epoch.best),
-            shift=shift,
+            best_epoch=max(epoch.number for epoch in fitted.epochs if epoch.best),
+            shift=fitted.shift,
             streamed=bool(ready.vectors.shards.any()),
             seconds=time.perf_counter() - start,
             peak_memory=memory.bytes,
-            epochs=tuple(epochs),
+            epochs=fitted.epochs,
+            refit=fitted.refit,
         ),
         pairing=pairing_of(ready.instances, corpus.indicators),
         encoders=ready.encoders,

@@ -82,14 +82,15 @@ def overview_of(folder: Path) -> RunOverview:
     )
 
 
-def compare_runs(folders: Sequence[Path]) -> ComparedRuns:
+def compare_runs(folders: Sequence[Path], *, across_refit: bool = False) -> ComparedRuns:
     """Compare runs.
 
     Args:
         folders: at least two.
+        across_refit: compare also a run with ``refit`` with one without it.
 
     Raises:
-        UsageError: fewer than two runs, or runs that have no evaluated fold in common.
+        UsageError: fewer than two runs, runs that have no evaluated fold in common, or runs with and without ``refit``.
         MismatchError: they are of different corpora, or of different versions of one.
     """
     if len(folders) < 2:
@@ -104,5 +105,5 @@ def compare_runs(folders: Sequence[Path]) -> ComparedRuns:
         folders=tuple(folders),
         differing=differences([each[0] for each in chosen]),
         scores={fold: [fmean(f1(r) for r in each if r.fold == fold) for each in chosen] for fold in sorted(shared)},
-        tests=tuple(compare(chosen[0], other, sentence_of) for other in chosen[1:]),
+        tests=tuple(compare(chosen[0], other, sentence_of, across_refit=across_refit) for other in chosen[1:]),
     )

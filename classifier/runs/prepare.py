@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from classifier.data.batch import Batcher, tag_names
@@ -43,6 +44,7 @@ class Prepared:
         tags: names of the learned tag vectors.
         encoders: for each encoder the facts behind its identity.
         digest: of all that determines the training.
+        new_head: makes a head as initialised, which standardises its input by that of the instances at some positions.
     """
 
     head: AnyHead
@@ -53,6 +55,7 @@ class Prepared:
     tags: tuple[str, ...]
     encoders: Mapping[str, Mapping[str, object]]
     digest: str
+    new_head: Callable[[NDArray[np.int64]], AnyHead]
 
 
 @contextmanager
@@ -71,8 +74,13 @@ def prepared(
         open_features(features, store_root, sentences.keys, featurize_command(config, store_root)) as stores,
     ):
         vectors = Vectors(features, stores, sentences, ram_budget)
+
+        def new_head(positions: NDArray[np.int64]) -> AnyHead:
+            torch.manual_seed(config.train.seed)
+            return _new_head(config.train, vectors, sentences.of_instance[positions], len(corpus.labels), len(tags))
+
         yield Prepared(
-            head=_new_head(config.train, vectors, sentences.of_instance[train_part], len(corpus.labels), len(tags)),
+            head=new_head(train_part),
             instances=instances,
             parts=(train_part, dev_part),
             vectors=vectors,
@@ -80,6 +88,7 @@ def prepared(
             tags=tags,
             encoders={store.meta.name: store.meta.facts for store in stores},
             digest=_training_digest(config, corpus, fold, vectors.specs),
+            new_head=new_head,
         )
 
 

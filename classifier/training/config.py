@@ -182,6 +182,12 @@ class TrainConfig:
         "After training, raise the scores of the positive labels by the amount that is best on the dev part. The "
         "smaller the dev part, the smaller the amount.",
     )
+    refit: bool = option(
+        False,
+        "After the dev part has chosen the epoch and the amount of --favour, train a new head on the train and the dev "
+        "part together for that many epochs. It suits a model that is to be used: more labels are learnt from, but no "
+        "part is left to choose by.",
+    )
     max_epochs: int = option(100, "Largest number of epochs. With the cosine schedule it is the exact number.", least=1)
     patience: int = option(
         3, "Number of epochs without improvement on the dev part after which 'plateau' halves the rate.", least=1

@@ -71,7 +71,10 @@ def plan_training(
         fold: the fold.
         done: epochs that need not be trained again.
     """
-    epoch = _seconds_of_training(head, batcher, parts[0], config) + _seconds_of_scoring(head, batcher, parts[1])
+    training = _seconds_of_training(head, batcher, parts[0], config)
+    seconds = (training + _seconds_of_scoring(head, batcher, parts[1])) * (config.max_epochs - done)
+    if config.refit:
+        seconds += training * (1 + len(parts[1]) / len(parts[0])) * config.max_epochs
     return TrainingPlan(
         fold=fold,
         config=config,
@@ -79,7 +82,7 @@ def plan_training(
         dev=len(parts[1]),
         parameters=sum(parameter.numel() for parameter in head.parameters()),
         done=done,
-        seconds=epoch * (config.max_epochs - done),
+        seconds=seconds,
     )
 
 

@@ -41,14 +41,19 @@ def favour_positive(
 
     It is the shift that maximises F1 at ``positions``, times n / (n + ``PRIOR``) for n positions.
     """
-    favoured = np.array([label in positive for label in labels])
     probabilities = np.stack([predict(member, batcher, positions).probabilities for member in head.members])
     shift = best_shift(probabilities, batcher.labels[positions], labels, positive)
     shift *= len(positions) / (len(positions) + PRIOR)
+    shift_positive(head, shift, labels, positive)
+    return shift
+
+
+def shift_positive(head: AnyHead, shift: float, labels: Sequence[str], positive: Sequence[str]) -> None:
+    """Add ``shift`` to the biases of the positive labels."""
+    favoured = np.array([label in positive for label in labels])
     with torch.no_grad():
         for member in head.members:
             member.classifier.bias.add_(torch.from_numpy(shift * favoured))
-    return shift
 
 
 def best_shift(

@@ -25,7 +25,7 @@ from classifier.data.batch import Batch, Batcher
 from classifier.head.model import AnyHead, Head
 from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
-from classifier.training.epoch import Epoch
+from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.plateau import Plateau
 from classifier.training.predict import predict
 from featstore.errors import UsageError
@@ -44,6 +44,8 @@ class TrainState:
         average: the state of their moving average, empty if the configuration has none.
         best: the weights of the best epoch.
         optimizer: what the optimiser keeps for each parameter, by ``NUMBER.NAME``.
+        refit: the loss of each epoch of :func:`refit` so far; None while the epoch is still being chosen. From then on
+            ``head``, ``average`` and ``optimizer`` are those of the head that is fitted anew.
     """
 
     epochs: tuple[Epoch, ...]
@@ -51,6 +53,7 @@ class TrainState:
     average: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
+    refit: tuple[float, ...] | None = None
 
 
 def train(
@@ -91,7 +94,7 @@ def train(
     patience = config.patience if config.schedule == "plateau" else config.max_epochs + 1
     plateau = Plateau(config.lr, patience, config.min_lr)
     epochs = list(state.epochs) if state else []
-    best = dict(state.best) if state else _weights(head)
+    best = dict(state.best) if state else weights_of(head)
     if state:
         _take_up(state, head, average, optimizer, plateau)
     saved = time.monotonic()
@@ -101,7 +104,7 @@ def train(
         dev_loss, dev_f1 = _evaluate(evaluated, batcher, parts[1], labels, positive)
         is_best = plateau.step(dev_f1, dev_loss)
         if is_best:
-            best = _weights(evaluated)
+            best = weights_of(evaluated)
         epochs.append(
             Epoch(
                 number=number,
@@ -115,13 +118,76 @@ def train(
             )
         )
         if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-            averages = _weights(average) if average else {}
-            save(TrainState(tuple(epochs), _weights(head), averages, best, _kept(optimizer)))
+            averages = weights_of(average) if average else {}
+            save(TrainState(tuple(epochs), weights_of(head), averages, best, _kept(optimizer)))
             saved = time.monotonic()
         if progress:
             progress(epochs[-1])
     head.load_state_dict(best)
     return epochs
+
+
+def refit(
+    head: AnyHead,
+    batcher: Batcher,
+    positions: NDArray[np.int64],
+    config: TrainConfig,
+    chosen: TrainState,
+    *,
+    progress: RunProgress | None = None,
+    save: Callable[[TrainState], None] | None = None,
+) -> tuple[float, ...]:
+    """Train ``head`` in place on the train and the dev part together, for as many epochs as the dev part has chosen.
+
+    The learning rate follows the course that it had when the epoch was chosen. Nothing is chosen here.
+
+    Args:
+        head: as initialised.
+        batcher: batches of both parts.
+        positions: of both parts.
+        config: how to train.
+        chosen: the end of :func:`train` on the train part alone; or where an earlier call of this function stood.
+        progress: called with a notice after each epoch.
+        save: called with the state at the start, and after an epoch, once a minute at most.
+
+    Returns:
+        The loss of each epoch.
+
+    Raises:
+        UsageError: the loss is no longer a number.
+    """
+    optimizer = make_optimizer(head, config)
+    average = _average(head, optimizer, config.average)
+    losses = list(chosen.refit or ())
+    if losses:
+        _put_back(chosen, head, average, optimizer)
+    number_of_epochs = max(epoch.number for epoch in chosen.epochs if epoch.best)
+
+    def state() -> TrainState:
+        averages = weights_of(average) if average else {}
+        return TrainState(chosen.epochs, weights_of(head), averages, chosen.best, _kept(optimizer), tuple(losses))
+
+    if save and not losses:
+        save(state())
+    saved = time.monotonic()
+    for epoch in chosen.epochs[len(losses) : number_of_epochs]:
+        start = time.perf_counter()
+        # The rate that 'plateau' had in this epoch; the cosine falls from the configured one.
+        peak = epoch.lr if config.schedule == "plateau" else config.lr
+        losses.append(_epoch(head, batcher, positions, optimizer, config, epoch.number, peak)[0])
+        if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
+            save(state())
+            saved = time.monotonic()
+        if progress:
+            progress(
+                Notice(
+                    f"epoch {epoch.number} of {number_of_epochs} on the train and the dev part: loss {losses[-1]:.4f}, "
+                    f"{time.perf_counter() - start:.1f} s"
+                )
+            )
+    if average:
+        head.load_state_dict(weights_of(average.module))
+    return tuple(losses)
 
 
 @contextmanager
@@ -143,7 +209,7 @@ def make_optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def _weights(module: nn.Module) -> dict[str, Tensor]:
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
@@ -171,12 +237,19 @@ def _take_up(
     plateau: Plateau,
 ) -> None:
     """Put everything that training carries along back to where it stood."""
+    _put_back(state, head, average, optimizer)
+    for epoch in state.epochs:
+        plateau.step(epoch.dev_f1, epoch.dev_loss)
+
+
+def _put_back(
+    state: TrainState, head: AnyHead, average: AveragedModel | None, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put the weights, their average and the optimiser back to where they stood."""
     head.load_state_dict(dict(state.head))
     _restore(optimizer, state.optimizer)
     if average:
         average.load_state_dict(dict(state.average))
-    for epoch in state.epochs:
-        plateau.step(epoch.dev_f1, epoch.dev_loss)
 
 
 def _average(head: AnyHead, optimizer: torch.optim.Optimizer, decay: float) -> AveragedModel | None:

@@ -28,7 +28,8 @@ _PARTS = ("head", "average", "best", "optimizer")
 def save_state(folder: Path, state: TrainState, digest: str) -> None:
     """Write the state of a training into its fold's folder, which is created."""
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
-    write_unfinished(folder, tensors, {"epochs": json.dumps([asdict(epoch) for epoch in state.epochs])}, digest)
+    epochs = json.dumps([asdict(epoch) for epoch in state.epochs])
+    write_unfinished(folder, tensors, {"epochs": epochs, "refit": json.dumps(state.refit)}, digest)
 
 
 def load_state(folder: Path, digest: str) -> TrainState | None:
@@ -42,7 +43,9 @@ def load_state(folder: Path, digest: str) -> TrainState | None:
         for key, tensor in tensors.items():
             part, _, name = key.partition("/")
             parts[part][name] = tensor
-        return TrainState(epochs=tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"])), **parts)
+        epochs = tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"]))
+        losses = json.loads(facts["refit"])
+        return TrainState(epochs=epochs, **parts, refit=None if losses is None else tuple(map(float, losses)))
     except (KeyError, TypeError, ValueError):
         return None  # there is no usable state: training starts from the beginning
 

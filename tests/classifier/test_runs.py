@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from classifier.data.features import open_features
+from classifier.data.split import training_parts
+from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
+from classifier.runs.compare import compare
 from classifier.runs.config import RunConfig, config_toml, read_config, run_name, trained_folds
 from classifier.runs.find import latest_run
 from classifier.runs.folds import evaluate_fold, plan_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
+from classifier.runs.results import results_of
 from classifier.training.config import RECIPES, TrainConfig, recipe
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.estimate import TrainingPlan
@@ -67,6 +72,86 @@ def test_learns_a_signal(
     metrics = json.loads((run / "fold-2" / "metrics.json").read_text())
     assert metrics["accuracy"] == pytest.approx(right / (len(rows) - 1))
     assert all(float(row[3]) + float(row[4]) == pytest.approx(1, abs=2e-6) for row in rows[1:])
+
+
+def test_refit_learns_from_the_dev_part_too(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus("sentence")
+    store, heard = make_store(corpus), list[object]()
+    plain = run_config(corpus, max_epochs=4, standardise=True, favour=True, average=0.9)
+    refitted = replace(plain, train=replace(plain.train, refit=True))
+    assert run_name(plain) != run_name(refitted)
+    first = train_fold(corpus, store, plain, 1, tmp_path / "plain")
+    second = train_fold(corpus, store, refitted, 1, tmp_path / "refit", progress=heard.append)
+    assert [replace(e, seconds=0) for e in second.training.epochs] == [
+        replace(e, seconds=0) for e in first.training.epochs
+    ], "what is chosen is chosen on the train part alone"
+    assert second.training.shift == first.training.shift
+    assert len(second.training.refit) == second.training.best_epoch
+    told = [event.text for event in heard if isinstance(event, Notice)]
+    assert len(told) == second.training.best_epoch
+    assert "on the train and the dev part" in told[0]
+    assert "on both parts together" in (tmp_path / "refit" / "fold-1" / "README.md").read_text()
+
+    sizes = first.training.instances
+    for folder, config in (("plain", plain), ("refit", refitted)):
+        evaluate_fold(corpus, store, config, 1, tmp_path / folder)
+    chosen, anew = results_of(tmp_path / "plain"), results_of(tmp_path / "refit")
+    sentence_of = {instance.id: instance.group for instance in corpus.instances}
+    with pytest.raises(UsageError, match=r"has learnt from the dev part too \(--refit\).*--across-refit"):
+        compare(chosen, anew, sentence_of)
+    assert compare(chosen, anew, sentence_of, across_refit=True).pairs
+    # A head that saw the labels of the dev part knows them better than one that chose by them.
+    loss = {name: dev_loss(corpus, store, tmp_path / name / "fold-1", sizes.dev) for name in ("plain", "refit")}
+    assert loss["refit"] < loss["plain"]
+
+
+def dev_loss(corpus: Corpus, store: Path, folder: Path, size: int) -> float:
+    """Return the mean loss on the dev part of fold 1."""
+    checkpoint = load_checkpoint(folder)
+    _, dev = training_parts(corpus, 1, checkpoint.config.dev_share)
+    assert len(dev) == size
+    instances = [corpus.instances[p] for p in dev]
+    keys = DistinctSentences.of(instances).keys
+    with open_features(checkpoint.parsed_features, store, keys, "", checkpoint.features) as stores:
+        found = classify(checkpoint, instances, stores).probabilities
+    gold = [corpus.labels.index(instance.label or "") for instance in instances]
+    return float(-np.log(found[np.arange(size), gold]).mean())
+
+
+class Interrupt:
+    """Interrupts a training at one of its notices."""
+
+    def __init__(self, *, notices: int) -> None:
+        self.left = notices
+
+    def __call__(self, event: Epoch | Notice) -> None:
+        self.left -= isinstance(event, Notice)
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_refit_goes_on(
+    make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    corpus = make_corpus("sentence")
+    store = make_store(corpus)
+    config = run_config(corpus, max_epochs=5, average=0.9, favour=True, dropout=0.2, refit=True)
+    whole = train_fold(corpus, store, config, 1, tmp_path / "whole")
+    assert len(whole.training.refit) >= 2, "choose another rate: there must be a refit to interrupt"
+
+    for stop_at in (0, 1):  # at the end of the first epoch of the refit, and of the second
+        run = tmp_path / f"killed-{stop_at}"
+        with pytest.raises(KeyboardInterrupt):
+            train_fold(corpus, store, config, 1, run, progress=Interrupt(notices=stop_at + 1))
+        assert (run / "fold-1" / UNFINISHED).exists()
+        heard: list[object] = []
+        train_fold(corpus, store, config, 1, run, progress=heard.append)
+        assert not [event for event in heard if isinstance(event, Epoch)], "the epoch was chosen before"
+        assert len(heard) == len(whole.training.refit) - stop_at - 1
+        names = [tmp_path / "whole", run]
+        first, second = ((folder / "fold-1" / "model.safetensors").read_bytes() for folder in names)
+        assert first == second
 
 
 def test_a_run_repeats_to_the_last_digit(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""All steps of fitting a head to a fold: the epochs, the shift of the positive labels, and the refit.
+
+In: batches of a train and a dev part and a :class:`TrainConfig`. Out: a :class:`FittedHead`. The train part alone is
+learnt from until the dev part has chosen the epoch and the shift. After that, ``refit`` trains a new head on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.data.batch import Batcher
+from classifier.head.model import AnyHead
+from classifier.training.config import TrainConfig
+from classifier.training.epoch import Epoch, RunProgress
+from classifier.training.favour import favour_positive, shift_positive
+from classifier.training.loop import TrainState, refit, train, weights_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedHead:
+    """A head, fitted to a fold.
+
+    Attributes:
+        head: the head.
+        epochs: all epochs on the train part alone.
+        shift: what was added to the scores of the positive labels.
+        refit: the loss of each epoch on the train and the dev part together; empty without ``refit``.
+    """
+
+    head: AnyHead
+    epochs: tuple[Epoch, ...]
+    shift: float
+    refit: tuple[float, ...]
+
+
+def fit_head(
+    head: AnyHead,
+    new_head: Callable[[NDArray[np.int64]], AnyHead],
+    batcher: Batcher,
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    config: TrainConfig,
+    *,
+    labels: tuple[str, ...],
+    positive: tuple[str, ...],
+    progress: RunProgress | None = None,
+    state: TrainState | None = None,
+    save: Callable[[TrainState], None] | None = None,
+) -> FittedHead:
+    """Fit a head to the train part, choosing by the dev part; and as ``config`` says, anew to both.
+
+    Args:
+        head: as initialised, for the train part.
+        new_head: makes a head as initialised, for the instances at some positions.
+        batcher: batches of both parts.
+        parts: positions of the train and of the dev part.
+        config: how to train.
+        labels: all labels.
+        positive: those that the dev score counts.
+        progress: called after each epoch on the train part, and with a notice after each epoch of the refit.
+        state: where an earlier call of the same arguments stood.
+        save: called with the state now and then.
+
+    Raises:
+        UsageError: the loss is no longer a number.
+    """
+    epochs = tuple(
+        train(head, batcher, parts, config, labels=labels, positive=positive, progress=progress, state=state, save=save)
+    )
+    best = weights_of(head)  # without the shift, which an interrupted refit finds again
+    shift = favour_positive(head, batcher, parts[1], labels, positive) if config.favour else 0.0
+    if not config.refit:
+        return FittedHead(head, epochs, shift, ())
+    both = np.concatenate(parts)
+    if state is None or state.refit is None:
+        state = TrainState(epochs, head={}, average={}, best=best, optimizer={})
+    head = new_head(both)
+    losses = refit(head, batcher, both, config, state, progress=progress, save=save)
+    shift_positive(head, shift, labels, positive)
+    return FittedHead(head, epochs, shift, losses)

@@ -92,7 +92,7 @@ class ModelOptions:
 
         of_run = self.model is None and (self.run is not None or bool(given(called, ("runs", "fold"))))
         return Extractor.load(
-            fold_dir(self.run, self.runs, self.fold) if of_run else model_folder(self.model),
+            fold_dir(self.run, self.runs, self.fold, self.store) if of_run else model_folder(self.model),
             encoders=encoder_specs(self.encoders) if self.encoders else [],
             store=self.store,
             threads=self.threads,

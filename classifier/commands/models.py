@@ -38,7 +38,8 @@ def models_ls(as_json: AsJson = False) -> None:
             for m in found
         ],
     )
-    tell(f"{command('extract', '--model')} NAME uses one; {command('models', 'show')} NAME prints its card.")
+    use, show = command("extract", "--model", "NAME", "--text", "TEXT"), command("models", "show", "NAME")
+    tell(f"`{use}` uses one; `{show}` prints its card.")
 
 
 def models_show(

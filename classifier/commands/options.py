@@ -92,8 +92,14 @@ def picked_run(run: str | None, runs: Path) -> Path:
     return folder
 
 
-def fold_dir(run: str | None, runs: Path, fold: int | None) -> Path:
+def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = None) -> Path:
     """Return the folder of a trained fold.
+
+    Args:
+        run: the run as it was named, or None.
+        runs: the folder that holds the runs.
+        fold: the fold, or None for the first trained one.
+        store: the store that was named, for the command that a message proposes.
 
     Raises:
         MissingFileError: the run or the fold is not there; the text says what is.
@@ -106,10 +112,11 @@ def fold_dir(run: str | None, runs: Path, fold: int | None) -> Path:
     if not trained or (fold is not None and fold not in trained):
         here = f"its trained folds are {', '.join(map(str, trained))}" if trained else "none of its folds is trained"
         wanted = fold or 1
-        raise MissingFileError(
-            f"{folder} has no trained fold {wanted}; {here}. "
-            f"`{shlex.join(['cli', 'eval', '--fold', str(wanted), '--run', str(folder)])}` trains it."
+        train = shlex.join(
+            ["cli", "eval", "--fold", str(wanted), "--run", str(folder), *(["--store", store] if store else [])]
         )
+        elsewhere = "" if store else " (add --store if its vectors are in another store than usual)"
+        raise MissingFileError(f"{folder} has no trained fold {wanted}; {here}. `{train}` trains it{elsewhere}.")
     return folder / f"fold-{trained[0] if fold is None else fold}"
 
 

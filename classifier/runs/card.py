@@ -29,10 +29,10 @@ def card(run: RunFacts, metrics: Metrics | None) -> str:
         metrics: those of ``metrics.json``; None before the fold is evaluated.
     """
     again = (
-        "## Again\n\n`config.toml` holds every option. With the same corpus, store and versions\n\n"
-        f"    cli train --config config.toml --fold {run.fold} --run RUN\n"
-        f"    cli eval --fold {run.fold} --run RUN\n\n"
-        "gives the same metrics to the last digit."
+        "## Again\n\n`config.toml` holds every option. With the same corpus, vectors and versions of the software,\n\n"
+        f"    cli train --config config.toml --fold {run.fold} --run RUN --store STORE\n"
+        f"    cli eval --fold {run.fold} --run RUN --store STORE\n\n"
+        "give the same metrics to the last digit."
     )
     return "\n\n".join([_matter(run), *_body(run, metrics), again]) + "\n"
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import all_options, leaves, root
+from commands import all_options, leaves, proposed, root
+
+import cli
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
-# In a message a command stands between backticks, or after a colon up to the end of the line.
-PROPOSAL = re.compile(r"`(cli [^`]+)`|: (cli .+)$", re.MULTILINE)
 SHORT = "[train]\nmax-epochs = 1\nhidden = 4\n"
 
 
 def proposals(result: Any) -> list[str]:
-    """The commands in what a command printed; what follows && is one more."""
-    found = [one or two for one, two in PROPOSAL.findall(result.err + result.out)]
-    return [part.strip() for each in found for part in each.split("&&")]
+    """The commands in what a command printed."""
+    return proposed(result.err + result.out)
 
 
 @pytest.fixture
@@ -62,6 +64,97 @@ def test_from_nothing_to_relations(run: Run, follow: Callable[..., Any], corpus:
     bundled = run("bundle", "-o", "my model", "--runs", "my runs")
     follow(bundled, INPUT="my data/pairs.jsonl", OUT="found.jsonl")
     assert (tmp_path / "found.jsonl").exists()
+
+
+def test_a_fold_that_is_not_trained(run: Run, follow: Callable[..., Any], corpus: str) -> None:
+    data = ("--corpus", corpus, "--store", "my store")
+    assert run("featurize", "--encoders", "glove", *data).code == 0
+    assert run("train", "--features", "glove", *data, "--run", "my run").code == 0
+    for command in (
+        ("extract", "my data/pairs.jsonl", "--format", "pairs", "-o", "o", "--run", "my run", "--store", "my store"),
+        ("bundle", "-o", "my model", "--run", "my run"),
+    ):
+        shutil.rmtree("runs/my run/fold-1")
+        untrained = run(*command)
+        assert untrained.code == 4, untrained.err
+        if "--store" not in command:
+            assert "add --store" in untrained.err
+            os.rename("my store", "features")
+        follow(untrained)
+        assert run(*command).code == 0
+
+
+def test_a_card_says_how_to_train_again(run: Run, corpus: str) -> None:
+    data = ("--corpus", corpus, "--store", "my store")
+    assert run("featurize", "--encoders", "glove", *data).code == 0
+    assert run("train", "--features", "glove", *data, "--run", "one").code == 0
+    assert run("eval", "--run", "one", "--store", "my store").code == 0
+    instead = {"RUN": "two", "STORE": "my store", "config.toml": "runs/one/config.toml"}
+    commands = [
+        line for line in Path("runs/one/fold-1/README.md").read_text().splitlines() if line.startswith("    cli ")
+    ]
+    assert len(commands) == 2
+    for line in commands:
+        done = run(*(instead.get(word, word) for word in shlex.split(line)[1:]))
+        assert done.code == 0, (line, done.err)
+    one, two = (Path("runs", name, "fold-1/metrics.json").read_text() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_bundles_card_says_how_to_make_and_use_it(run: Run, corpus: str) -> None:
+    assert run("featurize", "--encoders", "glove", "--corpus", corpus).code == 0
+    assert run("train", "--features", "glove", "--corpus", corpus, "--batch-size", "16", "--run", "one").code == 0
+    assert run("bundle", "--run", "one", "-o", "my model").code == 0
+    documents = '{"id": "1", "text": "A inhibits B.", "entities": []}\n'
+    Path("documents.jsonl").write_text(documents)
+    instead = {"RUN": "two", "MODEL": "made again", "MODEL/": "my model", "jsonl": corpus}
+    commands = [line for line in Path("my model/README.md").read_text().splitlines() if line.startswith("    cli ")]
+    assert [line.split()[1] for line in commands] == ["featurize", "train", "eval", "bundle", "extract"]
+    for line in commands:
+        never = ["--tag", "never"] if "extract" in line else []
+        done = run(*(instead.get(word, word) for word in shlex.split(line)[1:]), *never)
+        assert done.code == 0, (line, done.err)
+    assert Path("relations.jsonl").exists()
+    one, two = (Path(name, "model.safetensors").read_bytes() for name in ("my model", "made again"))
+    assert one == two
+
+
+def test_what_was_left_out_of_a_corpus_is_named(run: Run) -> None:
+    entities = [
+        {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 1},
+        {"id": "T2", "type": "GENE", "start": 11, "end": 12},
+    ]
+    relations = [{"head": "T1", "tail": "T2", "label": "CPR:4"}]
+    good = {"id": "1", "text": "A inhibits B.", "entities": entities, "relations": relations}
+    bad = [{**good, "id": str(n), "entities": []} for n in range(2, 20)]
+    Path("my documents.jsonl").write_text("".join(json.dumps(each) + "\n" for each in [good, *bad]))
+    told = run("featurize", "--encoders", "glove", "--corpus", "documents:my documents.jsonl", "--dry-run")
+    assert told.code == 0, told.err
+    assert "line 19" not in told.err
+    (check,) = proposals(told)
+    checked = run(*shlex.split(check)[1:])
+    assert checked.code == 3
+    assert "line 19" in checked.err
+
+
+def test_installed_models_are_shown_as_printed(run: Run) -> None:
+    listed = run("models", "ls")
+    use, show = proposals(listed)
+    assert use == "cli extract --model NAME --text TEXT", "tests/cli/test_extract_text.py runs it"
+    assert run(*(word.replace("NAME", "chemprot") for word in shlex.split(show)[1:])).code == 0
+
+
+def test_a_view_whose_source_has_changed_is_made_anew(run: Run, corpus: str, tmp_path: Path) -> None:
+    assert run("featurize", "--encoders", "glove", "--corpus", corpus).code == 0
+    assert run("store", "view", "glove", "--dims", "3").code == 0
+    (shard,) = tmp_path.glob("features/glove-pca3*/shards/*.h5")
+    shard.write_bytes(shard.read_bytes()[:-600] + bytes(600))
+    assert run("featurize", "--encoders", "glove", "--corpus", "sample").code == 0
+    changed = run("store", "repair", "glove-pca3")
+    assert changed.code == 5, changed.err
+    (make,) = proposals(changed)
+    assert "store view" in make
+    assert run(*shlex.split(make)[1:]).code == 0
 
 
 def test_what_is_not_there_is_listed(run: Run, follow: Callable[..., Any], corpus: str) -> None:
@@ -132,7 +225,7 @@ def test_an_encoder_is_used_as_printed(run: Run, corpus: str) -> None:
 
 def test_every_command_in_a_message_exists() -> None:
     """Those that no test above provokes have at least the words and the options of the program."""
-    commands = {" ".join(path) for path, _ in leaves(root())}
+    commands = {" ".join(path) for path, _ in leaves(root())} | set(cli.GROUPS)
     options: dict[str, set[str]] = {}
     for option in all_options():
         words = {*option.parameter.opts, *option.parameter.secondary_opts}

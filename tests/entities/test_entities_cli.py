@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from commands import proposed
 from typer.testing import CliRunner
 
 import cli
@@ -39,6 +41,23 @@ def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -
     assert set(scores[corpus]["exact"]) == {"GENE", "DISEASE", "all"}
     assert scores[corpus]["exact"]["all"]["annotated"] == 12
     run("entities", "eval", "--corpus", corpus, "--run", model, "--part", "tset", code=1)
+
+
+def test_every_command_that_the_tagger_s_commands_propose_works(
+    words: None, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del words
+    monkeypatch.chdir(tmp_path)
+    data = ("--corpus", f"files:{toy_folder / 'others'}", "--store", "my store")
+    quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--max-epochs", 1)
+    train = list(map(str, ("entities", "train", *data, "--run", "my tagger", *quick)))
+    lacking = RUNNER.invoke(cli.assemble(), train)
+    (featurize,) = proposed(str(lacking.exception))
+    run(*shlex.split(featurize)[1:])
+    trained = RUNNER.invoke(cli.assemble(), train)
+    (evaluate,) = proposed(trained.stderr)
+    run(*shlex.split(evaluate)[1:])
+    assert list(Path("my tagger").glob("metrics-*.json"))
 
 
 @pytest.mark.parametrize("to", ["jsonl", "bioc-xml", "bioc-json", "pubtator"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -12,6 +13,15 @@ from typing import Any
 import typer
 
 import cli
+
+# In a message a command stands between backticks, or after a colon up to the end of the line.
+_PROPOSAL = re.compile(r"`(cli [^`]+)`|: (cli .+)$", re.MULTILINE)
+
+
+def proposed(text: str) -> list[str]:
+    """The commands that a message proposes; what follows && is one more."""
+    found = [one or two for one, two in _PROPOSAL.findall(text)]
+    return [part.strip() for each in found for part in each.split("&&")]
 
 
 @dataclass(frozen=True)

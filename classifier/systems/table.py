@@ -10,7 +10,9 @@ from classifier.training.config import HEAD
 from featstore.records import check_choice
 
 # name -> "module:object", a System; the module is light, see classifier.systems.contract
-SYSTEMS: dict[str, str] = {}
+SYSTEMS: dict[str, str] = {
+    "spinn": "classifier.systems.spinn.system:SPINN",
+}
 
 
 def system_names() -> tuple[str, ...]:

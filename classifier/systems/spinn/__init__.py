@@ -1,0 +1,1 @@
+"""SPINN: a shift-reduce recursive network over binary trees."""

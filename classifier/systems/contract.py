@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from classifier.runs.facts import CorpusFacts
     from classifier.training.epoch import Epoch, Notice
     from featstore.records import Instance
     from featstore.stores import FeatureStore
@@ -99,6 +100,8 @@ class FitTask(Generic[O]):
         positive: the labels that the official score counts.
         stores: an open feature set for each word of ``options.features``; they hold the sentences of all instances.
         progress: is called after each epoch, and with what the user should know.
+        corpus: the corpus; None in a task that was made by hand.
+        fold: the fold.
         keeper: keeps the state of the unfinished fit. A fit that takes more than a few minutes calls it about once a
             minute, and goes on from what it loads; an interrupted fit ends with the same bytes as an uninterrupted one.
     """
@@ -111,6 +114,8 @@ class FitTask(Generic[O]):
     stores: Sequence[FeatureStore]
     progress: Callable[[Epoch | Notice], None]
     keeper: Keeper
+    corpus: CorpusFacts | None = None
+    fold: int = 1
 
 
 class FittedSystem(Protocol):
@@ -135,7 +140,7 @@ class FittedSystem(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that :meth:`System.load` needs into an empty folder.
+        """Write all that :meth:`System.load` needs into an empty folder, or into folders in it.
 
         The names end in .safetensors, .json or .txt: no pickle, and no path of this machine in any file. The same fit
         writes the same bytes.

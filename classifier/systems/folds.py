@@ -233,7 +233,19 @@ def _task(
             *([store.meta.identity for store in stores], versions(*system.packages)),
         ]
         keeper = _Keeper(run_dir / f"fold-{fold}", sha256(json.dumps(facts).encode()).hexdigest())
-        yield FitTask(options, train, dev, corpus.labels, corpus.positive, stores, progress, keeper), keeper, sources
+        task = FitTask(
+            options=options,
+            train=train,
+            dev=dev,
+            labels=corpus.labels,
+            positive=corpus.positive,
+            stores=stores,
+            progress=progress,
+            keeper=keeper,
+            corpus=CorpusFacts.of(corpus),
+            fold=fold,
+        )
+        yield task, keeper, sources
 
 
 @contextmanager

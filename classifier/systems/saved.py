@@ -38,7 +38,8 @@ from featstore.files import clear_errors, make_folder, write_file
 from featstore.fingerprint import file_sha256
 
 MODEL = "model"  # the folder of a system's own files
-_NAME = re.compile(r"(?!\.)[\w.-]+\.(safetensors|json|txt)", re.ASCII)  # no pickle, and no way out of the folder
+# No pickle, and no way out of the folder. A mixture keeps a folder for each of its members.
+_NAME = re.compile(r"((?!\.)[\w.-]+/){0,2}(?!\.)[\w.-]+\.(safetensors|json|txt)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +121,11 @@ def save_fitted(folder: Path, model: FittedSystem, described: Described) -> RunF
             options=dict(choice.options),
             sources=dict(described.sources),
             parameters=model.parameters,
-            files={path.name: file_sha256(path) for path in sorted((folder / MODEL).iterdir())},
+            files={
+                path.relative_to(folder / MODEL).as_posix(): file_sha256(path)
+                for path in sorted((folder / MODEL).rglob("*"))
+                if path.is_file()
+            },
         ),
         training=TrainingFacts(
             instances=PartSizes(*described.sizes),

@@ -65,6 +65,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "target_format": ("tsv", "pubtator"),
     "device": ("cpu", "meta"),
     "tag": ("always", "never"),
+    "system": ("head", "mixture"),
+    "weights": ("equal", "dev"),
 }
 OF_KIND: dict[type, tuple[Any, Any]] = {int: (3, 4), float: (0.25, 0.5), bool: (True, False)}
 REQUIRED = {"name": "gad", "names": "a", "bundle": "b", "target": "t", "sources": "s", "text": "t", "out_folder": "o"}

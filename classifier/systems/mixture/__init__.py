@@ -1,0 +1,1 @@
+"""Runs that are mixed: their probabilities are averaged."""

@@ -1,0 +1,54 @@
+"""The system ``mixture``: several trained runs whose probabilities are averaged.
+
+In: the folders of runs that were trained on one corpus. Out: a system that scores an instance with each of them. Models
+of different kinds make different errors, so the mean of their probabilities is often better than each of them. A
+fine-tuned transformer and a head are such a pair; heads of different features hardly are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from classifier.runs.config import RunConfig, read_config
+from classifier.systems.contract import SystemOptions
+from classifier.training.config import option
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureOptions(SystemOptions):
+    """How runs are mixed."""
+
+    mix: str = option("", "Folders of the runs to mix, joined by commas. Each must have the fold trained.")
+    weights: str = option(
+        "equal",
+        "Weights of the members: 'equal', or 'dev', which takes those with the highest likelihood on the dev part.",
+        choices=("equal", "dev"),
+    )
+
+    @property
+    def runs(self) -> tuple[Path, ...]:
+        """The folders of the members."""
+        return tuple(Path(name.strip()) for name in self.mix.split(",") if name.strip())
+
+    @property
+    def configs(self) -> tuple[RunConfig, ...]:
+        """The configuration of each member.
+
+        Raises:
+            MissingFileError, DataError: a folder that is no run.
+        """
+        return tuple(read_config(run) for run in self.runs)
+
+    @property
+    def features(self) -> str:
+        """The features that the members read, each once, as ``--features`` spells them."""
+        words = (word for config in self.configs for word in features_of(config).split("+") if word)
+        return "+".join(dict.fromkeys(words))
+
+
+def features_of(config: RunConfig) -> str:
+    """Return the features that a run reads; empty if it needs no store."""
+    if config.system is None:
+        return config.train.features
+    return str(dict(config.system.options).get("features", ""))

@@ -49,9 +49,9 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from featstore.version import __version__
 
-        out.print(f"featstore {version('featstore')}")
+        out.print(f"featstore {__version__}")
         raise typer.Exit
 
 

@@ -7,13 +7,17 @@ tokens) and the classifier (which reads tokens, spans and labels) share, so that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from featstore.errors import UsageError, did_you_mean
+from featstore.frame import dataframe
 from featstore.gold import GoldStandard
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 KEY_BYTES = 16
 KeyedSentences = Mapping[bytes, Sequence[str]]  # the tokens of distinct sentences, by their sentence_key
@@ -216,6 +220,11 @@ class Instance:
         """The sentence key of ``tokens``."""
         return _key_of(self.tokens)
 
+    def mention(self, span: tuple[int, int]) -> tuple[str, ...]:
+        """Return the tokens of a mention, of ``head`` or of ``tail``, without the tags of one that lies in it."""
+        rows = [i for i in self.layout[slice(*span)] if i >= 0]
+        return tuple(self.tokens[i] for i in rows if not self.offsets or self.offsets[i] != (-1, -1))
+
 
 # An instance is asked for its key by every room, one after the other, and the pairs of a sentence share it.
 _key_of = lru_cache(maxsize=4096)(sentence_key)
@@ -230,9 +239,25 @@ class Partition:
     test: tuple[int, ...]
 
 
+def _row(instance: Instance) -> dict[str, object]:
+    """Return an instance as a row of :meth:`Corpus.to_dataframe`."""
+    return {
+        "id": instance.id,
+        "label": instance.label,
+        "split": instance.split,
+        "fold": instance.fold,
+        "head_type": instance.head_type,
+        "tail_type": instance.tail_type,
+        "head": " ".join(instance.mention(instance.head)),
+        "tail": " ".join(instance.mention(instance.tail)),
+        "tokens": instance.tokens,
+        "source": dict(instance.source),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A corpus, marked with one choice of indicators and context.
+    """A corpus, marked with one choice of indicators and context: a sequence of its instances, with what else it is.
 
     Attributes:
         spec: what the user named, ``NAME`` or ``NAME:PATH``.
@@ -262,6 +287,36 @@ class Corpus:
     problems: tuple[Problem, ...] = ()
     gold: GoldStandard | None = None
     documents: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def __bool__(self) -> bool:
+        """Return True: a corpus is one, even where it has no instance."""
+        return True
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(self.instances)
+
+    @overload
+    def __getitem__(self, index: int) -> Instance: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Instance, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Instance | tuple[Instance, ...]:
+        return self.instances[index]
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a table with a line for each instance, in their order.
+
+        Its columns are ``id``, ``label``, ``split``, ``fold``, ``head_type`` and ``tail_type``, ``head`` and ``tail``
+        (the mentions, their tokens joined by blanks), ``tokens`` and ``source``.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return dataframe(map(_row, self.instances))
 
     @property
     def folds(self) -> tuple[int, ...]:

@@ -1,9 +1,12 @@
 """The rooms and who may import whom, checked on the imports as they are written (lazy ones too); names are unique."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ PACKAGES = ("featstore", "classifier")
 BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
 BASE |= {"featstore.durable", "featstore.gold"}
+BASE |= {"featstore.lazy", "featstore.version", "featstore.frame"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -24,7 +28,10 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.durable": set(),
     "featstore.files": {"featstore.errors", "featstore.durable"},
     "featstore.gold": set(),
-    "featstore.records": {"featstore.errors", "featstore.gold"},
+    "featstore.lazy": set(),
+    "featstore.version": set(),
+    "featstore.frame": {"featstore.errors"},
+    "featstore.records": {"featstore.errors", "featstore.frame", "featstore.gold"},
     "featstore.types": {"featstore.errors"},
     "featstore.labels": set(),
     "featstore.bundled": {"featstore.errors"},
@@ -40,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.pretrain": LIBRARY | {"featstore.encoders"},
     "featstore.featurize": LIBRARY | {"featstore.encoders", "featstore.stores"},
     "featstore.scale": LIBRARY | FEATURIZE,
+    "featstore.api": LIBRARY | FEATURIZE | {"featstore.corpora"},
     "classifier.data": LIBRARY | {"featstore.stores"},
     "classifier.head": set(),
     "classifier.scores": {"featstore.errors"},
@@ -55,6 +63,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"featstore.corpora", "featstore.formats", "classifier.runs", "classifier.systems", "classifier.entities"},
     "classifier.serve": LIBRARY | {"featstore.formats", "classifier.data", "classifier.extract", "classifier.entities"},
 }
+# What programs call; it stands on all rooms of its package.
+ALLOWED["classifier.api"] = {name for name in ALLOWED if name != "featstore.api"}
 NUMPY_ONLY = {"classifier.scores"}
 COMMANDS = ("featstore.commands", "classifier.commands")  # rooms that only cli.py imports
 IN_COMMANDS_ONLY = {"typer", "rich"}
@@ -105,16 +115,60 @@ def test_module_keeps_to_its_room(name: str) -> None:
         assert not is_command(target), f"{where}: only cli.py imports commands"
         if own in NUMPY_ONLY:
             assert outermost != "torch", f"{where}: {own} is numpy only"
-        if outermost in PACKAGES and target not in PACKAGES:
+        if outermost in PACKAGES:
             assert room(target) in ALLOWED[own] | {own}, f"{where}: {name} may not import {target}"
 
 
 def test_a_package_front_holds_imports_and_tables_only() -> None:
-    for name, path in MODULES.items():
-        if path.name == "__init__.py" and name not in PACKAGES:
+    for path in MODULES.values():
+        if path.name == "__init__.py":
             made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
             machinery = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, made)]
             assert not machinery, f"{path}: {machinery} belong in a module of their own"
+
+
+def lazy_table(path: Path) -> dict[str, str] | None:
+    """The names that a front imports when they are asked for, each with its module; None if it imports at once."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy_names":
+            table: dict[str, str] = ast.literal_eval(node.args[1])
+            return table
+    return None
+
+
+LAZY = {name: table for name, path in MODULES.items() if (table := lazy_table(path))}
+
+
+@pytest.mark.parametrize("front", LAZY)
+def test_a_lazy_front_says_the_same_to_python_and_to_type_checkers(front: str) -> None:
+    """So every name that it imports lazily is an import that the other tests of this file see."""
+    (block,) = [node for node in ast.parse(MODULES[front].read_text()).body if isinstance(node, ast.If)]
+    checked = {alias.name: node.module for node in block.body for alias in node.names}  # type: ignore[attr-defined]
+    assert checked == LAZY[front]
+    exported = import_module(front)
+    assert sorted(exported.__all__) == sorted(checked)
+    for name, module in checked.items():
+        assert getattr(exported, name) is getattr(import_module(module), name)
+    assert set(checked) <= set(dir(exported))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = exported.nothing
+
+
+@pytest.mark.parametrize("front", PACKAGES)
+def test_the_front_of_a_package_imports_that_package_and_no_command(front: str) -> None:
+    assert front in LAZY
+    for line, target in imports(MODULES[front]):
+        assert not is_command(target), f"{MODULES[front]}:{line}"
+        allowed = {"featstore", front} | {"typing"}
+        assert target.split(".")[0] in allowed, f"{MODULES[front]}:{line}: {target}"
+
+
+def test_importing_a_package_loads_nothing_else() -> None:
+    code = (
+        "import sys, featstore, classifier; print(*sorted(m for m in ('numpy', 'torch', 'h5py') if m in sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert not loaded.stdout.split()
 
 
 def test_no_module_imports_itself_by_a_roundabout_way() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -104,20 +103,9 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     Raises:
         MissingFileError: the run or the fold is not there; the text says what is.
     """
-    from classifier.runs.config import trained_folds
-    from featstore.errors import MissingFileError
+    from classifier.runs.find import fold_folder
 
-    folder = picked_run(run, runs)
-    trained = trained_folds(folder)
-    if not trained or (fold is not None and fold not in trained):
-        here = f"its trained folds are {', '.join(map(str, trained))}" if trained else "none of its folds is trained"
-        wanted = fold or 1
-        train = shlex.join(
-            ["cli", "eval", "--fold", str(wanted), "--run", str(folder), *(["--store", store] if store else [])]
-        )
-        elsewhere = "" if store else " (add --store if its vectors are in another store than usual)"
-        raise MissingFileError(f"{folder} has no trained fold {wanted}; {here}. `{train}` trains it{elsewhere}.")
-    return folder / f"fold-{trained[0] if fold is None else fold}"
+    return fold_folder(picked_run(run, runs), fold, store)
 
 
 # These differ from command to command.

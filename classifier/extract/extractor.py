@@ -26,6 +26,7 @@ from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import entity_of, find_candidates, seen_by
+from classifier.extract.models import model_folder
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
@@ -84,8 +85,9 @@ class Extractor:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path | None = None,
         *,
+        fold: int | None = None,
         encoders: Sequence[str] = (),
         store: str | None = None,
         threads: int = 1,
@@ -93,10 +95,11 @@ class Extractor:
         tag: str = "missing",
         tagger: str | Path | None = None,
     ) -> Extractor:
-        """Load a model bundle (``cli bundle``), or the folder of a trained fold (``runs/NAME/fold-K``).
+        """Load a model: a bundle, a trained fold (``runs/NAME/fold-K``), a run, or one that comes with featstore.
 
         Args:
-            path: the folder.
+            path: the folder, or the name of a model that comes with featstore; None: the default one.
+            fold: the fold of a run; None: the first that is trained.
             encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
             store, threads: see :class:`Extractor`.
             device: where the encoders run, ``cpu`` or ``cuda``.
@@ -110,7 +113,7 @@ class Extractor:
             UsageError: a spec of an encoder that the model does not read.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """
-        folder = Path(path)
+        folder = model_folder(path, fold)
         if is_bundle(folder):
             bundle = read_bundle(folder)
             checkpoint, name, specs = bundle.checkpoint, bundle.name, dict(bundle.encoders)

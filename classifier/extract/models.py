@@ -7,13 +7,15 @@ is loaded), or the folder of the one that is meant.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier.runs.find import fold_folder, is_run
 from featstore.bundled import bundled
-from featstore.errors import DataError, MissingFileError, did_you_mean
+from featstore.errors import DataError, MissingFileError, UsageError, did_you_mean
 from featstore.labels import in_words
 from featstore.types import shown
 
@@ -86,17 +88,24 @@ def installed_model(name: str) -> InstalledModel:
     return models[name]
 
 
-def model_folder(given: Path | None) -> Path:
-    """Return the folder of a model.
+def model_folder(given: str | Path | None, fold: int | None = None) -> Path:
+    """Return the folder of a model: of a bundle, or of a trained fold.
 
     Args:
-        given: a folder, or the name of an installed model; None: the default one.
+        given: a bundle, a trained fold, a run, or the name of an installed model; None: the default one.
+        fold: the fold of a run; None: the first that is trained.
 
     Raises:
-        MissingFileError: there is no such folder and no such model.
+        MissingFileError: there is no such folder and no such model, or the run has no such trained fold.
+        UsageError: a fold of what is no run.
     """
-    if given is not None and given.exists():
-        return given
+    place = None if given is None else Path(given)
+    if place is not None and is_run(place) and not (place / _RUN).is_file():
+        return fold_folder(place, fold)
+    if fold is not None:
+        raise UsageError(f"{given or DEFAULT} is no run, so it has no fold {fold} to choose; leave the fold out.")
+    if place is not None and os.path.exists(place):  # False too where no file can be
+        return place
     return installed_model(DEFAULT if given is None else str(given)).path
 
 

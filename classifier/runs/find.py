@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from classifier.runs.config import CONFIG
+from classifier.runs.config import CONFIG, trained_folds
 from classifier.runs.facts import RUN, read_run
 from featstore.errors import MissingFileError, did_you_mean
 
@@ -30,7 +30,7 @@ def list_runs(runs: Path) -> list[Path]:
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder is a run."""
-    return (folder / CONFIG).is_file()
+    return os.path.isfile(folder / CONFIG)  # False too where no file can be
 
 
 def run_place(name: str, runs: Path) -> Path:
@@ -73,6 +73,29 @@ def latest_run(runs: Path) -> Path:
         train = shlex.join(["cli", "train", "--runs", str(runs)])
         raise MissingFileError(f"{runs} holds no run; `{train}` makes one, or name one with --run.")
     return max(found, key=lambda run: (max(p.stat().st_mtime_ns for p in run.glob(f"**/{CONFIG}")), str(run)))
+
+
+def fold_folder(run_dir: Path, fold: int | None = None, store: str | None = None) -> Path:
+    """Return the folder of a trained fold of a run.
+
+    Args:
+        run_dir: the run's folder.
+        fold: the fold; None: the first that is trained.
+        store: the store that the message names, if it is known.
+
+    Raises:
+        MissingFileError: the fold is not trained; the text says which are.
+    """
+    trained = trained_folds(run_dir)
+    if not trained or (fold is not None and fold not in trained):
+        here = f"its trained folds are {', '.join(map(str, trained))}" if trained else "none of its folds is trained"
+        wanted = fold or 1
+        train = ["cli", "eval", "--fold", str(wanted), "--run", str(run_dir), *(["--store", store] if store else [])]
+        elsewhere = "" if store else " (add --store if its vectors are in another store than usual)"
+        raise MissingFileError(
+            f"{run_dir} has no trained fold {wanted}; {here}. `{shlex.join(train)}` trains it{elsewhere}."
+        )
+    return run_dir / f"fold-{trained[0] if fold is None else fold}"
 
 
 def encoders_in_use(folders: Iterable[Path]) -> set[str]:

@@ -133,3 +133,8 @@ def tokenise(text: str, span: Span, entities: Iterable[Span], whole: Collection[
     for piece in pairwise(edges):
         offsets += [piece] if piece in whole else [match.span() for match in _TOKEN.finditer(text, *piece)]
     return Sentence(tuple(text[a:b] for a, b in offsets), tuple(offsets))
+
+
+def tokens_of(text: str) -> tuple[str, ...]:
+    """Return the tokens of a text, which is taken for one sentence."""
+    return tokenise(text, (0, len(text)), ()).tokens

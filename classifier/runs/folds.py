@@ -26,7 +26,7 @@ from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.fit import fit_head
 from classifier.training.loop import TrainState, reproducible
-from classifier.training.resume import UNFINISHED, load_state, save_state
+from classifier.training.resume import forget_unfinished, load_state, save_state
 from featstore.records import Corpus
 
 
@@ -142,7 +142,7 @@ def evaluate_fold(
     folder, instances = run_dir / f"fold-{fold}", tested_part(corpus, fold)
     if (folder / RUN).exists():
         checkpoint = load_checkpoint(folder)
-        (folder / UNFINISHED).unlink(missing_ok=True)  # of a training that was killed as it finished
+        forget_unfinished(folder)  # of a training that was killed as it finished
     else:
         if progress:
             progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))

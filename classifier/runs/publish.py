@@ -21,7 +21,7 @@ from classifier.runs.facts import METRICS, CorpusFacts, EvaluationFacts, RunFact
 from classifier.runs.outputs import predictions_tsv
 from classifier.scores.metrics import Metrics, score
 from classifier.training.predict import Predictions
-from classifier.training.resume import UNFINISHED
+from classifier.training.resume import forget_unfinished
 from featstore.errors import MismatchError
 from featstore.files import make_folder, write_file
 from featstore.records import Corpus, Instance
@@ -86,7 +86,7 @@ def publish(config: RunConfig, run_dir: Path, folder: Path, save: Callable[[], R
         make_folder(place)
         write_file(place / CONFIG, config_toml(config).encode("utf-8"))
     facts = save()
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    forget_unfinished(folder)
     write_file(folder / CARD, card(facts, None).encode("utf-8"))
 
 

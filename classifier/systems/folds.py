@@ -36,7 +36,7 @@ from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.estimate import TrainingPlan
 from classifier.training.loop import reproducible
 from classifier.training.predict import Predictions
-from classifier.training.resume import UNFINISHED, read_unfinished, write_unfinished
+from classifier.training.resume import forget_unfinished, read_unfinished, write_unfinished
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore
 
@@ -170,7 +170,7 @@ def evaluate_fold(
     check_config(config, corpus, run_dir)
     folder, instances = run_dir / f"fold-{fold}", tested_part(corpus, fold)
     if (folder / RUN).exists():
-        (folder / UNFINISHED).unlink(missing_ok=True)  # of a fit that was killed as it finished
+        forget_unfinished(folder)  # of a fit that was killed as it finished
     else:
         if progress:
             progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))

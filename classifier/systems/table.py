@@ -11,6 +11,7 @@ from featstore.records import check_choice
 
 # name -> "module:object", a System; the module is light, see classifier.systems.contract
 SYSTEMS: dict[str, str] = {
+    "bert": "classifier.systems.bert.system:BERT",
     "spinn": "classifier.systems.spinn.system:SPINN",
     "mixture": "classifier.systems.mixture.system:MIXTURE",
 }

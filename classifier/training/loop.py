@@ -119,7 +119,7 @@ def train(
         )
         if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
             averages = weights_of(average) if average else {}
-            save(TrainState(tuple(epochs), weights_of(head), averages, best, _kept(optimizer)))
+            save(TrainState(tuple(epochs), weights_of(head), averages, best, optimizer_tensors(optimizer)))
             saved = time.monotonic()
         if progress:
             progress(epochs[-1])
@@ -165,7 +165,7 @@ def refit(
 
     def state() -> TrainState:
         averages = weights_of(average) if average else {}
-        return TrainState(chosen.epochs, weights_of(head), averages, chosen.best, _kept(optimizer), tuple(losses))
+        return TrainState(chosen.epochs, weights_of(head), averages, chosen.best, optimizer_tensors(optimizer), tuple(losses))
 
     if save and not losses:
         save(state())
@@ -213,7 +213,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return copies of the tensors that an optimiser keeps for its parameters."""
     state: dict[int, dict[str, Tensor | None]] = optimizer.state_dict()["state"]
     return {
@@ -221,7 +221,8 @@ def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _restore(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
+    """Give an optimiser back what :func:`optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = defaultdict(dict)
     for key, value in kept.items():
         number, _, name = key.partition(".")
@@ -247,7 +248,7 @@ def _put_back(
 ) -> None:
     """Put the weights, their average and the optimiser back to where they stood."""
     head.load_state_dict(dict(state.head))
-    _restore(optimizer, state.optimizer)
+    restore_optimizer(optimizer, state.optimizer)
     if average:
         average.load_state_dict(dict(state.average))
 

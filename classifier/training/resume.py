@@ -8,20 +8,22 @@ so an interrupted fold ends with the same bytes as an uninterrupted one.
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from classifier.training.epoch import Epoch
 from classifier.training.loop import TrainState
-from featstore.files import make_folder, write_file
+from featstore.files import clear_errors, make_folder, put_in_place
 
 UNFINISHED = "unfinished.safetensors"
+_PARTIAL = f".{UNFINISHED}.partial"  # of a process that was killed as it wrote
 _PARTS = ("head", "average", "best", "optimizer")
 
 
@@ -61,7 +63,18 @@ def write_unfinished(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping
     """
     make_folder(folder)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_file(folder / UNFINISHED, save(whole, {**facts, "digest": digest}))
+    partial = folder / _PARTIAL
+    with clear_errors(partial):
+        save_file(whole, partial, {**facts, "digest": digest})  # straight to the disk: no second copy in memory
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        put_in_place(partial, folder / UNFINISHED)
+
+
+def forget_unfinished(folder: Path) -> None:
+    """Remove the state of a training from its fold's folder, where it is of no use any more."""
+    for name in (UNFINISHED, _PARTIAL):
+        (folder / name).unlink(missing_ok=True)
 
 
 def read_unfinished(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:

@@ -1,0 +1,140 @@
+"""Instances to word pieces: what a transformer reads of a pair.
+
+In: instances, marked in either context. Out: for each the numbers of its word pieces, special ones included, and where
+its two mentions start. A pair that is longer than the model can read is read in a window around its mentions; how many
+were is counted, so that nothing is cut silently.
+
+Words are tokenised one by one, each distinct word once. The marks around the mentions (``<gene>``) are pieces of their
+own, numbered after the vocabulary: their vectors are learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from featstore.records import Instance
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """What a transformer reads of some instances.
+
+    Attributes:
+        pieces: numbers of the word pieces of each. Shape: n arrays (T_i,).
+        starts: where the head and the tail start, as places in ``pieces``. Shape: (n, 2).
+        windowed: how many of them are longer than the model can read.
+    """
+
+    pieces: tuple[Ints, ...]
+    starts: Ints
+    windowed: int
+
+    @property
+    def lengths(self) -> Ints:
+        """The number of pieces of each. Shape: (n,)."""
+        return np.array([len(pieces) for pieces in self.pieces], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PieceReader:
+    """Reads instances as word pieces.
+
+    Attributes:
+        tokenizer: of the checkpoint.
+        marks: the marks that are pieces of their own.
+        vocabulary: number of the first mark.
+        before, after: the special pieces at both ends.
+        unknown: the piece of a word that has none.
+        longest: number of pieces that are read at most, special ones included.
+    """
+
+    tokenizer: Tokenizer
+    marks: tuple[str, ...]
+    vocabulary: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    unknown: int
+    longest: int
+
+    def read(self, instances: Sequence[Instance]) -> Read:
+        """Read instances; Shape: see :class:`Read`."""
+        told = [words_of(instance) for instance in instances]
+        known = self._known(sorted({word for words in told for word in words}))
+        pieces, starts, windowed = [], np.zeros((len(instances), 2), dtype=np.int64), 0
+        for n, (instance, words) in enumerate(zip(instances, told, strict=True)):
+            own = [known[word] for word in words]
+            ends = np.cumsum([len(each) for each in own])
+            spans = [
+                (int(ends[first] - len(own[first])), int(ends[max(first, span[1] - 1)]))
+                for span, first in ((span, start_of(words, span, kind)) for span, kind in mentions(instance))
+            ]
+            flat = np.array([piece for each in own for piece in each], dtype=np.int64)
+            room = self.longest - len(self.before) - len(self.after)
+            if len(flat) > room:
+                windowed += 1
+                kept = around(len(flat), spans, room)
+                flat = flat[kept]
+                spans = [(int(np.searchsorted(kept, start)), end) for start, end in spans]
+            starts[n] = [len(self.before) + start for start, _ in spans]
+            pieces.append(np.concatenate([self.before, flat, self.after]).astype(np.int64))
+        return Read(tuple(pieces), starts, windowed)
+
+    def _known(self, words: Sequence[str]) -> dict[str, list[int]]:
+        """Return the pieces of each word, as if it stood alone."""
+        found = self.tokenizer.encode_batch([[word] for word in words], is_pretokenized=True, add_special_tokens=False)
+        known = {word: own.ids or [self.unknown] for word, own in zip(words, found, strict=True)}
+        return known | {mark: [self.vocabulary + n] for n, mark in enumerate(self.marks)}
+
+
+def words_of(instance: Instance) -> list[str]:
+    """Return the words of a marked pair, its marks among them, whatever the context."""
+    return [instance.tokens[i] if i >= 0 else instance.tags[-1 - i] for i in instance.layout]
+
+
+def mentions(instance: Instance) -> tuple[tuple[tuple[int, int], str], tuple[tuple[int, int], str]]:
+    """Return span and type of the head and of the tail."""
+    return (instance.head, instance.head_type), (instance.tail, instance.tail_type)
+
+
+def start_of(words: Sequence[str], span: tuple[int, int], kind: str) -> int:
+    """Return the place of a mention's opening mark, or of its first word if it has none."""
+    mark, place = f"<{kind}>", span[0] - 1
+    while place >= 0 and words[place].startswith("<") and words[place].endswith(">"):
+        if words[place] == mark:
+            return place
+        place -= 1
+    return span[0]
+
+
+def marks_of(instances: Sequence[Instance]) -> tuple[str, ...]:
+    """Return the marks that stand in instances, sorted."""
+    kinds = {kind for instance in instances for _, kind in mentions(instance)}
+    possible = {mark for kind in kinds for mark in (f"<{kind}>", f"</{kind}>")}
+    return tuple(sorted(possible & {word for instance in instances for word in words_of(instance)}))
+
+
+def around(length: int, spans: Sequence[tuple[int, int]], room: int) -> Ints:
+    """Return which ``room`` of ``length`` places are kept, rising.
+
+    If both spans and all between them have room, the window has them in its middle. Otherwise those places are kept
+    that are nearest to the start of either span.
+
+    Args:
+        length: number of places, more than ``room``.
+        spans: first place and the place after the last of both mentions.
+        room: number of places to keep, at least 2.
+    """
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    if last - first <= room:
+        begin = min(max(0, first - (room - (last - first)) // 2), length - room)
+        return np.arange(begin, begin + room)
+    places = np.arange(length)
+    distance = np.min([np.abs(places - start) for start, _ in spans], axis=0)
+    return np.sort(np.argsort(distance, kind="stable")[:room])

@@ -165,7 +165,9 @@ def refit(
 
     def state() -> TrainState:
         averages = weights_of(average) if average else {}
-        return TrainState(chosen.epochs, weights_of(head), averages, chosen.best, optimizer_tensors(optimizer), tuple(losses))
+        return TrainState(
+            chosen.epochs, weights_of(head), averages, chosen.best, optimizer_tensors(optimizer), tuple(losses)
+        )
 
     if save and not losses:
         save(state())

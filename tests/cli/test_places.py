@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from commands import Option, all_options
 
 import cli
+from classifier.systems.table import SYSTEMS, find_system
+from classifier.training.config import TrainConfig
 
 Run = Callable[..., Any]
 GLOVE = ("--encoders", "glove")
@@ -58,12 +61,26 @@ WORKING: dict[str, tuple[str, ...]] = {
 WRITES_FILE = {"target", "predictions", "bundle of store export"}
 FOLDERS = {"store", "to", "runs", "run", "out_folder", "model", "tagger", "target of bundle"}
 SPECS = {"corpus": ("jsonl:{}", "chemprot:{}"), "corpora": ("files:{}",), "encoders": ("glove:{}",)}
-SPECS |= {"encoder": ("cse:{}",), "source": ("{}",)}
+SPECS |= {"encoder": ("cse:{}",), "source": ("{}",), "encoder of train": ("bert:{}",)}
 NO_PLACES = {"name", "names", "encoders of ablate"}
 
 
+def names_of(option: Option) -> tuple[str, str]:
+    """The option as one of its command, and as any command's."""
+    return f"{option.name} of {' '.join(option.path)}", option.name
+
+
+def working(option: Option) -> tuple[str, ...]:
+    """The command with which an option works: some options of train are those of systems other than the head."""
+    of_head = {each.name for each in fields(TrainConfig)}
+    for name in SYSTEMS if option.path == ("train",) and option.name not in of_head else ():
+        if option.name in {each.name for each in fields(find_system(name).options)}:
+            return "--system", name, "--corpus", "jsonl:pairs.jsonl"
+    return WORKING[" ".join(option.path)]
+
+
 def kind_of(option: Option) -> str:
-    for name in (f"{option.name} of {' '.join(option.path)}", option.name):
+    for name in names_of(option):
         for kind, names in (("none", NO_PLACES), ("writes", WRITES_FILE), ("folder", FOLDERS), ("spec", set(SPECS))):
             if name in names:
                 return kind
@@ -82,7 +99,7 @@ CASES = [
     (option, form.format(place))
     for option, kind in PLACES
     for place in WRONG[kind]
-    for form in SPECS.get(option.name, ("{}",))
+    for form in next((SPECS[name] for name in names_of(option) if name in SPECS), ("{}",))
 ]
 
 
@@ -128,7 +145,7 @@ def test_every_command_is_listed_here() -> None:
 
 @pytest.mark.parametrize(("option", "place"), CASES, ids=str)
 def test_a_place_that_cannot_be_is_refused_before_the_work(here: Run, world: Path, option: Option, place: str) -> None:
-    words = list(WORKING[" ".join(option.path)]) if option.name != "config_file" else []
+    words = list(working(option)) if option.name != "config_file" else []
     if option.is_argument and words and not words[0].startswith("-"):
         del words[0]
     before = listing(world)
@@ -207,7 +224,7 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(world: Path) -> None:
 def test_a_number_out_of_range_is_refused_with_what_was_given(here: Run, world: Path, option: Option) -> None:
     before = listing(world)
     for value in ("-7", "nan", "inf") if option.kind is float else ("-7", "x"):
-        done = here(*option.path, *WORKING[" ".join(option.path)], *option.words(value))
+        done = here(*option.path, *working(option), *option.words(value))
         assert done.code == 2, (value, done.err)
         assert value in done.err
         assert done.out == ""

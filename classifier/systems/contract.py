@@ -134,8 +134,8 @@ class FittedSystem(Protocol):
             stores: as in :class:`FitTask`, for these instances.
 
         Returns:
-            Shape: (n, labels); each row sums to 1. A row does not depend on the other instances, at least to the sixth
-            digit.
+            Shape: (n, labels); each row sums to 1. A row does not depend on the other instances, but for the rounding
+            of the system's precision.
         """
         ...
 

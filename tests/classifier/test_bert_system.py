@@ -18,10 +18,11 @@ from toy_checkpoint import write_checkpoint
 from classifier.runs.config import RunConfig
 from classifier.systems.bert.fitted import FineTuned, load_fine_tuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
+from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import QuickDropout
 from classifier.systems.bert.reading import around, marks_of, start_of, words_of
 from classifier.systems.bert.scoring import padded, probabilities
-from classifier.systems.bert.system import BERT, BertOptions
+from classifier.systems.bert.system import BERT
 from classifier.systems.bert.tuning import backward, make_optimizer, share_of_rate
 from classifier.systems.choice import run_config, run_name
 from classifier.systems.folds import evaluate_fold, train_fold

@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 
 from classifier.systems.bert.network import PairClassifier, attention_on
+from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.reading import PieceReader
 from classifier.systems.bert.scoring import probabilities
-from classifier.systems.bert.system import BertOptions
 from featstore.files import write_file
 from featstore.plain import from_plain
 from featstore.records import Instance

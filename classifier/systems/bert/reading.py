@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from featstore.records import Instance
 
-Ints = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +32,12 @@ class Read:
         windowed: how many of them are longer than the model can read.
     """
 
-    pieces: tuple[Ints, ...]
-    starts: Ints
+    pieces: tuple[Numbers, ...]
+    starts: Numbers
     windowed: int
 
     @property
-    def lengths(self) -> Ints:
+    def lengths(self) -> Numbers:
         """The number of pieces of each. Shape: (n,)."""
         return np.array([len(pieces) for pieces in self.pieces], dtype=np.int64)
 
@@ -120,7 +120,7 @@ def marks_of(instances: Sequence[Instance]) -> tuple[str, ...]:
     return tuple(sorted(possible & {word for instance in instances for word in words_of(instance)}))
 
 
-def around(length: int, spans: Sequence[tuple[int, int]], room: int) -> Ints:
+def around(length: int, spans: Sequence[tuple[int, int]], room: int) -> Numbers:
     """Return which ``room`` of ``length`` places are kept, rising.
 
     If both spans and all between them have room, the window has them in its middle. Otherwise those places are kept

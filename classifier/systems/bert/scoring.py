@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifier.systems.bert.network import PairClassifier
-from classifier.systems.bert.reading import Ints, Read
+from classifier.systems.bert.reading import Numbers, Read
 
 SCORED_PIECES = 8192  # in a batch that is only scored
 
 
-def padded(read: Read, chosen: Ints, device: str) -> tuple[Tensor, Tensor | None, Tensor]:
+def padded(read: Read, chosen: Numbers, device: str) -> tuple[Tensor, Tensor | None, Tensor]:
     """Return the input of :meth:`PairClassifier.forward` for some of the instances that were read."""
     lengths = [len(read.pieces[n]) for n in chosen]
     pieces = np.zeros((len(chosen), max(lengths)), dtype=np.int64)
@@ -47,7 +47,7 @@ def probabilities(network: PairClassifier, read: Read, precision: str, device: s
     return found
 
 
-def _by_length(lengths: Ints) -> Iterator[Ints]:
+def _by_length(lengths: Numbers) -> Iterator[Numbers]:
     """Yield each of 0 .. n-1 once, in batches of about equal lengths."""
     order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):

@@ -20,10 +20,10 @@ from classifier.data.batch import bucketed
 from classifier.scores.metrics import score
 from classifier.systems.bert.fitted import FineTuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
+from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import use_quick_dropout
-from classifier.systems.bert.reading import Ints, Read, marks_of
+from classifier.systems.bert.reading import Numbers, Read, marks_of
 from classifier.systems.bert.scoring import padded, precise, probabilities
-from classifier.systems.bert.system import BertOptions
 from classifier.systems.contract import Fit, FitTask, KeptState
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.loop import optimizer_tensors, restore_optimizer
@@ -36,7 +36,7 @@ class _Part:
     """A part of the corpus as the network reads it, and the number of each instance's label."""
 
     read: Read
-    gold: Ints
+    gold: Numbers
 
 
 def fine_tune(task: FitTask[BertOptions]) -> Fit:
@@ -64,7 +64,7 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
     return Fit(FineTuned(network, reader, options.precision, options.device), tuple(epochs))
 
 
-def _gold(instances: Sequence[Instance], labels: Sequence[str]) -> Ints:
+def _gold(instances: Sequence[Instance], labels: Sequence[str]) -> Numbers:
     return np.array([labels.index(instance.label or "") for instance in instances], dtype=np.int64)
 
 
@@ -154,7 +154,7 @@ def _epoch(
     return total / len(lengths), lr
 
 
-def backward(network: PairClassifier, read: Read, gold: Ints, chosen: Ints, options: BertOptions) -> float:
+def backward(network: PairClassifier, read: Read, gold: Numbers, chosen: Numbers, options: BertOptions) -> float:
     """Add the gradient of a batch's mean loss, part by part, and return the loss."""
     total = 0.0
     with precise(options.precision, options.device):

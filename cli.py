@@ -19,7 +19,14 @@ import typer
 from classifier.commands import ablate, bundle, entities, evaluate, extract, gc, models, runs, serve, train
 from featstore.commands import data, featurize, pretrain, store, upkeep
 from featstore.commands.console import fail, out, tell
-from featstore.commands.exits import EXIT_CODES, INTERRUPTED, ending, quiet_without_reader, say_what_was_given
+from featstore.commands.exits import (
+    EXIT_CODES,
+    INTERRUPTED,
+    check_words,
+    ending,
+    quiet_without_reader,
+    say_what_was_given,
+)
 from featstore.commands.options import Commands
 from featstore.commands.settings import defaults_from_file
 from featstore.errors import UsageError
@@ -89,6 +96,7 @@ def main() -> None:
     """Run the program; every error that a user can mend ends in one message and its documented exit code."""
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
+        check_words(sys.argv[1:])
         # Typer turns a KeyboardInterrupt into the exit code 130.
         code = typer.main.get_command(assemble()).main(prog_name=_program(), standalone_mode=False) or 0
         if code == INTERRUPTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 import shlex
 import sys
 import time
@@ -15,13 +16,26 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# Characters that a terminal acts on, or that no terminal can be given: control characters, marks that turn the
+# direction of writing, other line breaks, and the bytes of a file's name that are no UTF-8.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_IN_BLOCKS = re.compile(rf"(?!\n){_UNSEEN.pattern}")
+
+
 class _Console(Console):
-    """A console that leaves a broken pipe to ``main``, which ends quietly."""
+    """A console that shows control characters instead of sending them to the terminal.
+
+    A broken pipe is left to ``main``, which ends quietly.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(_IN_BLOCKS.sub(_shown, text), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -52,9 +66,19 @@ def command(*words: object) -> str:
 
 
 def escape(text: str) -> str:
+    """Return a text that may quote the input as the console shows it: as it is, and on one line."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(on_one_line(text))
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with an escape for each line break and each character that a terminal would act on."""
+    return _UNSEEN.sub(_shown, text)
+
+
+def _shown(character: re.Match[str]) -> str:
+    return character[0].encode("unicode_escape").decode("ascii")
 
 
 def print_json(value: Any) -> None:
@@ -69,7 +93,12 @@ def print_json(value: Any) -> None:
             return item.hex()
         raise TypeError(f"{type(item).__name__} is not JSON")
 
-    sys.stdout.write(json.dumps(value, default=plain, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, default=plain, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # a terminal that is not UTF-8, or a path that is not
+        text = json.dumps(value, default=plain, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
@@ -125,7 +154,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], N
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=err) as bar:
-            task = bar.add_task(what, total=None, rate="")
+            task = bar.add_task(escape(what), total=None, rate="")
 
             def on_terminal(done: int, total: int | None) -> None:
                 rate = done / max(1e-9, time.monotonic() - start)
@@ -144,7 +173,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], N
         rate = done / max(1e-9, now - start)
         left = "" if total is None or not done else f", {duration((total - done) / max(1e-9, rate))} left"
         of = "" if total is None else f"/{total:,}"
-        err.print(f"{what}: {done:,}{of} {unit}, {rate:,.0f}/s{left}", soft_wrap=True)
+        err.print(f"{escape(what)}: {done:,}{of} {unit}, {rate:,.0f}/s{left}", soft_wrap=True)
 
     yield on_log
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
+from featstore.commands.console import on_one_line
 from featstore.errors import DataError, FeatstoreError, ResourceError, UsageError
 from featstore.files import DISK_FULL
 
@@ -20,6 +22,17 @@ EXIT_CODES = (
     "Exit codes: 0 done; 2 wrong usage; 3 finished, but items were skipped; 4 missing or bad data; 5 damaged or "
     "mismatched store; 6 no disk space, memory or permission; 130 interrupted, with all finished work kept."
 )
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Make sure that the words of a command line are text, as they are written into configurations and cards.
+
+    Raises:
+        UsageError: one holds bytes that are no UTF-8, which names of files may.
+    """
+    for word in words:
+        if re.search("[\ud800-\udfff]", word):
+            raise UsageError(f"'{word}' is not UTF-8; rename the file or folder.")
 
 
 def ending(error: Exception) -> tuple[str, int] | None:
@@ -41,10 +54,11 @@ def ending(error: Exception) -> tuple[str, int] | None:
 
 
 def say_what_was_given(error: Any) -> Any:
-    """Return the parser's error with the value that was given in its text, which typer leaves out."""
+    """Return the parser's error on one line, with the value that was given in its text, which typer leaves out."""
     details = getattr(error.__cause__, "errors", None)
     if details is not None:
         error.message = f"'{details()[0]['input']}' was given. {error.message}."
+    error.message = on_one_line(error.message)
     return error
 
 

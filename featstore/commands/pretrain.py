@@ -91,7 +91,7 @@ def training_progress() -> Iterator[Callable[[PretrainProgress], None]]:
 
             def on_terminal(p: PretrainProgress) -> None:
                 if p.name not in tasks:
-                    tasks[p.name] = bars.add_task(p.name, total=p.steps, at="")
+                    tasks[p.name] = bars.add_task(escape(p.name), total=p.steps, at="")
                 bars.update(tasks[p.name], completed=p.step, at=_standing(p))
 
             yield on_terminal
@@ -102,7 +102,7 @@ def training_progress() -> Iterator[Callable[[PretrainProgress], None]]:
         now = time.monotonic()
         if now - last.get(p.name, 0.0) >= SECONDS_BETWEEN_LINES or p.step == p.steps:
             last[p.name] = now
-            err.print(f"{p.name}: step {p.step:,}/{p.steps:,}, {_standing(p)}", soft_wrap=True)
+            err.print(f"{escape(p.name)}: step {p.step:,}/{p.steps:,}, {_standing(p)}", soft_wrap=True)
 
     yield on_log
 

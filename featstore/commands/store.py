@@ -209,9 +209,11 @@ def store_explain(
         print_json(results)
         return
     for result in results:
-        out.print(f"{result.name}: {result.verdict} ({result.sentences:,} sentences wanted of {result.identity[:16]})")
+        wanted = f"({result.sentences:,} sentences wanted of {result.identity[:16]})"
+        out.print(f"{escape(result.name)}: {result.verdict} {wanted}", soft_wrap=True)
         for found in result.sets:
-            out.print(f"  {Path(found.path).name}: has {found.stored:,}, lacks {found.missing:,}", soft_wrap=True)
+            counts = f"has {found.stored:,}, lacks {found.missing:,}"
+            out.print(f"  {escape(Path(found.path).name)}: {counts}", soft_wrap=True)
             for difference in found.differences:
                 out.print(
                     escape(f"    {difference.fact}: wanted {difference.wanted}, found {difference.found}"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Option, all_options
+from commands import HOSTILE, Option, all_options, is_harmless
 
 import cli
 from classifier.systems.table import SYSTEMS, find_system
@@ -229,3 +229,24 @@ def test_a_number_out_of_range_is_refused_with_what_was_given(here: Run, world: 
         assert value in done.err
         assert done.out == ""
     assert listing(world) == before
+
+
+@pytest.mark.parametrize(("option", "kind"), PLACES, ids=str)
+def test_the_name_of_a_place_is_shown_and_not_sent(here: Run, option: Option, kind: str) -> None:
+    words = list(WORKING[" ".join(option.path)]) if option.name != "config_file" else []
+    if option.is_argument and words and not words[0].startswith("-"):
+        del words[0]
+    form = "jsonl:{}" if option.name == "corpus" else "glove:{}" if kind == "spec" else "{}"
+    done = here(*option.path, *words, *option.words(form.format(f"nowhere/{HOSTILE}")))
+    assert is_harmless(done.out + done.err), done
+    assert done.err.count("\nerror:") + done.err.startswith("error:") <= 1
+    assert all(not line.startswith("z") for line in done.err.splitlines()), "a message is one line"
+
+
+@pytest.mark.parametrize("option", [o for o in all_options() if o.kind is str], ids=str)
+def test_a_word_that_is_given_is_shown_and_not_sent(here: Run, option: Option) -> None:
+    words = list(WORKING[" ".join(option.path)])
+    if option.is_argument and words and not words[0].startswith("-"):
+        del words[0]
+    done = here(*option.path, *words, *option.words(HOSTILE))
+    assert is_harmless(done.out + done.err), done

@@ -17,6 +17,15 @@ import cli
 # In a message a command stands between backticks, or after a colon up to the end of the line.
 _PROPOSAL = re.compile(r"`(cli [^`]+)`|: (cli .+)$", re.MULTILINE)
 
+# A colour, a line break, a title for the window, a mark that turns the direction of writing, a byte that is no UTF-8.
+HOSTILE = "x\x1b[31m\n\x1b]0;y\x07\u202ez\x9b1m\udcff"
+_ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def is_harmless(printed: str) -> bool:
+    """Whether no terminal would act on what was printed."""
+    return not _ACTING.search(printed)
+
 
 def proposed(text: str) -> list[str]:
     """The commands that a message proposes; what follows && is one more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from featstore.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from featstore.api import SentenceVectors, encode, featurize_corpus, open_vectors
+    from featstore.api import SentenceVectors, encode, featurize_corpus, featurize_sentences, open_vectors
     from featstore.corpora.audit import CorpusReport, check_corpus
     from featstore.corpora.choice import CorpusChoice
     from featstore.corpora.get import get_corpus
@@ -58,6 +58,7 @@ else:
             "check_overlap": "featstore.corpora.overlap",
             "encode": "featstore.api",
             "featurize_corpus": "featstore.api",
+            "featurize_sentences": "featstore.api",
             "get_corpus": "featstore.corpora.get",
             "list_sets": "featstore.stores.access",
             "load_corpus": "featstore.corpora.table",
@@ -93,6 +94,7 @@ __all__ = [
     "check_overlap",
     "encode",
     "featurize_corpus",
+    "featurize_sentences",
     "get_corpus",
     "list_sets",
     "load_corpus",

@@ -20,7 +20,7 @@ from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, check_s
 from featstore.errors import MissingFeatureError, MissingFileError, UsageError, did_you_mean
 from featstore.featurize import Featurized, distinct_sentences, featurize
 from featstore.progress import Progress
-from featstore.records import Corpus, sentence_key
+from featstore.records import Corpus, KeyedSentences, sentence_key
 from featstore.stores import FeatureMeta, FeatureStore, SetInfo, find_sets, list_sets, open_store
 
 _SHOWN = 40  # characters of a sentence in a message
@@ -77,10 +77,43 @@ def featurize_corpus(
         MissingFileError, DataError: a file is not there, or not what its format says.
         ResourceError: there is no room for the vectors; what was committed before stays.
     """
-    if isinstance(encoders, str):
-        raise UsageError(f"encoders is the text '{encoders}'; give a list, such as ['glove', 'elmo'].")
+    _check_list(encoders)
     check_specs(encoders, options)
-    sentences = distinct_sentences(_loaded(corpus))
+    return featurize_sentences(
+        distinct_sentences(_loaded(corpus)),
+        encoders,
+        store=store,
+        dtype=dtype,
+        backend=backend,
+        workers=workers,
+        options=options,
+        progress=progress,
+    )
+
+
+def featurize_sentences(
+    sentences: KeyedSentences,
+    encoders: Sequence[str],
+    *,
+    store: str | Path = "features",
+    dtype: str = "float16",
+    backend: str = "hdf5",
+    workers: int | None = None,
+    options: EncoderOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
+) -> list[Featurized]:
+    """Encode the sentences that a store does not hold yet.
+
+    Args:
+        sentences: the tokens of distinct sentences by their keys, as :func:`classifier.corpus_sentences` gives those of
+            corpora of mentions.
+        encoders, store, dtype, backend, workers, options, progress: see :func:`featurize_corpus`.
+
+    Raises:
+        UsageError, MissingFileError, DataError, ResourceError: as :func:`featurize_corpus`.
+    """
+    _check_list(encoders)
+    check_specs(encoders, options)
     return [
         featurize(
             sentences,
@@ -94,6 +127,11 @@ def featurize_corpus(
         )
         for spec in encoders
     ]
+
+
+def _check_list(encoders: Sequence[str]) -> None:
+    if isinstance(encoders, str):
+        raise UsageError(f"encoders is the text '{encoders}'; give a list, such as ['glove', 'elmo'].")
 
 
 class SentenceVectors:

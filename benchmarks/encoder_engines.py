@@ -91,7 +91,7 @@ def flair_cse(folder: Path) -> Engine:
                 embedding.embed(batch)
             for marked in batch:  # each model's vectors by themselves: together they come sorted by the models' names
                 parts = [torch.stack([t.get_embedding([each.name]) for t in marked]) for each in embeddings]
-                result.append(torch.cat(parts, dim=1).numpy())
+                result.append(torch.cat(parts, dim=1).cpu().numpy())
         return result
 
     return encode
@@ -136,7 +136,7 @@ class AllenNLP:
             part = order[first : first + REFERENCE_BATCH]
             layers = self._batch([["<S>", *sentences[i], "</S>"] for i in part])
             for row, i in enumerate(part):
-                result[i] = layers[row, 1 : len(sentences[i]) + 1].numpy()
+                result[i] = layers[row, 1 : len(sentences[i]) + 1].cpu().numpy()
         return result
 
     def _batch(self, batch: Sequence[Sentence]) -> Tensor:

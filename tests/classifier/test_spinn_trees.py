@@ -147,8 +147,8 @@ def test_a_table_gives_the_tree_of_a_pair(tmp_path: Path, pack: str) -> None:
         ),
         ({"tree": "( bc6entc strongly inhibits )"}, "holds 3 elements instead of 2"),
         (
-            {"tree": "( patients ( were ( treated daily ) ) )"},
-            r"line 2: .*'patients were treated daily \.\.'.*another sentence",
+            {"tree": "( patients ( were ( treated ( daily with ) ) ) )"},
+            r"line 2: .*'patients were treated daily with \.\.'.*another sentence",
         ),
         ({"gene": "T9"}, r"1 trees, but none for 1 of 1 instances, the first of them 'toy:7'.*--trees right"),
     ],

@@ -156,8 +156,7 @@ def _epoch(
         lr = options.lr * _share_of_rate(count, steps)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        leaves, plan, ordered = part.examples.batch(positions)
-        loss = torch.nn.functional.cross_entropy(network(leaves, plan), torch.from_numpy(part.labels[ordered]))
+        loss = _loss(network, part, positions, options.consistency)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
@@ -171,6 +170,19 @@ def _epoch(
     if not math.isfinite(total):
         raise UsageError(f"the loss of epoch {number + 1} is {total}; train with a lower --lr than {options.lr:g}.")
     return total / len(part.labels), lr
+
+
+def _loss(network: Spinn, part: LabelledPart, positions: NDArray[np.int64], consistency: float) -> Tensor:
+    """Return the loss of a batch: cross-entropy, and with a ``consistency`` R-Drop (Liang et al. 2021, eq. 4)."""
+    if consistency:
+        positions = positions.repeat(2)  # instances of one length stay in order, so the two are neighbours
+    leaves, plan, ordered = part.examples.batch(positions)
+    scores: Tensor = network(leaves, plan)
+    loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(part.labels[ordered]))
+    if not consistency:
+        return loss
+    p, q = scores[0::2].log_softmax(1), scores[1::2].log_softmax(1)
+    return loss + consistency * ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
 
 
 def _share_of_rate(done: int, steps: int) -> float:

@@ -1,4 +1,4 @@
-"""How long work tells where it stands: one type of callback for all of it.
+"""How long work reports its progress: one type of callback for all of it.
 
 A command draws a bar from it; a program that calls the library may pass its own, or none.
 """

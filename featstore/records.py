@@ -195,7 +195,7 @@ class Instance:
         label: the gold label, or None for text to be classified.
         split: ``train``, ``dev`` or ``test`` where the corpus fixes it.
         fold: the fold whose test part holds the instance, counted from 1, where the corpus has folds.
-        group: instances with the same group hold the same sentence and must not be parted by a dev split.
+        group: instances with the same group hold the same sentence and must stay on one side of a dev split.
         offsets: character span of each token of ``tokens`` in the document; ``(-1, -1)`` for an inserted tag.
         source: the corpus's own ids, e.g. ``{"pmid": "1977506", "head": "T2", "tail": "T20"}``.
     """

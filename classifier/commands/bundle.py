@@ -39,7 +39,7 @@ def bundle_command(
     with_encoders: Annotated[
         bool, typer.Option("--with-encoders/--without-encoders", help="Copy the encoders, or name their identity only.")
     ] = True,
-    licence: Annotated[str, typer.Option(help="Of the model, for its card: an SPDX name.")] = "other",
+    licence: Annotated[str, typer.Option(help="Licence of the model as an SPDX name, for its card.")] = "other",
     as_json: AsJson = False,
 ) -> None:
     """Write one folder with a trained model, its encoders and its card, to use or to give away."""

@@ -145,7 +145,7 @@ def train_command(
     ] = 0.4,
     project: Annotated[int, typer.Option(min=0, help="Columns that wider features are mapped to. 0 maps none.")] = 100,
     surface: Annotated[
-        int, typer.Option(min=0, help="Columns of the learned table of tokens' looks. 0 leaves it out.")
+        int, typer.Option(min=0, help="Number of columns of the learned vectors of word shapes. 0 leaves them out.")
     ] = 32,
     precision: Annotated[str, typer.Option(help="Precision of the products: float32 or bfloat16.")] = "bfloat16",
     threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
@@ -243,7 +243,10 @@ def tag_command(
         Path | None, typer.Option("--tagger", help="Folder of a tagger. By default the one that comes with featstore.")
     ] = None,
     source_format: Annotated[
-        str | None, typer.Option("--format", help="Format of the inputs. By default it is told from each file.")
+        str | None,
+        typer.Option(
+            "--format", help="Format of the inputs. By default it is recognised by each file's name and content."
+        ),
     ] = None,
     target_format: Annotated[str, typer.Option("--to", help="Format of the output.")] = "jsonl",
     tag: Annotated[
@@ -264,10 +267,13 @@ def tag_command(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Leave out a document in which anything is not right, instead of that mention alone."
+            "--strict",
+            help="Leave out a document in which anything is malformed, instead of the malformed mention alone.",
         ),
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, instead of where an interrupted one stopped.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:
     """Find the mentions in documents and write the documents with them."""

@@ -80,7 +80,7 @@ def extract_command(
 def _inputs(sources: Sequence[Path], documents: Sequence[object]) -> Sequence[Path]:
     """Return the files to read, all of which are there."""
     if not sources and not documents:
-        raise UsageError('nothing to read is named; give files, - for standard input, or --text "..".')
+        raise UsageError('nothing to read was given; give files, - for standard input, or --text "..".')
     if sources.count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice; it can be read once.")
     for source in sources:

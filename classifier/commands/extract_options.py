@@ -112,7 +112,7 @@ class InputOptions:
             "--format",
             callback=one_of(_readable),
             help="Format of the inputs: jsonl, bioc-xml, bioc-json, pubtator, brat, chemprot, pubmed-xml, medline, "
-            "jats, csv, tsv, text or pairs. By default the format of each is told from its name and content.",
+            "jats, csv, tsv, text or pairs. By default the format of each is recognised by its name and content.",
             rich_help_panel="Input",
         ),
     ] = None
@@ -141,7 +141,7 @@ class InputOptions:
         bool,
         typer.Option(
             "--strict",
-            help="Leave out a document in which anything is not right, instead of that mention alone.",
+            help="Leave out a document in which anything is malformed, instead of the malformed mention alone.",
             rich_help_panel="Input",
         ),
     ] = False
@@ -212,7 +212,7 @@ class OutputOptions:
             "--to",
             callback=one_of(_writable),
             help="Format of the output: table, jsonl, tsv, html, bioc-xml, bioc-json, pubtator or chemprot. By default "
-            "it is told from the name of the output; on a terminal it is a table, and elsewhere jsonl.",
+            "the name of the output decides; on a terminal it is a table, and elsewhere jsonl.",
             rich_help_panel="Output",
         ),
     ] = None
@@ -248,7 +248,9 @@ class OutputOptions:
     ] = False
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Begin anew, not where an interrupted one stopped.", rich_help_panel="Output"),
+        typer.Option(
+            "--fresh", help="Begin anew, instead of where an interrupted one stopped.", rich_help_panel="Output"
+        ),
     ] = False
     as_json: Annotated[
         bool,

@@ -76,7 +76,7 @@ def store_gc(
 
 
 def _counted(runs: Path, run: str | None) -> list[Path]:
-    """Return the runs whose features are in use, which are told.
+    """Return the runs whose features are in use, and print them.
 
     Raises:
         UsageError: there is none; all features would be taken for unused.

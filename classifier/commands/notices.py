@@ -1,4 +1,4 @@
-"""What a command says of documents that are not right: the first of each kind by name, the others as a count."""
+"""What a command reports of malformed documents: the first of each kind by name, the others as a count."""
 
 from __future__ import annotations
 

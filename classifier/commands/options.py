@@ -81,7 +81,7 @@ def check_features(features: Iterable[str], store: str) -> None:
 
 
 def picked_run(run: str | None, runs: Path) -> Path:
-    """Return the run that was named, or the latest, which is then told."""
+    """Return the run that was named, or the latest one, which is then printed."""
     from classifier.runs.find import find_run, latest_run
 
     if run is not None:

@@ -4,7 +4,7 @@ In: a network and what it was trained on. Out: ``model.safetensors`` and ``tagge
 tagger back. The weights are float16, and those of the network are rounded to it before they are evaluated, so that what
 is measured is what is stored; means and scales of the input columns stay float32, since they may be large.
 ``tagger.json`` names the encoders by identity, is written last and holds the digest of the weights. What is read may
-come from anywhere: no number in the JSON makes anything large before the weights have been held against it.
+come from anywhere: no number in the JSON makes anything large before the weights have been checked against it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def load_tagger(folder: Path) -> TaggerCheckpoint:
 
     Raises:
         MissingFileError: there is no finished tagger.
-        DataError: a file that is not as it was written.
+        DataError: a damaged or changed file.
         MismatchError: a format that this version does not know, or weights that belong to other facts.
     """
     facts = read_json(folder / FACTS, MADE_BY)
@@ -153,7 +153,7 @@ def load_tagger(folder: Path) -> TaggerCheckpoint:
     except (MismatchError, DataError):
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise DataError(f"{folder} does not hold a tagger as it was written ({error}); train again.") from error
+        raise DataError(f"{folder} does not hold an intact tagger ({error}); train again.") from error
 
 
 def _weights(network: Network) -> bytes:

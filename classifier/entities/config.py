@@ -43,7 +43,7 @@ class TaggerConfig:
         100, "Number of columns that wider features are mapped to before the Bi-LSTM. 0 maps none.", least=0
     )
     surface: int = option(
-        32, "Columns of the learned table of tokens' looks (spelling, endings, shape). 0 leaves it out.", least=0
+        32, "Columns of the learned table of word shapes (spelling, endings, shape). 0 leaves it out.", least=0
     )
     precision: str = option("bfloat16", "Precision of the matrix products.", choices=PRECISIONS)
     # A part of the configuration, because sums depend on it in the last digit.

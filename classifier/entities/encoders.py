@@ -1,6 +1,6 @@
 """The encoders of a trained model, a relation head or a tagger.
 
-In: a checkpoint, and where its encoders are. Out: the encoders, each held against the identity that the checkpoint
+In: a checkpoint, and where its encoders are. Out: the encoders, each checked against the identity that the checkpoint
 names: a model is never applied to the vectors of another encoder.
 """
 

@@ -36,7 +36,7 @@ class NetworkConfig:
         dropout: share of the inputs' and of the hidden states' elements that training sets to zero.
         standardise: keep mean and scale of each input column.
         project: width that each wider feature is mapped to by learned weights; 0: none is mapped.
-        surface: columns of the learned table of tokens' looks; 0: there is none.
+        surface: columns of the learned table of word shapes; 0: there is none.
         precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
     """
 

@@ -223,7 +223,7 @@ def _check_folder(folder: Path, config: TaggerConfig) -> None:
 
 
 def _config_facts(config: TaggerConfig) -> dict[str, Any]:
-    """Return a configuration as plain data; a corpus is named without where it lay, which is nobody's business."""
+    """Return a configuration as plain data; a corpus is named without its path, which is private."""
     return {**asdict(config), "corpora": [spec.partition(":")[0] for spec in config.corpora]}
 
 

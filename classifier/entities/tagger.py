@@ -92,7 +92,7 @@ class Tagger:
 
         Raises:
             MissingFileError: there is no tagger.
-            DataError: a file that is not as it was written.
+            DataError: a damaged or changed file.
             UsageError: a spec of an encoder that the tagger does not read.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """

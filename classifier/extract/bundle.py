@@ -171,7 +171,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _check_file(folder: Path, name: str, listed: ListedFile) -> None:
-    """Hold a file of a bundle against its line in the manifest."""
+    """Check a file of a bundle against its line in the manifest."""
     if not _NAME.fullmatch(name) or not name.endswith(_SUFFIXES):
         raise DataError(
             f"{folder / MANIFEST} lists {name[:80]!r}; plain names below the folder that end in {', '.join(_SUFFIXES)} "
@@ -189,7 +189,7 @@ def _check_file(folder: Path, name: str, listed: ListedFile) -> None:
 
 
 def _without_path(corpus: CorpusFacts) -> CorpusFacts:
-    """Return the facts of a corpus without where it lay, which is nobody's business; the sample has no path."""
+    """Return the facts of a corpus without its path, which is private; the sample has no path."""
     name = corpus.spec.partition(":")[0]
     return corpus if name == "sample" else replace(corpus, spec=name)
 

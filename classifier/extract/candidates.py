@@ -88,7 +88,7 @@ def _place(split: SplitDocument, span: tuple[int, int], entity: Entity) -> tuple
 
 
 def _too_long(split: SplitDocument, span: tuple[int, int]) -> Problem | None:
-    """Return what is to be told of a sentence that is too long to be one."""
+    """Return the problem of a sentence that is too long to be one."""
     tokens = len(split.tokens_of(span)[0].tokens)
     if tokens <= LONGEST:
         return None
@@ -100,7 +100,7 @@ def _too_long(split: SplitDocument, span: tuple[int, int]) -> Problem | None:
 
 
 def _wordless(split: SplitDocument, span: tuple[int, int], entity: Entity) -> Problem | None:
-    """Return what is to be told of a mention without a word."""
+    """Return the problem of a mention without a word."""
     first, last = _place(split, span, entity)
     if first < last:
         return None
@@ -109,7 +109,7 @@ def _wordless(split: SplitDocument, span: tuple[int, int], entity: Entity) -> Pr
 
 
 def entity_of(text: str, number: int, given: Entity | tuple[int, int, str]) -> Entity:
-    """Return a mention that a caller gives, held against its text.
+    """Return a mention that a caller gives, checked against its text.
 
     Args:
         text: the text.

@@ -20,7 +20,7 @@ from featstore.records import Document
 
 
 class CountedDocuments:
-    """Documents on their way, counted and digested, so that it can be told whether they are the same another time."""
+    """Documents on their way, counted and digested, so that a later run can check that they are the same."""
 
     def __init__(self, documents: Iterable[Document | BadDocument]) -> None:
         self._documents = iter(documents)
@@ -55,9 +55,9 @@ def open_documents(
 
     Args:
         sources: files and folders, read one after the other; a document that is in two of them is a bad one.
-        format_: the format of all; None: of each what can be told from it.
+        format_: the format of all; None: that of each is determined from its name and content.
         reading: how they are read, where their format leaves a choice.
-        strict: a document in which anything is not right is a bad one.
+        strict: a document in which anything is malformed is a bad one.
         given: documents that come before those of the files.
 
     Raises:

@@ -109,7 +109,7 @@ class Extractor:
 
         Raises:
             MissingFileError: there is no model.
-            DataError: a file that is not as it was written.
+            DataError: a damaged or changed file.
             UsageError: a spec of an encoder that the model does not read.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """

@@ -1,7 +1,7 @@
 """Extraction from files: documents in any of the formats that are read, relations in any that are written.
 
 In: a model and files. Out: one file, in the order of the documents, under its name only when it is whole. It streams:
-memory does not grow with the number of documents. A bad document is told and passed over. An extraction that was
+memory does not grow with the number of documents. Malformed documents are reported and skipped. An extraction that was
 interrupted goes on at the end of the last window that was written; the documents before are read again, and must be
 those that were read then.
 
@@ -50,13 +50,13 @@ class ExtractionJob:
     Attributes:
         sources: the files (or, where a format is one, folders), read one after the other.
         target: where the relations go.
-        source_format: the format of all sources; None: of each what can be told from it.
+        source_format: the format of all sources; None: that of each is determined from its name and content.
         target_format: a format that is written.
         wanted: which relations.
         fresh: begin anew, even if there is an interrupted extraction to go on with.
         reading: how the sources are read, where their format leaves a choice.
         given: documents that come before those of the sources.
-        strict: leave a document out if anything in it is not right, instead of that alone.
+        strict: leave out a document in which anything is malformed, instead of the malformed part alone.
     """
 
     sources: Sequence[Path]
@@ -82,7 +82,7 @@ class Extracted:
         resumed_at: documents that an interrupted extraction had done before.
         seconds: wall time.
         nothing: documents without relations, by the reason (:mod:`classifier.extract.reasons`).
-        problems: what is not right in documents that are in the output, counted by its kind.
+        problems: what is malformed in documents that are in the output, counted by kind.
         lost: how many of these cost something: a mention, the pairs of a sentence.
         types: the types of the mentions, of those documents that were not done before: type in the documents -> the
             model's type that it is, or an empty string if it is none.
@@ -114,7 +114,7 @@ def extract_files(
         extractor: the model.
         job: what shall be extracted.
         writer: writes the output; None: the writer of the job's format.
-        report: called with each bad document, and with all that is not right in the others.
+        report: called with each bad document, and with everything that is malformed in the others.
         progress: called with (documents done, documents to do) after each few seconds of work; those that an
             interrupted extraction had done are not counted. In the middle of a document with very many pairs it is
             called too, and the log says how many pairs have been scored.

@@ -63,7 +63,7 @@ def installed_models() -> list[InstalledModel]:
     """Return the models that are installed, those for relations first, by name.
 
     Raises:
-        DataError: a file that is not as it was written.
+        DataError: a damaged or changed file.
     """
     try:
         root = bundled(_FOLDER)
@@ -116,7 +116,7 @@ def _model(folder: Path) -> InstalledModel | None:
             return _tagger(folder)
         return _relations(folder) if (folder / _BUNDLE).is_file() else None
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder} is not a model as it was written ({error}); install featstore again.") from error
+        raise DataError(f"{folder} is not an intact model ({error}); install featstore again.") from error
 
 
 def _relations(folder: Path) -> InstalledModel:

@@ -44,7 +44,7 @@ def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int
         why = f"the document has no mentions{foreign if _is_foreign(document.text) else ''}."
         return Nothing(Reason.NO_MENTIONS, why)
     if pairs:
-        unlikely = "have no relation as their likeliest label"
+        unlikely = 'have "no relation" as their most probable label'
         low = unlikely if wanted.threshold is None else f"are below the threshold of {wanted.threshold}"
         return Nothing(Reason.BELOW, f"all its pairs ({pairs:,}) {low}.")
     types = dict.fromkeys(entity.type for entity in document.entities)

@@ -1,6 +1,6 @@
-"""What is told of documents as they are read and written: those that are left out, and what is wrong in the others.
+"""What is reported of documents as they are read and written: those that are left out, and what is wrong in the others.
 
-In: documents, bad documents, extractions. Out: a call of the caller's report for each thing that is to be told, and
+In: documents, bad documents, extractions. Out: a call of the caller's report for each thing that is to be reported, and
 counts of them by kind.
 """
 

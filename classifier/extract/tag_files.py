@@ -1,7 +1,7 @@
 """Tagging of files: documents in any of the formats that are read, the same with mentions in those that can hold them.
 
 In: a tagger and files. Out: one file, in the order of the documents, under its name only when it is whole. It streams,
-goes on after a kill, and tells bad documents and passes over them, as extraction does.
+goes on after a kill, and reports and skips malformed documents, as extraction does.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class TaggingJob:
     Attributes:
         sources: the files (or, where a format is one, folders), read one after the other.
         target: where the documents go.
-        source_format: the format of all sources; None: of each what can be told from it.
+        source_format: the format of all sources; None: that of each is determined from its name and content.
         target_format: one of :data:`FORMATS`.
         mode: which documents are tagged: ``missing``, ``always`` or ``never``.
         fresh: begin anew, even if there is an interrupted tagging to go on with.
-        strict: leave a document out if anything in it is not right, instead of that alone.
+        strict: leave out a document in which anything is malformed, instead of the malformed part alone.
     """
 
     sources: Sequence[Path]
@@ -58,7 +58,7 @@ class Tagged:
         documents: read.
         bad: documents that could not be read or written, and are not in the output.
         mentions: written, those that were there among them.
-        problems: what is not right in documents that are in the output, counted by its kind.
+        problems: what is malformed in documents that are in the output, counted by kind.
         lost: how many of these cost something, such as a mention that was there.
         resumed_at: documents that an interrupted tagging had done before.
         seconds: wall time.
@@ -81,7 +81,7 @@ def tag_files(
     Args:
         tagger: the tagger.
         job: what shall be tagged.
-        report: called with each bad document, and with all that is not right in the others.
+        report: called with each bad document, and with everything that is malformed in the others.
         progress: called with (documents done, None) after each window.
 
     Raises:

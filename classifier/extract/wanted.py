@@ -1,4 +1,4 @@
-"""Which relations of a document are wanted: what extraction tells of what a head says.
+"""Which relations of a document are wanted: which pairs that a head has scored become output.
 
 In: the probabilities of candidate pairs and the options of extraction. Out: relations, with their place in the text.
 """
@@ -25,10 +25,10 @@ class Wanted:
     """Which relations are wanted, and what of them.
 
     Attributes:
-        threshold: a pair is given its likeliest positive label, and is wanted if that has at least this probability;
-            None: if that label is likelier than all others.
-        top: so many relations of a document, the likeliest; None: all.
-        max_distance: candidates have at most so many tokens between their mentions; None: any number.
+        threshold: a pair gets its most probable positive label, and is kept if that has at least this probability;
+            None: it is kept if that label is more probable than all others.
+        top: the number of relations that are kept of a document, the most probable ones; None: all.
+        max_distance: the greatest number of tokens between the mentions of a candidate; None: any number.
         explain: whether relations carry the head's attention.
         types: the user's own names for types of mentions: (name in the documents, type that is meant).
 

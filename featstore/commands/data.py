@@ -46,15 +46,15 @@ def data_check(
         str | None,
         typer.Option(
             metavar="CORPUS",
-            help="Show instead what the corpus shares with this one: documents by id, sentences by text.",
+            help="Instead, show what the corpus shares with this one: documents by id, sentences by text.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count a corpus, check its offsets, and look for test sentences in the training parts.
 
-    Places that are not what the format says are named on stderr, the rest is counted, and the exit code is 3. A file
-    that cannot be read at all ends the command with 4.
+    Malformed places are reported on stderr and left out of the counts (exit code 3). A file that cannot be read at
+    all ends the command (exit code 4).
     """
     if against is not None:
         _check_against(corpus, against, as_json)

@@ -1,6 +1,6 @@
 """The options that several commands share, each once, and the checks of their values.
 
-A value is checked while the command line is read, so that a mistake is told before any work begins.
+A value is checked while the command line is read, so that a mistake is reported before any work begins.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def _configured(commands: dict[str, Any], settings: dict[str, Any], shared: dict
     defaults: dict[str, Any] = {}
     for name, own in settings.items():
         if name not in commands or not isinstance(own, dict):
-            raise UsageError(f"{CONFIG_FILE}: '{table}{name}' is no table that a command has; see cli --help.")
+            raise UsageError(f"{CONFIG_FILE}: '{table}{name}' is not the table of any command; see cli --help.")
     for name, command in commands.items():
         own = settings.get(name, {})
         if hasattr(command, "commands"):

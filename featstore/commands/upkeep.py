@@ -148,7 +148,7 @@ def store_convert(
         typer.Option(
             callback=one_of(dtypes),
             metavar="float16|float32",
-            help="Number type of the new set: float16 of a float32 set.",
+            help="Number type of the new set. A float32 set can become float16.",
         ),
     ] = None,
     to: Annotated[

@@ -8,7 +8,7 @@ problems.
 carries the label: some of those sentences do not say so, which is the price of annotations that do not say where. The
 score runs over documents and concepts (:class:`~featstore.records.GoldStandard`).
 
-*Nothing is lost in silence.* A relation none of whose pairs of mentions lies in one sentence stays in the gold
+*Nothing is lost silently.* A relation none of whose pairs of mentions lies in one sentence stays in the gold
 standard, where it is missed, and is counted in the notes (``gold unreachable test CID``); so does one between types
 that the task does not pair. A relation that cannot be one (an unknown label, an argument that the document lacks, three
 arguments) becomes a problem and is left out.
@@ -50,7 +50,7 @@ class RelationTask:
         positive: the labels of its relations; any other pair is ``NONE``.
         kinds: the pairs of types that may be related, the type of the head first.
         concepts: whether its relations are between concepts, not mentions.
-        separators: signs that part the concepts of a mention that has several.
+        separators: signs that separate the concepts of a mention that has several.
         ignored: labels that stand in the files and are no part of the task.
     """
 
@@ -87,7 +87,7 @@ class Source:
     Attributes:
         document: with its entities, its relations and the part of the corpus that it is in.
         place: the file, as messages name it.
-        passages: whether a line break in the text parts two passages, so that no mention may hold one.
+        passages: whether a line break in the text separates two passages, so that no mention may hold one.
     """
 
     document: Document

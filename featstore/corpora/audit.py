@@ -92,7 +92,7 @@ class CorpusReport:
         labels: all labels, the negative one first.
         positive: those that the official score counts.
         counts: ``all`` and each split, or each fold (its test part), -> label -> instances, with a ``total``.
-        mentions, agreeing: mentions held against their characters, and those that agree; 0 where the corpus came
+        mentions, agreeing: mentions compared with their characters, and those that agree; 0 where the corpus came
             with its mentions masked.
         sentences: distinct sentences.
         tokens: their tokens.

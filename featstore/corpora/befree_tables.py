@@ -1,7 +1,7 @@
 """The tables of GAD and EU-ADR as they were published: which files they are, and what a row of them says.
 
-In: a folder, or a CSV or TSV table. Out: its rows, each with the mentions held against the sentence. What the rows mean
-as a corpus is in :mod:`featstore.corpora.befree`.
+In: a folder, or a CSV or TSV table. Out: its rows, each with the mentions checked against the sentence. How the rows
+become a corpus is in :mod:`featstore.corpora.befree`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def published_tables(name: str, folder: Path) -> tuple[Path, ...]:
 def read_tables(
     name: str, tables: Sequence[Path], notes: dict[str, int], problems: list[Problem]
 ) -> list[tuple[Row, PublishedRow]]:
-    """Return the rows of the tables; a row that is not right is a problem.
+    """Return the rows of the tables; a malformed row is reported as a problem.
 
     Args:
         name: ``gad`` or ``euadr``.
@@ -167,7 +167,7 @@ def _table(name: str, path: Path) -> Iterator[tuple[Row, Mapping[str, str], _Lay
     """Yield the rows of a table: as a row with its line, and by the names of the columns.
 
     Raises:
-        DataError: the table is torn: a quote that is never closed, a row with another number of columns.
+        DataError: the table is malformed: a quote that is never closed, a row with another number of columns.
     """
     text = _decoded(path)
     header = _header(text)
@@ -182,14 +182,14 @@ def _table(name: str, path: Path) -> Iterator[tuple[Row, Mapping[str, str], _Lay
                 yield Row(path, line, tuple(fields)), dict(zip(header, fields, strict=True)), layout
             line = rows.line_num + 1
     except csv.Error as error:
-        raise line_error(path, line, f"the table is torn here: {error}.") from error
+        raise line_error(path, line, f"the table is malformed here: {error}.") from error
 
 
 def _published(row: Row, values: Mapping[str, str], layout: _Layout, notes: dict[str, int]) -> PublishedRow:
-    """Return a row with its mentions held against the sentence; count them.
+    """Return a row with its mentions checked against the sentence; count them.
 
     Raises:
-        DataError: an unknown kind of association, an offset that is none, a mention that is not its characters, or
+        DataError: an unknown kind of association, a malformed offset, a mention that is not its characters, or
             two mentions that overlap.
     """
     kind, sentence = values[layout.kind], values[layout.sentence]

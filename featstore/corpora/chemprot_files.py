@@ -1,4 +1,4 @@
-"""The files of a ChemProt folder, read and held against each other.
+"""The files of a ChemProt folder, read and checked against each other.
 
 In: a folder in the official layout. Out: documents with entities, the gold labels of pairs, a list of instances. What
 the corpus *means* (which pairs, which labels) is in :mod:`featstore.corpora.chemprot`.
@@ -107,7 +107,7 @@ def read_list(path: Path, release: ChemProtFiles) -> dict[PairIds, str]:
 def read_entity(
     row: Row, texts: Mapping[str, str], known: Mapping[str, Mapping[str, Entity]], types: Collection[str]
 ) -> tuple[str, Entity]:
-    """Return the document and the entity of a row, held against the text.
+    """Return the document and the entity of a row, checked against the text.
 
     Args:
         row: a row of the entities.
@@ -116,7 +116,7 @@ def read_entity(
         types: the types that are allowed.
 
     Raises:
-        DataError: a document, a type or an offset that is none, an id that is given twice, or a mention that is not
+        DataError: an unknown document or type, a malformed offset, an id that is given twice, or a mention that is not
             the characters at its offsets.
     """
     try:
@@ -145,7 +145,7 @@ def _read_texts(path: Path, known: Mapping[str, Document]) -> dict[str, str]:
 
 
 def _read_entities(path: Path, texts: Mapping[str, str]) -> dict[str, dict[str, Entity]]:
-    """Return the entities by pmid and id, each held against its text."""
+    """Return the entities by pmid and id, each checked against its text."""
     entities: dict[str, dict[str, Entity]] = defaultdict(dict)
     for row in read_rows(path, ENTITY):
         pmid, entity = read_entity(row, texts, entities, sorted(CHEMICALS | GENES))

@@ -82,7 +82,7 @@ def _instances(
     problems: list[Problem],
     notes: Counter[str],
 ) -> Iterator[Instance]:
-    """Yield the instances of a sentence; a pair that is not right is a problem."""
+    """Yield the instances of a sentence; a malformed pair is reported as a problem."""
     for pair in sentence.pairs:
         notes["interactions"] += pair.attributes.get("ddi") == "true"
         try:

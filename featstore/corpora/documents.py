@@ -13,11 +13,11 @@ as the arguments of some relation; those that no relation names are the negative
   every machine whatever the order of the files. A document is never in two parts.
 
 *Arguments.* Those of a file's relations are ids of mentions (BioC nodes, brat, JSONL) or concepts (PubTator, BioRED's
-infons). Which, is told by what most of them are. Between concepts, the score runs over documents and concepts
-(:mod:`featstore.corpora.annotated`); a mention may have several, parted by ``|``, ``,`` or ``;``.
+infons). What most of them are decides which. Between concepts, the score runs over documents and concepts
+(:mod:`featstore.corpora.annotated`); a mention may have several, separated by ``|``, ``,`` or ``;``.
 
-*Direction.* Two mentions make one pair. Which of two types is the head, is told by the order that most relations name
-them in; of two mentions of one type the earlier is.
+*Direction.* Two mentions make one pair. The head is of the type that most relations name first; of two mentions of
+one type the earlier is the head.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _PARTS = {
     "testing": "test",
 }
 _SHARES = (("test", 0.1), ("dev", 0.2))  # upper ends of the hash
-_PASSAGES = ("bioc-xml", "bioc-json", "pubtator")  # formats in which a line break parts passages
+_PASSAGES = ("bioc-xml", "bioc-json", "pubtator")  # formats in which a line break separates passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
     """Read annotated documents; what is wrong with single ones is in the corpus's problems.
 
     Raises:
-        UsageError: no path; ``instances`` is given; a format that cannot be told.
+        UsageError: no path; ``instances`` is given; a format that cannot be determined.
         MissingFileError: there is nothing at the path.
         DataError: a file that is not of its format, a document given twice, some documents with a part and some
             without, or no relations.
@@ -91,7 +91,7 @@ def _places(path: Path) -> list[_Place]:
 
     Raises:
         MissingFileError: there is nothing at the path, or nothing that is read.
-        UsageError: the format of a file cannot be told.
+        UsageError: the format of a file cannot be determined.
     """
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; documents:PATH wants a file or a folder.")
@@ -155,8 +155,8 @@ def _parted(path: Path, sources: Sequence[Source]) -> Iterator[Source]:
     if any(said) and not all(said):
         without = sources[said.index(None)]
         raise DataError(
-            f"{without.place}: document {without.document.id} says no split, but others of {path} do; all or none is "
-            "wanted."
+            f"{without.place}: document {without.document.id} says no split, but others of {path} do; give all "
+            "documents a split, or none."
         )
     for source in sources:
         split = source.document.split or _drawn(source.document.id)
@@ -206,7 +206,7 @@ def _leads(kind: tuple[str, str], orders: Mapping[tuple[str, str], int]) -> bool
 
 
 def _naming(documents: Sequence[Document]) -> tuple[str, bool]:
-    """Return how arguments name entities: the signs that part concepts, and whether they are concepts at all."""
+    """Return how arguments name entities: the signs that separate concepts, and whether they are concepts at all."""
     found: Counter[tuple[str, bool]] = Counter()
     ways = [("", False), ("", True), ("|", True), (",", True), (";", True)]
     for document in documents:

@@ -89,7 +89,7 @@ def _read(name: str, path: str | None, marking: Marking, instances: Path | None,
 def _documents(
     release: Release, names: tuple[str, str, str], split: str, problems: list[Problem]
 ) -> Iterator[Document]:
-    """Yield the documents of a part; a row that is not right is a problem."""
+    """Yield the documents of a part; a malformed row is reported as a problem."""
     texts: dict[str, str] = {}
     for row in release.rows(names[0], ABSTRACT, problems):
         pmid, text = abstract_of(row.fields)

@@ -24,7 +24,7 @@ def corpus_home(name: str) -> Path:
 
 
 def corpus_folder(name: str, path: str | None) -> Path:
-    """Return the folder that ``NAME`` or ``NAME:PATH`` means; a fetched one is held against its checksums.
+    """Return the folder that ``NAME`` or ``NAME:PATH`` means; a fetched one is checked against its checksums.
 
     Raises:
         MissingFileError: there is no such folder.
@@ -60,6 +60,6 @@ def verify(name: str, folder: Path) -> None:
         checksums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))["sha256"]
         changed = [file for file, sha256 in checksums.items() if file_sha256(folder / file) != sha256]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{folder} cannot be held against its {CHECKSUMS} ({error}); {again}") from error
+        raise DataError(f"{folder} cannot be compared with its {CHECKSUMS} ({error}); {again}") from error
     if changed:
-        raise DataError(f"{folder / changed[0]} is not what was fetched (another sha256); {again}")
+        raise DataError(f"{folder / changed[0]} differs from what was fetched (its sha256 is another); {again}")

@@ -15,7 +15,7 @@ others     optional  the other mentions of the text, a list of objects like ``he
 =========  ========  =======================================================================================
 
 The spans may be given a ``text``, which must then be their characters. An optional member may be null. Any
-other member is refused, because a misspelt one would be lost in silence. Types: ``GENE``, ``CHEMICAL`` and ``DISEASE``
+other member is refused, because a misspelt one would be lost silently. Types: ``GENE``, ``CHEMICAL`` and ``DISEASE``
 (in any case; ``GENE-Y``, ``GENE-N`` and ``PROTEIN`` too) give the tags ``<gene>``, ``<chem>`` and ``<dise>``; any other
 type T gives ``<t>``.
 
@@ -103,7 +103,9 @@ def _instance(row: Row, marking: Marking) -> Instance:
         text = given["text"]
         head, tail = (_entity(name, given[name], text) for name in ("head", "tail"))
         if marking.indicators == "blind" and "others" not in given:
-            raise Flaw("no 'others', the other mentions, which --indicators blind replaces; [] if there are none.")
+            raise Flaw(
+                "no 'others'. --indicators blind replaces the other mentions; list them, or give [] if there are none."
+            )
         others = [_entity(f"others[{n}]", other, text) for n, other in enumerate(given.get("others", []))]
     except Flaw as flaw:
         raise row.error(flaw.why) from flaw
@@ -151,7 +153,7 @@ def _members(given: Any) -> dict[str, Any]:
 
 
 def _entity(name: str, given: Any, text: str) -> Entity:
-    """Return a mention, held against the text.
+    """Return a mention, checked against the text.
 
     Raises:
         Flaw: it is not as the schema says, or lies elsewhere.

@@ -19,7 +19,7 @@ from featstore.corpora.mark import Marking
 from featstore.errors import UsageError, did_you_mean
 from featstore.records import Corpus
 
-_SHOWN = 10  # problems that loading tells; ``cli data check`` tells all
+_SHOWN = 10  # problems that loading reports; ``cli data check`` reports all
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ READERS: dict[str, str] = {
 def load_corpus(
     spec: str = "sample", *, indicators: str = "tags", context: str = "tagged", instances: str | Path | None = None
 ) -> Corpus:
-    """Load the corpus that ``spec`` names; places that had to be left out are told as warnings.
+    """Load the corpus that ``spec`` names; places that had to be left out are logged as warnings.
 
     Args:
         spec: ``NAME``, for a corpus that ``cli data get`` fetched, or ``NAME:PATH``; see ``READERS`` for the names.
@@ -89,7 +89,7 @@ def read_corpus(choice: CorpusChoice) -> Corpus:
 
 
 def read_quietly(choice: CorpusChoice) -> Corpus:
-    """Load the corpus that is chosen; only its ``problems`` tell what was left out."""
+    """Load the corpus that is chosen; only its ``problems`` say what was left out."""
     name, _, path = choice.spec.partition(":")
     if name not in READERS:
         raise UsageError(

@@ -5,7 +5,7 @@ documents of their own, with the pairs that the corpus lists. The corpus fixes s
 again and no pair is made.
 
 *Offsets.* ``charOffset="4-19"`` counts the last character in some releases (DDI) and stops before it in others.
-Which it is, is told by the mentions: the reading that more of a file's mentions agree with.
+The mentions decide which it is: the reading that more of a file's mentions agree with.
 
 *Discontinuous mentions* (``59-65;75-78``; some files write a comma) are taken from their first to their last character,
 and counted.
@@ -72,7 +72,7 @@ def sentences_of(
         raw: the file's bytes.
         place: the file, as messages name it.
         type_: the type that all its entities get.
-        problems: takes the entities and pairs that are not right.
+        problems: collects the entities and pairs that are malformed.
         notes: takes counts.
 
     Raises:
@@ -171,7 +171,7 @@ def _entity(element: Element, text: str, type_: str, inclusive: bool) -> Entity:
     """Return the entity of an element.
 
     Raises:
-        DataError: offsets that are none, or a mention that is not its characters.
+        DataError: malformed offsets, or a mention that is not its characters.
     """
     id_, given, mention = element.get("id", ""), element.get("charOffset", ""), element.get("text", "")
     if not _OFFSET.fullmatch(given):

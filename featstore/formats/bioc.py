@@ -6,8 +6,8 @@ other way round, with relations added.
 *Offsets.* BioC's run over the whole document, and here so does the document's text: each passage (or, where the
 passage has no text of its own, each sentence) stands at its offset, and what lies between them is line breaks, so that
 no sentence goes from one passage into the next. A passage whose offset lies inside the one before, or far behind it,
-stands right after that one, with its annotations, and is told. Offsets count characters, which are Unicode code points
-here; a file made by a tool that counts UTF-16 units or bytes shows by its mentions and is refused.
+stands right after that one, with its annotations, and is reported. Offsets count characters, which are Unicode code
+points here. In a file whose tool counts UTF-16 units or bytes, mentions disagree with their offsets, so it is refused.
 
 *What is kept.* The document as it was read stays with the :class:`Document`, so that writing adds relations and
 changes nothing else. Relations that are there already are kept. What they say is in the document's ``relations``: the
@@ -32,6 +32,7 @@ from typing import Any
 from featstore.formats.content import Flaw
 from featstore.formats.contract import ModelFacts
 from featstore.formats.draft import Draft
+from featstore.formats.members import WORDS
 from featstore.records import Document, Entity, Passage, Relation, StatedRelation
 
 Json = Mapping[str, Any]
@@ -63,7 +64,7 @@ class Annotation(dict[str, Any]):
 
 
 def document_of(given: object, path: Path = _NOWHERE, line: int | None = None) -> Document:
-    """Return the document; an annotation that is not right is left out of its entities and is told.
+    """Return the document; a malformed annotation is left out of its entities and reported.
 
     Args:
         given: the document as BioC JSON has it.
@@ -164,7 +165,7 @@ def _checked(what: str, given: object) -> dict[str, Any]:
         if value is None and name in optional:
             continue
         if type(value) is not type_:
-            raise Flaw(f"the {name} of {_a(what)} is {str(value)[:60]!r}; {type_.__name__} is wanted.")
+            raise Flaw(f"the {name} of {_a(what)} is {str(value)[:60]!r}; {WORDS[type_]} is wanted.")
         if type_ is list and name != "annotations":  # those are looked at one by one
             for part in given[name]:
                 _checked(name.removesuffix("s"), part)
@@ -179,12 +180,12 @@ def _id_of(what: str, part: Json) -> str:
     """Return an id, which some programs write as a number."""
     id_ = part.get("id")
     if type(id_) not in (str, int):
-        raise Flaw(f"the id of {what} is {str(id_)[:60]!r}; str is wanted.")
+        raise Flaw(f"the id of {what} is {str(id_)[:60]!r}; a string is wanted.")
     return str(id_)
 
 
 def _placed(document: Json) -> tuple[str, list[tuple[Json, int]], list[str]]:
-    """Return the text in which each piece stands, how far each part was moved for it, and what is to be told."""
+    """Return the text in which each piece stands, how far each part was moved for it, and what is to be reported."""
     whole: list[str] = []
     placed: list[tuple[Json, int]] = [(document, 0)]
     moved: list[str] = []

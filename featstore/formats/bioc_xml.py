@@ -86,7 +86,7 @@ def footer() -> str:
 def _checked(what: str, text: str) -> str:
     if outlaw := _NO_XML.search(text):
         raise DataError(
-            f"{what} holds the character U+{ord(outlaw[0]):04X}, which XML cannot; write jsonl or bioc-json."
+            f"{what} holds the character U+{ord(outlaw[0]):04X}, which XML cannot hold; write jsonl or bioc-json."
         )
     return text
 
@@ -98,7 +98,7 @@ def _document(element: Element) -> dict[str, Any]:
         tags = Counter(child.tag for child in part)
         for tag, times in tags.items():
             if tag not in allowed:
-                raise Flaw(f"there is an element <{tag}> in <{part.tag}>, which BioC has not.")
+                raise Flaw(f"there is an element <{tag}> in <{part.tag}>, which BioC does not have.")
             if times > 1 and tag in _ONCE:
                 raise Flaw(f"there are {times} elements <{tag}> in a <{part.tag}>; one is wanted.")
     return {
@@ -144,7 +144,7 @@ def _annotation(element: Element) -> Annotation:
 
 
 def _number(given: str) -> int | str:
-    """Return a number; what is none stays as it is, and is told with its annotation."""
+    """Return a number; anything else stays as it is, and is reported with its annotation."""
     try:
         return number(given.strip(), "offset")
     except Flaw:

@@ -87,7 +87,7 @@ def _document(text_file: Path, annotations: Path) -> Document:
         with draft.part(line.number):
             id_, _, rest = line.text.partition("\t")
             if not id_ or id_[0] not in _KINDS:
-                raise Flaw(f"'{id_[:60]}' is no annotation; brat's ids begin with one of {' '.join(_KINDS)}.")
+                raise Flaw(f"'{id_[:60]}' is not an annotation; brat's ids begin with one of {' '.join(_KINDS)}.")
             if id_ in ids and id_ != "*":
                 raise Flaw(f"the id {id_} is given twice.")
             ids.add(id_)
@@ -114,7 +114,7 @@ def _add(draft: Draft, id_: str, rest: str, concept: str, line: int) -> None:
     type_, _, offsets = span.partition(" ")
     pieces = [piece.split(" ") for piece in offsets.split(";")]
     if not tab or any(len(piece) != 2 for piece in pieces):
-        raise Flaw(f"'{rest[:60]}' is no entity; TYPE START END<TAB>MENTION is wanted.")
+        raise Flaw(f"'{rest[:60]}' is not an entity; TYPE START END<TAB>MENTION is wanted.")
     spans = [(number(start, "start"), number(end, "end")) for start, end in pieces]
     draft.mention(id_, type_, spans, mention=mention, concept=concept, line=line)
 

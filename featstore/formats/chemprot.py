@@ -101,7 +101,7 @@ def _abstracts(path: Path) -> list[Path]:
         raise MissingFileError(f"{path} does not exist.")
     if path.is_file():
         if not _ABSTRACTS.search(path.name):
-            raise DataError(f"{path} is no file of abstracts: its name must hold 'abstracts', as ChemProt's do.")
+            raise DataError(f"{path} is not a file of abstracts: its name must hold 'abstracts', as ChemProt's do.")
         return [path]
     for level in ("", "*/"):
         if found := visible(path, [f"{level}*[Aa]bstra*.tsv", f"{level}*[Aa]bstra*.tsv.gz"]):

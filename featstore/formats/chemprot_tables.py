@@ -20,7 +20,7 @@ ENTITY = ("document", "id", "type", "start", "end", "mention")
 
 @dataclass(frozen=True, slots=True)
 class EntityRow:
-    """What a row says of a mention; nothing is held against the text yet.
+    """What a row says of a mention; nothing has been compared with the text yet.
 
     Attributes:
         document: the id of the document.

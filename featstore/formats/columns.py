@@ -1,6 +1,6 @@
 """CSV and TSV: a table with a header, one document a row. Read only (what is written as TSV are relations).
 
-In: a table, its cells parted by commas, semicolons or tabs, and the names of the columns with the text and the ids.
+In: a table, its cells separated by commas, semicolons or tabs, and the names of the columns with the text and the ids.
 Out: documents without mentions; several columns of text are its passages, a line break between each two. Without names
 the text is in ``text`` or ``sentence``, or else in ``title`` and ``abstract`` (or ``abstract`` alone); ids are in
 ``id`` or ``pmid``, or else the rows are numbered. Capitals do not matter.
@@ -105,7 +105,7 @@ def _columns(
     there = max(headers.values(), key=len)
     if fitting:
         raise DataError(
-            f"{path}: what parts its cells cannot be told; it has the columns by {' and '.join(map(repr, fitting))}. "
+            f"{path}: the separator of its cells is ambiguous; {' and '.join(map(repr, fitting))} would do. "
             "Save it with tabs and name its format, --format tsv."
         )
     lower = {name.lower() for name in there}
@@ -159,7 +159,7 @@ def _over_lines(text: str, found: Iterator[Line], waiting: deque[Line], delimite
         try:
             parts.append(line.text)
         except Flaw:
-            break  # it will be told in its own place
+            break  # it will be reported in its own place
         size += len(parts[-1]) + 1
         if parts[-1].count('"') % 2:
             cells = _cells("\n".join(parts), delimiter)

@@ -29,7 +29,7 @@ LONGEST_TEXT = 10_000_000  # characters; a longer text is many documents in one
 
 
 class Flaw(Exception):
-    """What makes one document bad; no reader lets it out.
+    """What makes one document bad; every reader catches it.
 
     Attributes:
         why: what was found and what is wanted.
@@ -106,7 +106,7 @@ def concept_of(given: str | None) -> str | None:
 def make_entity(
     text: str, id_: str, type_: str, start: int, end: int, *, mention: str | None = None, concept: str | None = None
 ) -> Entity:
-    """Return an entity, held against the text that its offsets run over.
+    """Return an entity, checked against the text that its offsets run over.
 
     Args:
         mention: the mention as the file gives it, which may have blanks for line breaks; None if it does not.
@@ -114,7 +114,7 @@ def make_entity(
 
     Raises:
         Misplaced: offsets outside of the text, or a mention that is not its characters.
-        Flaw: no characters but blanks; an id, a type or a concept that is none.
+        Flaw: no characters but blanks; an invalid id, type or concept.
     """
     check_name("id of an entity", id_)
     check_name(f"type of the entity {id_}", type_)
@@ -132,10 +132,10 @@ def make_entity(
 
 
 def make_document(id_: str, text: str, entities: Iterable[Entity]) -> Document:
-    """Return a document whose entities have ids of their own; one that is not right is refused as a whole.
+    """Return a document whose entities have ids of their own; a malformed one is refused as a whole.
 
     Raises:
-        Flaw: an id that is none or that is given twice.
+        Flaw: an invalid id, or one that is given twice.
     """
     check_name("id of the document", id_)
     found: dict[str, Entity] = {}

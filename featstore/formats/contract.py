@@ -1,4 +1,4 @@
-"""What the rest of the project knows of a format: what is read, what is written, and how a bad document is told.
+"""What the rest of the project knows of a format: what is read, what is written, and how a bad document is reported.
 
 In: nothing; these are records and protocols. Out: the vocabulary of the formats and of whoever uses them.
 """
@@ -90,7 +90,7 @@ class Format:
         suffixes: of its files, in small letters.
         named: pattern of what the name of a file must hold for its format to be guessed.
         begins: pattern of how its files begin, after a byte order mark and blanks; empty: in any way.
-        telling: pattern of a beginning that no other format has, by which it is told whatever the name; empty: none.
+        telling: pattern of a beginning that no other format has, which decides whatever the name; empty: none.
         roots: names of the outermost element, where it is XML.
         folder: patterns of the files in a folder of it.
         takes: the members of :class:`Reading` that its reader takes.

@@ -1,7 +1,7 @@
 """How many documents a file holds, for a progress bar: counted by a mark that each has once, without parsing any.
 
-In: a path. Out: a number, or None where it cannot be told. Of a large file the beginning is counted and scaled up, so
-that this takes a fraction of a second whatever the size; the number is then an estimate.
+In: a path. Out: a number, or None where it cannot be determined. Of a large file the beginning is counted and scaled
+up, so that this takes a fraction of a second whatever the size; the number is then an estimate.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A document that is being read, mention by mention: what is not right is left out, and the rest is kept.
+"""A document that is being read, mention by mention: malformed mentions are left out, and the rest is kept.
 
 In: the text, and the mentions as a reader finds them. Out: a document with the mentions that hold, and a
 :class:`~featstore.records.Problem` for each that does not. One bad mention does not cost the document.
 
 *Mentions in pieces.* A discontinuous mention ("ganglionic .. blocking drugs") becomes one stretch, from the first
-character of its first piece to the last of its last, and is told. BioC is written with the pieces that were read.
+character of its first piece to the last of its last, and is reported. BioC is written with the pieces that were read.
 
 *Offsets of another text.* Where most of a document's mentions are not the characters at their offsets, the offsets
 count something else (UTF-16 units, bytes) or belong to another text. Those that agree do so by chance, so such a
@@ -102,7 +102,7 @@ class Draft:
             spans: its pieces, half-open, in characters of the text; one if it is continuous.
             mention: its characters as the file gives them, if it does.
             concept: see :func:`~featstore.formats.content.make_entity`.
-            line: the line that it stands in, for what is told of it.
+            line: its line, for messages about it.
 
         Raises:
             Flaw: it does not hold; see :func:`~featstore.formats.content.make_entity`. Or its id is given twice.
@@ -110,7 +110,7 @@ class Draft:
         if id_ in self.entities:
             raise Flaw(f"the entity id {id_} is given twice; ids must be unique in a document.")
         if not spans:
-            raise Flaw(f"the entity {id_} is nowhere; the offsets of its characters are wanted.")
+            raise Flaw(f"the entity {id_} has no offsets; the offsets of its characters are wanted.")
         start, end = min(span[0] for span in spans), max(span[1] for span in spans)
         whole = mention
         if len(spans) > 1 and mention is not None and _agree(self.text, spans, mention):

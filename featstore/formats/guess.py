@@ -48,7 +48,7 @@ def guess_format(path: Path, formats: Mapping[str, Format], reading: Reading) ->
 
     Raises:
         MissingFileError: there is nothing at the path.
-        UsageError: the format cannot be told; the text says why.
+        UsageError: the format cannot be determined; the text says why.
         DataError: what is there is no text, holds no document, or is XML of another kind.
     """
     if isinstance(path, Begun):
@@ -81,7 +81,7 @@ def guess_format(path: Path, formats: Mapping[str, Format], reading: Reading) ->
         raise UsageError(f"{path} is {' or '.join(named)} by its name, but not by how it begins; {choose}")
     if found := _by_content(head, formats, reading):
         return found
-    raise UsageError(f"the format of {path} cannot be told from its name; {choose}")
+    raise UsageError(f"the format of {path} cannot be determined from its name; {choose}")
 
 
 def refuse_foreign(path: Path, head: bytes) -> None:
@@ -103,7 +103,7 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     if _PMIDS.fullmatch(stripped):
         raise DataError(f"{path} is a list of PubMed ids; text is needed: {EXPORT}.")
     if _LISTING.match(stripped):
-        raise DataError(f"{path} is a listing of PubMed for reading, from which titles cannot be told; {EXPORT}.")
+        raise DataError(f"{path} is PubMed's display format, in which titles cannot be recognised; {EXPORT}.")
 
 
 def xml_root(head: bytes) -> str:

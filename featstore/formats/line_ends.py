@@ -22,7 +22,7 @@ def with_line_feeds(file: IO[bytes] | gzip.GzipFile) -> io.BufferedReader:
 
 
 class _LineFeeds(io.RawIOBase):
-    """The bytes of a file, read through; what its line ends are is told from the first."""
+    """The bytes of a file, read through; its first line end decides which line ends it has."""
 
     def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
         self._file = file

@@ -68,7 +68,7 @@ class _Record:
             name, part = field[1], field[2].strip()
             self._open = self._fields.setdefault(name, []) if name in (*_PASSAGES, "PMID") else None
         else:
-            self._flaw = self._flaw or Flaw(f"'{text[:60]}' is no field; NAME- TEXT is wanted.", line.number)
+            self._flaw = self._flaw or Flaw(f"'{text[:60]}' is not a field; NAME- TEXT is wanted.", line.number)
             return
         if part and self._open is not None and self._size <= LONGEST_TEXT:
             self._open.append(part)

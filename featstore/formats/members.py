@@ -17,7 +17,7 @@ from featstore.formats.content import Flaw
 PAIR: Mapping[str, type] = {"text": str, "head": dict, "tail": dict}
 # What both kinds of line say of a mention.
 MENTION: Mapping[str, type] = {"type": str, "start": int, "end": int}
-_WORDS = {str: "a string", int: "a whole number", list: "a list", dict: "a JSON object"}
+WORDS: Mapping[type, str] = {str: "a string", int: "a whole number", list: "a list", dict: "a JSON object"}
 _SHOWN = 60  # characters of a value that a message shows
 
 
@@ -58,5 +58,5 @@ def members_of(
             raise Flaw(f"{what} has a member '{name}'; allowed are {', '.join(allowed)}.")
         if type(value) is not allowed[name] and (value is not None or name in required):
             shown = json.dumps(value)[:_SHOWN]
-            raise Flaw(f"'{name}' of {what} is {shown}; {_WORDS[allowed[name]]} is wanted.")
+            raise Flaw(f"'{name}' of {what} is {shown}; {WORDS[allowed[name]]} is wanted.")
     return {name: value for name, value in given.items() if value is not None}

@@ -46,7 +46,7 @@ def make_plain(
         line: the line that it begins in, where there are lines.
 
     Raises:
-        Flaw: an id that is none, no text at all, or text that is none.
+        Flaw: an invalid id, no text at all, or characters that are not text.
     """
     check_name("id of the document", id_)
     texts: list[str] = []
@@ -68,7 +68,7 @@ def plain_document(id_: str, text: str) -> Document:
     """Return a document of text that comes from no file.
 
     Raises:
-        DataError: there is no text, too much of it, or text that is none.
+        DataError: there is no text, too much of it, or characters that are not text.
     """
     try:
         return make_plain(id_, [("", "", text)])

@@ -151,7 +151,7 @@ def _document(path: Path, block: _Block) -> Document:
         start, sign, abstract = line.text.partition("|a|")
         if start != id_ or not sign or line is not abstracts[0]:
             raise Flaw(
-                f"'{line.text[:60]}' is no part of the text; one ID|a|ABSTRACT may follow ID|t|TITLE.", line.number
+                f"'{line.text[:60]}' is not a part of the text; one ID|a|ABSTRACT may follow ID|t|TITLE.", line.number
             )
         text += "\n" + abstract
     draft = Draft(id_, text, path, first.number, passages=title_and_abstract(text))
@@ -166,7 +166,7 @@ def _add(draft: Draft, line: Line) -> None:
     """Add the mention or relation of a line: a mention's second column is a number."""
     fields = line.text.split("\t")
     if fields[0] != draft.id:
-        raise Flaw(f"the line is of document '{fields[0][:60]}', but stands in {draft.id}.")
+        raise Flaw(f"the line is of document '{fields[0][:60]}', but lies among those of {draft.id}.")
     numbered = len(fields) > 1 and _NUMBERED.match(fields[1])
     if not numbered and len(fields) in (4, 5):
         draft.relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))

@@ -23,7 +23,7 @@ from featstore.formats.content import Flaw
 from featstore.formats.line_ends import with_line_feeds
 
 PIECE = 1 << 16  # bytes
-HEAD = 4096  # bytes that are looked at to tell a format
+HEAD = 4096  # bytes that are read to determine a format
 LONGEST_LINE = 1 << 25  # bytes; a longer line is a mistake, and would not fit in memory
 BOM = b"\xef\xbb\xbf"
 STDIN = Path("-")

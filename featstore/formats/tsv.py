@@ -41,7 +41,7 @@ COLUMNS = (
 def read(
     path: Path, *, text_column: Sequence[str] = (), id_column: str | None = None
 ) -> Iterator[Document | BadDocument]:
-    """Yield the documents of a table whose cells are parted by tabs."""
+    """Yield the documents of a table whose cells are separated by tabs."""
     return columns.read(path, text_column=text_column, id_column=id_column, delimiters=("\t",))
 
 

@@ -1,7 +1,7 @@
 """Ids of documents, each of which should be given once: relations name their document by it.
 
 In: documents on their way. Out: the same. A document that was read before, mentions and all, is a bad one; another
-document of the same id is kept and told. What is kept of a document in memory is sixteen bytes, so that a million
+document of the same id is kept and reported. What is kept of a document in memory is sixteen bytes, so that a million
 documents cost sixteen megabytes.
 """
 
@@ -28,7 +28,7 @@ class SeenDocuments:
         self._ids, self._whole = _Digests(), _Digests()
 
     def judge(self, document: Document) -> Document | BadDocument:
-        """Return a document, told if another had its id, or a bad one if it is the same again; and remember it."""
+        """Return a document, with a problem if another had its id, or a bad one if it is a repetition; remember it."""
         new_id = self._ids.add(document.id)
         mentions = sorted((e.start, e.end, e.type) for e in document.entities)
         if self._whole.add(repr((document.id, document.text, mentions))):
@@ -41,7 +41,7 @@ class SeenDocuments:
 
 
 def each_once(documents: Iterable[Document | BadDocument], seen: SeenDocuments) -> Iterator[Document | BadDocument]:
-    """Yield documents, each held against those that were seen and then one of them."""
+    """Yield documents, each compared with those that were seen before."""
     return (seen.judge(found) if isinstance(found, Document) else found for found in documents)
 
 

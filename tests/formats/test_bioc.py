@@ -128,10 +128,10 @@ FLAWS: list[tuple[dict[str, Any], str]] = [
 ]
 JSON_FLAWS: list[tuple[object, str]] = [
     ("7", "a document is '7'; a JSON object is wanted"),
-    (changed("id", to=7.5), "the id of a document is '7.5'; str is wanted"),
-    (changed("passages", to=None), "the passages of a document is 'None'; list is wanted"),
+    (changed("id", to=7.5), "the id of a document is '7.5'; a string is wanted"),
+    (changed("passages", to=None), "the passages of a document is 'None'; a list is wanted"),
     (changed("passages", 0, to=[]), "a passage is '[]'"),
-    (changed("passages", 0, "offset", to=True), "the offset of a passage is 'True'; int is wanted"),
+    (changed("passages", 0, "offset", to=True), "the offset of a passage is 'True'; a whole number is wanted"),
     (changed("relations", to=["R1"]), "a relation is 'R1'; a JSON object is wanted"),
     (changed("infons", "x", to="\ud800"), "half of a surrogate pair"),
 ]
@@ -172,12 +172,12 @@ MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
     (changed(*FIRST, "locations", 0, "length", to=0), "or empty"),
     (changed(*FIRST, "text", to="aspirin"), "is 'aspirin', but the text has 'Aspirin' at 0-7"),
     (changed(*FIRST, "infons", to={}), "the entity 2 has no infon 'type'"),
-    (changed(*FIRST, "locations", 0, "offset", to="a"), "the offset of a location is 'a'; int is wanted"),
+    (changed(*FIRST, "locations", 0, "offset", to="a"), "the offset of a location is 'a'; a whole number is wanted"),
 ]
 JSON_MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
     (changed(*FIRST, to=7), "an annotation is '7'"),
     (changed(*FIRST, "id", to=None), "the id of an annotation is 'None'"),
-    (changed(*FIRST, "locations", to=None), "the locations of an annotation is 'None'; list is wanted"),
+    (changed(*FIRST, "locations", to=None), "the locations of an annotation is 'None'; a list is wanted"),
     (changed(*FIRST, "text", to=["Aspirin"]), "the text of an annotation is"),
 ]
 

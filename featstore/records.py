@@ -44,8 +44,7 @@ class Entity:
     Attributes:
         id: its id within the document, as the corpus gives it (``T12``).
         type: its type, as the corpus gives it (``CHEMICAL``, ``GENE-Y``).
-        start: character offset of its first character in ``Document.text``.
-        end: character offset after its last character.
+        start, end: its first character in ``Document.text``, and the one after its last.
         text: the mention; equals ``Document.text[start:end]``.
         concept: what the mention means, as an id of some vocabulary (``MESH:D001241``), where the input says it.
     """
@@ -78,8 +77,7 @@ class Passage:
     """A part of a document's text: its title, its abstract, a paragraph.
 
     Attributes:
-        start: character offset of its first character in ``Document.text``.
-        end: character offset after its last character.
+        start, end: its first character in ``Document.text``, and the one after its last.
         kind: ``title``, ``abstract``, ``paragraph``, ..; empty if it has no kind.
         section: the heading that it stands under (``METHODS``); empty if there is none.
     """
@@ -151,9 +149,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What a model says of one pair of entities of a document.
-
-    All spans are half-open and in characters of ``Document.text``.
+    """What a model says of one pair of entities; spans are half-open, in characters of ``Document.text``.
 
     Attributes:
         head: the first entity.

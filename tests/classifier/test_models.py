@@ -52,7 +52,7 @@ def test_a_model_is_a_folder_or_a_name_or_the_default(shipped: Path, tmp_path: P
 def test_what_is_not_as_it_was_written_is_told(shipped: Path) -> None:
     for damage in ("{", "[]", "{}"):
         (shipped / "chemprot/run.json").write_text(damage)
-        with pytest.raises(DataError, match=r"chemprot is not a model as it was written"):
+        with pytest.raises(DataError, match=r"chemprot is not an intact model"):
             installed_model("chemprot")
 
 

@@ -79,7 +79,7 @@ def test_standard_input_and_files_of_any_kind(run: Run, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ((), 2, "nothing to read is named"),
+        ((), 2, "nothing to read was given"),
         (("-", "-"), 2, "named twice"),
         (("--text", " "), 4, "there is no text in it"),
         (("--text", TEXT, "--tag", "perhaps"), 2, "missing, always, never"),

@@ -156,7 +156,7 @@ def test_a_published_row_that_no_fold_tests(original: Path) -> None:
 def test_a_torn_table(original: Path) -> None:
     path = original / "GAD.csv"
     path.write_text(path.read_text() + '8,F,"TNF')
-    with pytest.raises(DataError, match=r"GAD.csv, line 6: the table is torn here"):
+    with pytest.raises(DataError, match=r"GAD.csv, line 6: the table is malformed here"):
         load_corpus(f"gad:{original}")
     save(original, [*table(), ["8", "F"]])
     with pytest.raises(DataError, match=r"GAD.csv, line 6: 2 columns; 7 are wanted"):

@@ -203,7 +203,7 @@ def test_wrong_paths(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="holds no documents"):
         load_corpus(f"documents:{tmp_path}")
     (tmp_path / "a.doc").write_text("x")
-    with pytest.raises(UsageError, match=r"the format of .*a.doc cannot be told"):
+    with pytest.raises(UsageError, match=r"the format of .*a.doc cannot be determined"):
         load_corpus(f"documents:{tmp_path}")
 
 

@@ -138,10 +138,10 @@ def test_the_real_files_are_the_known_ones(real: Path) -> None:
 def test_a_changed_file_is_found_when_read(write_gad: WriteGad) -> None:
     test = get_corpus("gad", str(write_gad())) / "2" / "test.tsv"
     test.write_text(test.read_text().replace("No link", "A link"))
-    with pytest.raises(DataError, match=r"2/test.tsv is not what was fetched .* cli data get gad"):
+    with pytest.raises(DataError, match=r"2/test.tsv differs from what was fetched .* cli data get gad"):
         load_corpus("gad")
     (test.parents[1] / "CHECKSUMS.json").write_text("[]")
-    with pytest.raises(DataError, match=r"cannot be held against its CHECKSUMS\.json"):
+    with pytest.raises(DataError, match=r"cannot be compared with its CHECKSUMS\.json"):
         load_corpus("gad")
 
 

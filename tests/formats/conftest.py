@@ -58,7 +58,7 @@ Check = Callable[[Path, str | None, str], Document]
 
 @pytest.fixture
 def left_out() -> Check:
-    """How a mention that is not right is told: by default it alone is left out, with ``strict`` its document is.
+    """How a malformed mention is reported: by default it alone is left out, with ``strict`` its document is.
 
     The second of three documents of ``path`` has the problem; it is returned as it is read by default.
     """

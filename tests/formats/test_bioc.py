@@ -167,7 +167,7 @@ def test_a_bad_document_in_xml_is_told_and_the_rest_goes_on(write: Write, inner:
 
 FIRST = ("passages", 0, "annotations", 0)
 MENTION_FLAWS: list[tuple[dict[str, Any], str]] = [
-    (changed(*FIRST, "locations", to=[]), "the entity 2 is nowhere"),
+    (changed(*FIRST, "locations", to=[]), "the entity 2 has no offsets"),
     (changed(*FIRST, "locations", 0, "length", to=70), "at 0-70, outside the text of 49"),
     (changed(*FIRST, "locations", 0, "length", to=0), "or empty"),
     (changed(*FIRST, "text", to="aspirin"), "is 'aspirin', but the text has 'Aspirin' at 0-7"),

@@ -75,8 +75,8 @@ def test_crlf_in_annotations_and_a_mark_before_the_text(folder: Path, write: Wri
         ("T3\t", "T1\t", 3, "the id T1 is given twice"),
         ("Arg2:T2", "Arg2:T9", 4, "a relation has the argument T9, which is not there"),
         ("Arg2:T2", "T2", 4, "TYPE Arg1:ID Arg2:ID is wanted"),
-        ("E1\t", "Q1\t", 5, "'Q1' is no annotation"),
-        ("E1\t", "\t", 5, "'' is no annotation"),
+        ("E1\t", "Q1\t", 5, "'Q1' is not an annotation"),
+        ("E1\t", "\t", 5, "'' is not an annotation"),
     ],
 )
 def test_a_bad_line_is_left_out_and_told(

@@ -117,7 +117,7 @@ def test_bad_utf8_is_one_bad_document_or_mention(tables: Tables) -> None:
 def test_what_is_no_such_table_is_refused(tables: Tables, write: Write) -> None:
     with pytest.raises(DataError, match=r"line 1: 6 columns; document, title, abstract"):
         list(read_documents(tables(ENTITIES, ENTITIES), "chemprot"))
-    with pytest.raises(DataError, match="no file of abstracts"):
+    with pytest.raises(DataError, match="not a file of abstracts"):
         list(read_documents(write("a.tsv", ABSTRACTS), "chemprot"))
     with pytest.raises(DataError, match=r"holds no file \*abstracts"):
         list(read_documents(write("other/a.tsv", ABSTRACTS).parent, "chemprot"))

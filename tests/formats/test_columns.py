@@ -86,7 +86,7 @@ def test_a_bad_row_is_told_with_its_line_and_the_rest_is_read(write: Write) -> N
         ("id,body\n1,x", Reading(text_column=("txt",)), "no column 'txt'; its columns are id, body"),
         ("id,text\n1,x", Reading(id_column="key"), "no column 'key'"),
         ("PMID,Title,Authors\n1,x,y", Reading(), r"PubMed ids without abstracts are no text; export"),
-        ("text,b;text\nx", Reading(text_column=("text",)), r"cannot be told"),
+        ("text,b;text\nx", Reading(text_column=("text",)), r"is ambiguous"),
         (b"te\xefxt,id\n", Reading(), "line 1: not UTF-8"),
     ],
 )

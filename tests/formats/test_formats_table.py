@@ -37,8 +37,8 @@ def test_unknown_names_are_refused(write: Write) -> None:
     ("name", "content", "why"),
     [
         ("a.jsonl", "<collection>", "not by how it begins"),
-        ("notes.doc", "Dear", "cannot be told"),
-        ("a.gz", "Dear", "cannot be told"),
+        ("notes.doc", "Dear", "cannot be determined"),
+        ("a.gz", "Dear", "cannot be determined"),
     ],
 )
 def test_what_cannot_be_guessed_is_refused(write: Write, name: str, content: str, why: str) -> None:

@@ -100,7 +100,7 @@ def test_a_bad_record_of_medline_is_told_and_the_rest_is_read(write: Write) -> N
     assert [type(one) for one in found] == [Document, BadDocument, BadDocument, Document]
     whys = [one.why for one in found if isinstance(one, BadDocument)]
     assert "not UTF-8" in whys[0]
-    assert whys[1] == "'what is this' is no field; NAME- TEXT is wanted."
+    assert whys[1] == "'what is this' is not a field; NAME- TEXT is wanted."
     with pytest.raises(DataError, match=r"line 1: not MEDLINE"):
         list(read_documents(write("b.nbib", "TI  - Aspirin."), "medline"))
 

@@ -75,7 +75,7 @@ def test_titles_alone_empty_texts_and_no_blank_line_between(write: Write) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "line", "why"),
     [
-        ("7\t0\t7", "8\t0\t7", 3, "the line is of document '8', but stands in 7"),
+        ("7\t0\t7", "8\t0\t7", 3, "the line is of document '8', but lies among those of 7"),
         ("7\t0\t7\tAspirin", "7\t0\t7\tAspirine", 3, "is 'Aspirine', but the text has 'Aspirin' at 0-7"),
         ("7\t17\t24", "7\t17\t2400", 4, "outside the text of 38 characters"),
         ("7\t0\t7", "7\t0,9\t7,12", 3, "the start is '0,9'; a number"),
@@ -98,8 +98,8 @@ def test_a_bad_line_is_left_out_and_told(
 @pytest.mark.parametrize(
     ("old", "new", "line", "why"),
     [
-        ("7|a|", "7|b|", 2, "'7|b|Aspirin blocks COX-2.' is no part of the text; one ID|a|ABSTRACT may follow"),
-        ("7\t0\t7", "7|a|More.\n7\t0\t7", 3, "'7|a|More.' is no part of the text"),
+        ("7|a|", "7|b|", 2, "'7|b|Aspirin blocks COX-2.' is not a part of the text; one ID|a|ABSTRACT may follow"),
+        ("7\t0\t7", "7|a|More.\n7\t0\t7", 3, "'7|a|More.' is not a part of the text"),
     ],
 )
 def test_a_document_without_its_text_is_refused(write: Write, old: str, new: str, line: int, why: str) -> None:

@@ -65,7 +65,7 @@ def test_cleaning_keeps_every_offset(text: str) -> None:
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"12345678\n23456789\r\n1", r"list of PubMed ids; text is needed: .*Format: PubMed"),
         (b"PMID\n123\n", "list of PubMed ids"),
-        (b"1. Toy J. 2020;1:2.\n\nA title.\n\nSomeone A.\n\nPMID: 123\n", "listing of PubMed"),
+        (b"1. Toy J. 2020;1:2.\n\nA title.\n\nSomeone A.\n\nPMID: 123\n", "display format"),
     ],
 )
 def test_what_is_no_text_is_refused_by_name(write: Write, content: bytes, why: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.commands.notices import Notices
-from classifier.commands.options import GB, Encoders, RamBudget
+from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore
 from classifier.scores.percent import percent
 from featstore.commands.console import (
     command,
@@ -148,7 +148,7 @@ def train_command(
         int, typer.Option(min=0, help="Number of columns of the learned vectors of word shapes. 0 leaves them out.")
     ] = 32,
     precision: Annotated[str, typer.Option(help="Precision of the products: float32 or bfloat16.")] = "bfloat16",
-    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
+    threads: Threads = 1,
     ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
@@ -254,15 +254,8 @@ def tag_command(
         typer.Option(help="Documents to tag: missing (those without mentions), always (all of them) or never."),
     ] = "missing",
     encoders: Encoders = "",
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            envvar="FEATSTORE_STORE",
-            help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
-        ),
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1,
+    store: VectorStore = None,
+    threads: Threads = 1,
     device: EncoderDevice = "cpu",
     strict: Annotated[
         bool,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.commands.options import RUNS, Encoders, Fold, Runs, fold_dir, given
+from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir, given
 from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of
 from featstore.errors import UsageError
 from featstore.files import STDOUT, check_input, check_output_file, check_readable_folder
@@ -65,15 +65,8 @@ class ModelOptions:
     runs: Runs = RUNS
     fold: Fold = None
     encoders: Encoders = ""
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            envvar="FEATSTORE_STORE",
-            help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
-        ),
-    ] = None
-    threads: Annotated[int, typer.Option(min=1, help="Number of threads of the matrix products.")] = 1
+    store: VectorStore = None
+    threads: Threads = 1
     device: EncoderDevice = "cpu"
 
     def check(self, called: typer.Context) -> None:

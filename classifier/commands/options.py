@@ -48,6 +48,16 @@ RamBudget = Annotated[
         help="Gigabytes of vectors to hold in memory. Vectors beyond that are read from disk.",
     ),
 ]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Number of threads of the matrix products.")]
+# For commands that encode text: with a store, the vectors of text that comes again are read.
+VectorStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="FEATSTORE_STORE",
+        help="Store to read vectors from and to keep new ones in. By default they are held in memory only.",
+    ),
+]
 Encoders = Annotated[
     str,
     typer.Option(

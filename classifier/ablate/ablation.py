@@ -18,7 +18,7 @@ import numpy as np
 from classifier.ablate.cells import FAILED, CellEvent
 from classifier.ablate.costs import Cost, extent, row_cost
 from classifier.ablate.grid import Grid, GridRow, rows_of
-from classifier.ablate.paper import TAGS_GAIN, corpus_name, light_f1
+from classifier.ablate.paper import OTHERS, TAGS_GAIN, PaperRow, called_in_paper, corpus_name, light_row
 from classifier.runs.compare import check_one_corpus, check_one_encoder, compare, f1
 from classifier.runs.config import RunConfig, run_corpus
 from classifier.runs.facts import CorpusFacts
@@ -60,7 +60,8 @@ class RowResult:
         without_exact: F1 without test sentences that also occur in the training part.
         without_near: F1 without those and without test sentences that have a near duplicate in the training part.
         cost: its costs.
-        paper: F1 of the paper's row with tags, for a row that is tagged or blinded; None if the paper has no such row.
+        paper: the paper's row, which for a head is that with tags, for a row that is tagged or blinded; None if the
+            paper has no such row.
     """
 
     row: GridRow
@@ -73,7 +74,7 @@ class RowResult:
     without_exact: Clean
     without_near: Clean
     cost: Cost
-    paper: float | None
+    paper: PaperRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +206,15 @@ def _row_result(
         without_exact=exact,
         without_near=near,
         cost=cost,
-        paper=light_f1(results[0].config.corpus.spec, row.features) if row.indicators != "replace" else None,
+        paper=paper_row(results[0].config.corpus.spec, row),
     )
+
+
+def paper_row(spec: str, row: GridRow) -> PaperRow | None:
+    """Return the row of the paper's Table 2 that a row repeats, or None."""
+    if not row.is_head:
+        return OTHERS.get(corpus_name(spec), {}).get(called_in_paper(row.features) or "")
+    return None if row.indicators == "replace" else light_row(spec, row.features)
 
 
 def _interval(

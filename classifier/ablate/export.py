@@ -60,7 +60,7 @@ def _flat(r: RowResult) -> dict[str, Any]:
         "f1_without_near_leaks": r.without_near.f1,
         **asdict(r.cost),
         "extraction_ms": r.cost.extraction_ms,
-        "f1_paper": r.paper,
+        "f1_paper": r.paper and r.paper.f1,
     }
 
 

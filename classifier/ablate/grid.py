@@ -1,22 +1,25 @@
-"""The grid of an ablation: which heads are trained and evaluated.
+"""The grid of an ablation: which heads and other systems are trained and evaluated.
 
-In: feature combinations, folds, seeds, indicators, contexts, heads and training options. Out: a :class:`Cell` for each
-combination: one configuration and one fold. Its folder is the one that ``cli train`` would use. A :class:`GridRow` is
-what a report compares: cells that differ in fold and seed alone.
+In: feature combinations, other systems, folds, seeds, indicators, contexts, heads and training options. Out: a
+:class:`Cell` for each combination: one configuration and one fold. Its folder is the one that ``cli train`` would use.
+A :class:`GridRow` is what a report compares: cells that differ in fold and seed alone.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 from classifier.data.features import parse_features
-from classifier.runs.config import RunConfig, run_name
+from classifier.runs.config import RunConfig
 from classifier.runs.results import FoldResult, is_complete
+from classifier.systems.choice import choose, run_name
+from classifier.systems.table import SYSTEMS
+from classifier.systems.words import SystemWord
 from classifier.training.config import DEFAULT_HEAD, recipe
 from featstore.corpora import CorpusChoice, load_corpus
 from featstore.corpora.mark import Marking
@@ -30,10 +33,10 @@ class GridRow:
     """A row of a report: cells that differ in fold and seed alone.
 
     Attributes:
-        features: as ``--features`` spells them.
+        features: of a head, as ``--features`` spells them; the label of another system.
         indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
-        head: the head's name.
+        head: the head's name, or that of another system.
     """
 
     features: str
@@ -44,6 +47,11 @@ class GridRow:
     @classmethod
     def of(cls, config: RunConfig) -> GridRow:
         return cls(config.label, config.corpus.indicators, config.corpus.context, config.recipe)
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it is of a head and not of another system."""
+        return self.head not in SYSTEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ class Grid:
         corpus: the corpus's spec.
         instances: the file that lists its instances; None leaves the choice to the corpus.
         options: training options that replace those of the recipe (:func:`classifier.training.config.recipe`).
+        systems: other systems than heads, each with its own options.
     """
 
     features: tuple[str, ...]
@@ -96,11 +105,12 @@ class Grid:
     corpus: str = "sample"
     instances: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    systems: tuple[SystemWord, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("features", "folds", "seeds", "indicators", "contexts", "heads"):
+        for name in ("features", "folds", "seeds", "indicators", "contexts", "heads", "systems"):
             choices = getattr(self, name)
-            if not choices:
+            if not choices and name != "systems" and not (name == "features" and self.systems):
                 raise UsageError(f"the grid has no {name}; give at least one.")
             if len(set(choices)) < len(choices):
                 raise UsageError(f"the grid's {name} ({', '.join(map(str, choices))}) name one twice; name each once.")
@@ -108,6 +118,13 @@ class Grid:
             parse_features(features)
         for indicators, context in product(self.indicators, self.contexts):
             Marking(indicators, context)
+        labels = [choose(word.name, dict(word.options)).label for word in self.systems]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise UsageError(
+                    f"two systems of the grid are called '{label}', so that a report could not tell them apart; "
+                    "compare them with two ablations, or with `cli runs compare`."
+                )
         self.cells()  # options that no head takes are refused before any work
 
     def cells(self) -> tuple[Cell, ...]:
@@ -116,18 +133,19 @@ class Grid:
         Rows advance together, fold by fold, so that rows of an unfinished grid can be compared. Cells that read the
         same corpus follow one another, so that a process loads it once.
         """
+        places = product(self.indicators, self.contexts, self.seeds, self.folds)
         return tuple(
-            Cell(
-                RunConfig(
-                    CorpusChoice(self.corpus, indicators, context, self.instances),
-                    recipe(head, features=features, seed=seed, **self.options),
-                ),
-                fold,
-            )
-            for indicators, context, seed, fold, head, features in product(
-                self.indicators, self.contexts, self.seeds, self.folds, self.heads, self.features
-            )
+            Cell(config, fold)
+            for indicators, context, seed, fold in places
+            for config in self._configs(CorpusChoice(self.corpus, indicators, context, self.instances), seed)
         )
+
+    def _configs(self, corpus: CorpusChoice, seed: int) -> Iterator[RunConfig]:
+        """Yield the configurations of one corpus and one seed: those of heads, then those of other systems."""
+        for head, features in product(self.heads, self.features):
+            yield RunConfig(corpus, recipe(head, features=features, seed=seed, **self.options))
+        for word in self.systems:
+            yield RunConfig(corpus, system=choose(word.name, {**dict(word.options), "seed": seed}))
 
     def rows(self) -> tuple[GridRow, ...]:
         """Return the rows in the order of the choices given."""
@@ -135,11 +153,12 @@ class Grid:
 
 
 def row_name(row: GridRow, among: Sequence[GridRow]) -> str:
-    """Return a row's name: its features, and the choices in which the rows differ."""
+    """Return a row's name: its features or its system's label, and the choices in which the rows differ."""
     differing = [
         getattr(row, name)
         for name in ("indicators", "context", "head")
-        if len({getattr(each, name) for each in among}) > 1
+        if len({getattr(each, name) for each in among if name != "head" or each.is_head}) > 1
+        and (name != "head" or row.is_head)
     ]
     return ", ".join([row.features, *differing])
 

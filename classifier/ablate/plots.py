@@ -45,7 +45,8 @@ def _points(ablation: Ablation, costs: Sequence[float | None]) -> list[Point]:
         f1 = result.summary.f1
         if cost and f1 is not None:
             low, high = (result.interval.low, result.interval.high) if result.interval else (f1, f1)
-            points.append(Point(str(n), called[result.row], f1, low, high, cost, result.paper))
+            paper = result.paper.f1 if result.paper else None
+            points.append(Point(str(n), called[result.row], f1, low, high, cost, paper))
     return points
 
 

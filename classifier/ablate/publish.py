@@ -36,7 +36,10 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
     examples: Sequence[Example] = ()
     reason = "No test sentence is short enough to show."
     try:
-        examples = attention_examples(shown, run_corpus(shown.config), store_root)
+        if shown.config.system:
+            reason = f"The best row is no head, and {shown.config.label} tells of no attention."
+        else:
+            examples = attention_examples(shown, run_corpus(shown.config), store_root)
     except (MissingFeatureError, MismatchError) as error:
         reason = str(error)
     made = datetime.now(UTC).date()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from classifier.ablate.ablation import Ablation, Clean, RowResult, TagsGain
 from classifier.ablate.grid import row_name
-from classifier.ablate.paper import OTHERS, corpus_name
+from classifier.ablate.paper import OTHERS, called_in_paper, corpus_name
 from classifier.ablate.words import (
     about_tests,
     best_row,
@@ -226,24 +226,44 @@ def _megabytes(count: int | None) -> str:
 
 
 def beside_paper(ablation: Ablation) -> Table | None:
-    """Return F1 here and in the paper; None for a corpus that the paper does not have."""
+    """Return the scores and times here and in the paper; None for a corpus that the paper does not have."""
     corpus = corpus_name(ablation.grid.corpus)
     if corpus not in OTHERS:
         return None
     called = names(ablation)
     rows = [
-        (called[r.row], percent(r.summary.f1), percent(r.paper), percent((r.summary.f1 or 0) - r.paper, signed=True))
+        (
+            called[r.row],
+            *map(percent, (r.summary.precision, r.summary.recall, r.summary.f1)),
+            *map(percent, (r.paper.precision, r.paper.recall, r.paper.f1)),
+            percent((r.summary.f1 or 0) - r.paper.f1, signed=True),
+            _ms(r.cost.extraction_ms),
+            _ms(r.paper.ms),
+        )
         for r in ablation.rows
         if r.paper is not None
     ]
-    others = [(name, "", percent(f1), "") for name, f1 in OTHERS[corpus].items()]
-    ours = f"{len(ablation.grid.folds)} folds" if corpus == "gad" else "test part"
-    theirs = "ten folds" if corpus == "gad" else "test part"
+    here = {called_in_paper(r.row.features) for r in ablation.rows if not r.row.is_head}
+    others = [
+        (name, "", "", "", *map(percent, (row.precision, row.recall, row.f1)), "", "", _ms(row.ms))
+        for name, row in OTHERS[corpus].items()
+        if name not in here
+    ]
+    ours = count(len(ablation.grid.folds), "fold") if corpus == "gad" else "the test part"
+    theirs = "ten folds" if corpus == "gad" else "the test part"
     return _table(
-        "Beside the paper's Table 2, F1",
-        (("row", ""), (f"here ({ours})", ""), (f"paper ({theirs})", ""), ("difference", "")),
+        "Beside the paper's Table 2",
+        (
+            ("row", ""),
+            *((f"{name} here", "") for name in ("P", "R", "F1")),
+            *((f"{name} paper", "") for name in ("P", "R", "F1")),
+            ("difference", ""),
+            ("ms here", ""),
+            ("ms paper", ""),
+        ),
         (*rows, *others),
-        "The paper's figures come from its own encoders and its own training.",
+        f"Here over {ours}, there over {theirs}. The paper's figures come from its own encoders and its own training; "
+        "its times are for one test instance on a V100.",
     )
 
 

@@ -65,7 +65,7 @@ def facts(ablation: Ablation) -> list[tuple[str, str]]:
     return [
         ("corpus", ablation.grid.corpus),
         ("F1 counts", ", ".join(class_name(label, ablation.grid.corpus) for label in ablation.positive)),
-        ("head", ", ".join(dict.fromkeys(r.row.head for r in ablation.rows))),
+        ("head", ", ".join(dict.fromkeys(r.row.head for r in ablation.rows if r.row.is_head)) or "none"),
         ("epochs", f"{limits} at most, {_range(ran)} run, weights of epoch {_range(kept)} kept"),
         ("folds", _numbers({r.fold for r in results})),
         ("seeds", _numbers({r.config.seed for r in results})),

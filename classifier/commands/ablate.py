@@ -18,6 +18,7 @@ from classifier.commands.options import (
     RamBudget,
     Runs,
     check_features,
+    given,
     with_training_options,
 )
 from featstore.commands.console import (
@@ -34,6 +35,7 @@ from featstore.commands.options import (
     Instances,
     Store,
 )
+from featstore.errors import UsageError
 from featstore.files import check_output_folder
 
 if TYPE_CHECKING:
@@ -47,9 +49,17 @@ if TYPE_CHECKING:
 @with_training_options
 def ablate_command(
     training: dict[str, Any],
+    called: typer.Context,
     features: Annotated[
         str, typer.Option(help="Combinations of features to compare, separated by semicolons.")
     ] = "glove; glove+cse; glove+elmo; glove+cse+elmo",
+    systems: Annotated[
+        str,
+        typer.Option(
+            help="Systems to compare in place of --features, separated by semicolons: 'head:glove+cse; bert:DIR; spinn "
+            "trees=FILE; svm'. Behind a name, OPTION=VALUE sets an option of `cli train --system NAME`."
+        ),
+    ] = "",
     all_subsets: Annotated[
         bool, typer.Option("--all-subsets", help="Compare every subset of --encoders in place of --features.")
     ] = False,
@@ -93,13 +103,20 @@ def ablate_command(
     from classifier.ablate import grid as grids
     from classifier.ablate.ablation import summarise_grid
     from classifier.ablate.publish import HTML, JSON, write_report
+    from classifier.systems.words import split_systems
 
     check_output_folder(out_folder)
     check_output_folder(runs)
+    if systems and (clashing := given(called, ("features", "all_subsets"))):
+        raise UsageError(f"--systems names what is compared; leave {' and '.join(clashing)} out.")
+    heads, others = split_systems(systems)
+    if all_subsets:
+        combinations = grids.all_subsets(_words(encoders) if encoders else grids.featurized(store))
+    else:
+        combinations = grids.split_features(";".join(heads) if systems else features)
     grid = grids.Grid(
-        features=grids.all_subsets(_words(encoders) if encoders else grids.featurized(store))
-        if all_subsets
-        else grids.split_features(features),
+        features=combinations,
+        systems=others,
         folds=grids.folds(folds, corpus, instances),
         seeds=grids.seeds(seeds),
         indicators=_words(indicators),

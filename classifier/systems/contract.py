@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from classifier.training.config import broken_limits, option
 from featstore.errors import UsageError
@@ -39,9 +39,15 @@ class SystemOptions:
     command line. An option that several systems have, or a system and the head, has one type. A subclass that checks
     more calls ``SystemOptions.__post_init__(self)`` first.
 
+    ``SPEC`` names the option that ``NAME:VALUE`` sets in ``cli ablate --systems``, if there is one; with
+    ``SPEC_IS_WHOLE`` its value is the whole word.
+
     A field ``features``, spelled as ``--features``, makes the system read stored vectors: the sets are opened before it
     is fitted and before it scores.
     """
+
+    SPEC: ClassVar[str] = ""
+    SPEC_IS_WHOLE: ClassVar[bool] = False
 
     seed: int = option(1, "Seed of everything random.", least=0)
     threads: int = option(1, "Number of threads of the matrix products.", least=1)

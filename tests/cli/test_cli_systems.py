@@ -65,3 +65,16 @@ def test_an_option_of_another_system_is_refused(run: Run, pairs: Pairs, tmp_path
     shown = run("train", "--help").out
     assert "--rounds" in shown
     assert "--system" in shown
+
+
+def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    planned = run("ablate", *corpus, "--systems", "words; bert:none/scibert", "--dry-run", "--json").json()
+    assert [row["name"] for row in planned] == ["words", "bert:scibert"]
+    done = run("ablate", *corpus, "--systems", "words; bert:none/scibert")
+    assert done.code == 3, done.err
+    assert "words" in done.out
+    assert "Download allenai/scibert_scivocab_uncased" in " ".join(done.err.split())
+    refused = run("ablate", *corpus, "--systems", "words", "--features", "glove")
+    assert refused.code == 2
+    assert "--systems names what is compared; leave --features out." in refused.err

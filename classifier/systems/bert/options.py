@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from classifier.head.config import PRECISIONS
 from classifier.systems.contract import SystemOptions
@@ -17,6 +18,9 @@ DEVICES = ("cpu", "cuda")
 @dataclass(frozen=True, slots=True)
 class BertOptions(SystemOptions):
     """How a transformer is fine-tuned; the text of each field says what it means."""
+
+    SPEC: ClassVar[str] = "encoder"
+    SPEC_IS_WHOLE: ClassVar[bool] = True
 
     encoder: str = option("", "The checkpoint, as bert:DIR: a folder that transformers can load.")
     readout: str = option(

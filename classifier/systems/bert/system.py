@@ -25,6 +25,25 @@ if TYPE_CHECKING:
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
 
+# Checkpoints that the paper or its successors use: what their folder is called, and their name on the Hugging Face hub.
+_KNOWN = {
+    "scibert": "allenai/scibert_scivocab_uncased",
+    "biobert": "dmis-lab/biobert-v1.1",
+    "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
+    "biolinkbert": "michiyasunaga/BioLinkBERT-base",
+}
+
+
+def _to_download(folder: Path) -> str:
+    """Return what a user must fetch who lacks a checkpoint, and where to put it."""
+    name = folder.name.lower().replace("-", "").replace("_", "")
+    what = next((hub for known, hub in _KNOWN.items() if known in name), "a checkpoint of the BERT family")
+    return (
+        f"Download {what} from the Hugging Face hub and put config.json, the weights (model.safetensors or "
+        f"pytorch_model.bin) and the tokenizer (tokenizer.json or vocab.txt) into {folder}."
+    )
+
+
 class Bert:
     """The system ``bert``; see :class:`classifier.systems.contract.System`."""
 
@@ -40,9 +59,7 @@ class Bert:
         """Return the digests of the checkpoint's files; see :meth:`classifier.systems.contract.System.sources`."""
         folder = options.folder
         if not (folder / "config.json").is_file():
-            raise MissingFileError(
-                f"{folder}/config.json does not exist; bert:DIR needs a folder with a checkpoint of transformers."
-            )
+            raise MissingFileError(f"{folder}/config.json does not exist. {_to_download(folder)}")
         if options.device == "cuda":
             import torch
 

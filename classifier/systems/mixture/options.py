@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from classifier.runs.config import RunConfig, read_config
 from classifier.systems.contract import SystemOptions
@@ -18,6 +19,8 @@ from classifier.training.config import option
 @dataclass(frozen=True, slots=True)
 class MixtureOptions(SystemOptions):
     """How runs are mixed."""
+
+    SPEC: ClassVar[str] = "mix"
 
     mix: str = option("", "Folders of the runs to mix, joined by commas. Each must have the fold trained.")
     weights: str = option(

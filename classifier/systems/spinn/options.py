@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from classifier.systems.contract import SystemOptions
 from classifier.training.config import option
@@ -14,6 +15,8 @@ READOUTS = ("root", "root+pair", "root+max", "root+pair+max")
 @dataclass(frozen=True, slots=True)
 class SpinnOptions(SystemOptions):
     """How SPINN is fitted; the text of each field says what it means."""
+
+    SPEC: ClassVar[str] = "trees"
 
     trees: str = option(
         "",

@@ -55,7 +55,11 @@ def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any
                 f"A Bi-LSTM with a CRF that reads stored vectors of the encoders below and finds the mentions of "
                 f"{', '.join(facts['network']['types'])}. It serves research; it was not made for clinical decisions.",
                 "## Test parts\n\n"
-                + (_scores(evaluations) if evaluations else "Not evaluated yet: `cli entities eval`."),
+                + (
+                    _scores(evaluations)
+                    if evaluations
+                    else "It has not been evaluated yet; `cli entities eval` does that."
+                ),
                 "## What it was trained on\n\n"
                 f"It was trained on {parts}; what a corpus does not annotate was not taken for a negative. "
                 f"{training['left_out']:,} documents were left out, because a part that is held out has them too. "

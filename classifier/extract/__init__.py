@@ -1,6 +1,6 @@
 """Extraction: new documents to relations. The one place that joins both halves of the project.
 
-Its names are imported when they are asked for: the models that are installed are told without loading torch.
+Its names are imported when they are asked for: the installed models are listed without loading torch.
 """
 
 from typing import TYPE_CHECKING

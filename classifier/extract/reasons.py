@@ -53,7 +53,7 @@ def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int
         why = f"the model relates {pairing.in_words}; the document has {', '.join(types)}."
         return Nothing(Reason.OTHER_TYPES, why)
     apart = "" if wanted.max_distance is None else f" with at most {wanted.max_distance} tokens between them"
-    return Nothing(Reason.APART, f"no {pairing.in_words} stand in one sentence{apart}.")
+    return Nothing(Reason.APART, f"no {pairing.in_words} lie in one sentence{apart}.")
 
 
 def _is_foreign(text: str) -> bool:

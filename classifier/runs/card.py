@@ -108,7 +108,7 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
         f"# {label} on {corpus.spec.partition(':')[0]}, fold {run.fold}",
         f"{what} one of the labels {', '.join(run.labels)} to a marked pair in a sentence. It serves research; it was "
         "not made for clinical decisions.",
-        "## Test part\n\n" + (_scores(metrics) if metrics else "Not evaluated yet: `cli eval`."),
+        "## Test part\n\n" + (_scores(metrics) if metrics else "It has not been evaluated yet; `cli eval` does that."),
         "## What it was trained on\n\n"
         + markdown_table(
             ["", ""],

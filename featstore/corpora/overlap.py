@@ -1,7 +1,7 @@
 """What two corpora share: documents by their ids, and sentences by their text.
 
 In: two corpora, loaded in the sentence context. Out: an :class:`Overlap`: for each part of the one and each part of the
-other the documents with the same id, and the instances of the one whose sentence stands in the other, exactly or
+other the documents with the same id, and the instances of the one whose sentence is in the other, exactly or
 nearly.
 
 *Exactly*: the same words, capitals aside. *Nearly*: at least six tenths of the runs of two words that either of the

@@ -1,8 +1,7 @@
 """The files of a corpus as it was released: in a folder, or in a zip archive that is read as it is.
 
 In: the PATH of a spec. Out: the files by name, as bytes, as rows of a table, or as documents of a format; every message
-names the archive and the file in it. Rows and documents that are not what they should be become problems, and those
-after them are read.
+names the archive and the file in it. Malformed rows and documents become problems, and those after them are read.
 """
 
 from __future__ import annotations

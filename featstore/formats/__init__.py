@@ -1,6 +1,6 @@
 """Formats: files of documents with entities to :class:`~featstore.records.Document`, relations to files.
 
-In: a path, and the name of a format or what can be guessed of it. Out: documents one after the other; or a
+In: a path, and the name of a format, which is guessed if it is not given. Out: documents one after the other; or a
 :class:`Writer`. Each format lives in a file of its own that is imported when it is asked for; adding one is that file
 and a line in ``FORMATS``. Offsets are half-open and count characters (Unicode code points) of ``Document.text``.
 """

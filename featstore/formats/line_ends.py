@@ -2,7 +2,7 @@
 
 In: an open file. Out: a file of the same bytes, in which each lone CR is an LF if the first line ends with one. The
 length stays what it is, so offsets in bytes hold, and a CR inside a line of a file whose lines end with LF is text.
-Bytes that are no UTF-8 text (UTF-16 holds zeros) are left as they are.
+Bytes that are not UTF-8 text (UTF-16 holds zeros) are left as they are.
 """
 
 from __future__ import annotations

@@ -298,9 +298,9 @@ def test_a_document_without_relations_says_why() -> None:
         "the model relates CHEMICAL and GENE; the document has CHEMICAL, SPECIES.",
     )
     apart = typed("CHEMICAL", "SPECIES", "GENE")
-    assert why(apart) == ("no pair in one sentence", "no CHEMICAL and GENE stand in one sentence.")
+    assert why(apart) == ("no pair in one sentence", "no CHEMICAL and GENE lie in one sentence.")
     near = why(typed("CHEMICAL", "GENE"), Wanted(max_distance=0))
-    assert near[1] == "no CHEMICAL and GENE stand in one sentence with at most 0 tokens between them."
+    assert near[1] == "no CHEMICAL and GENE lie in one sentence with at most 0 tokens between them."
     below = why(typed("CHEMICAL", "GENE"), Wanted(threshold=1.0))
     assert below == ("all pairs below the threshold", "all its pairs (1) are below the threshold of 1.0.")
     kinds = (("chem", "gene"), ("gene", "dise"))

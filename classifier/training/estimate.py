@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from classifier.data.batch import Batcher
 from classifier.head.model import AnyHead
 from classifier.training.config import TrainConfig
-from classifier.training.loop import loss_of, make_optimizer
+from classifier.training.loop import loss_of
+from classifier.training.optimizer import make_optimizer
 from classifier.training.predict import predict
 
 STEPS = 4  # that are timed, after one that warms up

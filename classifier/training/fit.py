@@ -17,7 +17,8 @@ from classifier.head.model import AnyHead
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch, RunProgress
 from classifier.training.favour import favour_positive, shift_positive
-from classifier.training.loop import TrainState, refit, train, weights_of
+from classifier.training.loop import TrainState, refit, train
+from classifier.training.optimizer import weights_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from classifier.data.batch import Batch, Batcher
@@ -26,12 +25,12 @@ from classifier.head.model import AnyHead, Head
 from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch, Notice, RunProgress
+from classifier.training.optimizer import average_of, make_optimizer, optimizer_tensors, restore_optimizer, weights_of
 from classifier.training.plateau import Plateau
 from classifier.training.predict import predict
 from featstore.errors import UsageError
 
 SECONDS_BETWEEN_SAVES = 60.0
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +87,7 @@ def train(
         UsageError: the loss is no longer a number.
     """
     optimizer = make_optimizer(head, config)
-    average = _average(head, optimizer, config.average)
+    average = average_of(head, optimizer, config.average)
     evaluated = cast(AnyHead, average.module) if average else head
     # A rate that follows its own course is not halved, and training goes on to the last epoch.
     patience = config.patience if config.schedule == "plateau" else config.max_epochs + 1
@@ -157,7 +156,7 @@ def refit(
         UsageError: the loss is no longer a number.
     """
     optimizer = make_optimizer(head, config)
-    average = _average(head, optimizer, config.average)
+    average = average_of(head, optimizer, config.average)
     losses = list(chosen.refit or ())
     if losses:
         _put_back(chosen, head, average, optimizer)
@@ -205,33 +204,6 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def make_optimizer(head: AnyHead, config: TrainConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(head.parameters(), lr=config.lr, fused=True)
-    return torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return copies of the tensors that an optimiser keeps for its parameters."""
-    state: dict[int, dict[str, Tensor | None]] = optimizer.state_dict()["state"]
-    return {
-        f"{n}.{name}": value.clone() for n, kept in state.items() for name, value in kept.items() if value is not None
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
-    """Give an optimiser back what :func:`optimizer_tensors` returned."""
-    state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-    for key, value in kept.items():
-        number, _, name = key.partition(".")
-        state[int(number)][name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
-
-
 def _take_up(
     state: TrainState,
     head: AnyHead,
@@ -253,22 +225,6 @@ def _put_back(
     restore_optimizer(optimizer, state.optimizer)
     if average:
         average.load_state_dict(dict(state.average))
-
-
-def _average(head: AnyHead, optimizer: torch.optim.Optimizer, decay: float) -> AveragedModel | None:
-    """Return an exponential moving average of the weights that follows each step; None for a decay of 0.
-
-    After n steps the decay is (n + 1) / (n + 10) at most, so that a short training forgets the initial weights too.
-    """
-    if not decay:
-        return None
-
-    def follow(averages: Tensors, weights: Tensors, steps: Tensor | int) -> None:
-        torch._foreach_lerp_(averages, weights, 1 - min(decay, (int(steps) + 1) / (int(steps) + 10)))
-
-    average = AveragedModel(head, multi_avg_fn=follow)
-    optimizer.register_step_post_hook(lambda *_: average.update_parameters(head))
-    return average
 
 
 def _epoch(

@@ -26,7 +26,7 @@ from classifier.systems.bert.reading import Numbers, Read, marks_of
 from classifier.systems.bert.scoring import padded, precise, probabilities
 from classifier.systems.contract import Fit, FitTask, KeptState
 from classifier.training.epoch import Epoch, Notice
-from classifier.training.loop import optimizer_tensors, restore_optimizer
+from classifier.training.optimizer import optimizer_tensors, restore_optimizer
 from featstore.errors import UsageError
 from featstore.records import Instance
 

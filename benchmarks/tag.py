@@ -33,8 +33,9 @@ from encoder_engines import make_models
 from classifier.data.features import FeatureSpec, parse_features
 from classifier.data.vectors import Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
+from classifier.entities.config import NetworkConfig
 from classifier.entities.corpora import load_mentions
-from classifier.entities.model import Network, NetworkConfig
+from classifier.entities.model import Network
 from classifier.entities.parts import Part
 from classifier.entities.predict import find_mentions
 from classifier.entities.sentences import TaggedSentence

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,8 +37,7 @@ from featstore.files import check_input, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
-    from classifier.entities.loop import TaggerEpoch
-    from classifier.entities.scores import MentionScores
+    from classifier.entities.facts import TaggerEpoch
 
 TAGGER = Path("runs/tagger")
 
@@ -183,9 +181,8 @@ def train_command(
         print_json({"run": run, "training": checkpoint.training})
         return
     training = checkpoint.training
-    epochs = training["epochs"]
-    best = epochs[training["best_epoch"] - 1]
-    row = [str(len(epochs)), str(best["number"]), percent(best["dev_f1"]), duration(training["seconds"])]
+    best = training.best
+    row = [str(len(training.epochs)), str(best.number), percent(best.dev_f1), duration(training.seconds)]
     print_table(str(run), ["epochs", "kept", "dev F1", "time"], [row])
     options = ("--run", run, "--corpus", corpora, "--store", store)
     tell(f"evaluate it with: {command('entities', 'eval', *options)}")
@@ -206,6 +203,7 @@ def eval_command(
 ) -> None:
     """Evaluate a tagger: precision, recall and F1 of the mentions, exact and relaxed, by type."""
     from classifier.entities.corpora import SPLITS
+    from classifier.entities.facts import MeasuredMentions
     from classifier.entities.runs import evaluate_tagger
     from featstore.records import check_choice
 
@@ -214,7 +212,7 @@ def eval_command(
     held = int(ram_budget * GB)
     found = {c.spec: evaluate_tagger(run, c, store, part, ram_budget=held) for c in _load(corpora)}
     if as_json:
-        print_json({spec: _plain(scores) for spec, scores in found.items()})
+        print_json({spec: MeasuredMentions.of(scores) for spec, scores in found.items()})
         return
     header = ["type", "annotated", "found", "P", "R", "F1", "relaxed P", "relaxed R", "relaxed F1"]
     for spec, scores in found.items():
@@ -224,16 +222,6 @@ def eval_command(
             for type_, exact in scores.exact.items()
         ]
         print_table(f"{spec}, {part} part", header, rows)
-
-
-def _plain(scores: MentionScores) -> dict[str, Any]:
-    return {
-        kind: {
-            type_: {**asdict(s), "precision": s.precision, "recall": s.recall, "f1": s.f1}
-            for type_, s in getattr(scores, kind).items()
-        }
-        for kind in ("exact", "relaxed")
-    }
 
 
 def tag_command(

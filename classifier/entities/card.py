@@ -8,52 +8,49 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from typing import Any
 
 from classifier.data.features import parse_features
 from classifier.entities.config import TaggerConfig
+from classifier.entities.facts import TaggerFacts, TaggerMetrics
 from classifier.scores.percent import percent
 from featstore.markdown import markdown_table
 
 
-def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> str:
+def tagger_card(facts: TaggerFacts, evaluations: Sequence[TaggerMetrics] = ()) -> str:
     """Return the card.
 
     Args:
         facts: those of ``tagger.json``.
         evaluations: those of ``metrics-CORPUS.json``.
     """
-    config, training = facts["config"], facts["training"]
-    parts = "the training and development parts" if config["with_dev"] else "the training parts"
+    config, training = facts.config, facts.training
+    parts = "the training and development parts" if config.with_dev else "the training parts"
     matter = {
         "library_name": "featstore",
         "pipeline_tag": "token-classification",
         "tags": ["named-entity-recognition", "biomedical"],
-        "datasets": [corpus["name"] for corpus in facts["corpora"]],
+        "datasets": [corpus.name for corpus in facts.corpora],
         "license": "apache-2.0",
     }
     corpora = [
-        [c["name"], ", ".join(c["types"]), f"{c['documents']:,}", f"{c['sentences']:,}", f"`{c['digest'][:16]}`"]
-        for c in facts["corpora"]
+        [c.name, ", ".join(c.types), f"{c.documents:,}", f"{c.sentences:,}", f"`{c.digest[:16]}`"]
+        for c in facts.corpora
     ]
-    encoders = [
-        [f["name"], f"`{f['identity']}`", f["layer"], f"{f['layers']} x {f['dim']}", f["dtype"]]
-        for f in facts["features"]
-    ]
+    encoders = [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in facts.features]
     chosen = (
-        f"{len(training['epochs'])} epochs, the last was kept"
-        if config["with_dev"]
-        else f"{len(training['epochs'])} epochs, the best was {training['best_epoch']}"
+        f"{len(training.epochs)} epochs, the last was kept"
+        if config.with_dev
+        else f"{len(training.epochs)} epochs, the best was {training.best_epoch}"
     )
     return (
         "\n\n".join(
             [
                 "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in matter.items()) + "\n---",
-                f"# Tagger on {config['features']}",
+                f"# Tagger on {config.features}",
                 f"A Bi-LSTM with a CRF that reads stored vectors of the encoders below and finds the mentions of "
-                f"{', '.join(facts['network']['types'])}. It serves research; it was not made for clinical decisions.",
+                f"{', '.join(facts.network.types)}. It serves research; it was not made for clinical decisions.",
                 "## Test parts\n\n"
                 + (
                     _scores(evaluations)
@@ -62,44 +59,42 @@ def tagger_card(facts: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any
                 ),
                 "## What it was trained on\n\n"
                 f"It was trained on {parts}; what a corpus does not annotate was not taken for a negative. "
-                f"{training['left_out']:,} documents were left out, because a part that is held out has them too. "
+                f"{training.left_out:,} documents were left out, because a part that is held out has them too. "
                 f"{chosen}.\n\n" + markdown_table(["corpus", "annotates", "documents", "sentences", "digest"], corpora),
                 "## Encoders\n\n" + markdown_table(["encoder", "identity", "layer", "columns", "stored as"], encoders),
                 f"## Again\n\n    {_featurize(config)}\n    {_train(config)}",
-                "## Versions\n\n"
-                + markdown_table(["", ""], [[name, value] for name, value in facts["versions"].items()]),
+                "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in facts.versions.items()]),
             ]
         )
         + "\n"
     )
 
 
-def _featurize(config: Mapping[str, Any]) -> str:
+def _featurize(config: TaggerConfig) -> str:
     """Return the command that makes the vectors; a corpus is named without where it lay."""
-    names = dict.fromkeys(feature.name for feature in parse_features(config["features"]))
+    names = dict.fromkeys(feature.name for feature in parse_features(config.features))
     return shlex.join(["cli", "entities", "featurize", "--encoders", ",".join(names), "--corpus", _corpora(config)])
 
 
-def _train(config: Mapping[str, Any]) -> str:
+def _train(config: TaggerConfig) -> str:
     """Return the command that trains this tagger: every option that is not the default."""
     words = ["cli", "entities", "train", "--corpus", _corpora(config)]
     for field in fields(TaggerConfig):
-        value = config[field.name]
+        value = getattr(config, field.name)
         if field.name == "corpora" or (field.default is not MISSING and value == field.default):
             continue
         words += [f"--{field.name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return shlex.join(words)
 
 
-def _corpora(config: Mapping[str, Any]) -> str:
-    return ",".join(name if name == "sample" else f"{name}:{name.upper()}" for name in config["corpora"])
+def _corpora(config: TaggerConfig) -> str:
+    return ",".join(name if name == "sample" else f"{name}:{name.upper()}" for name in config.corpora)
 
 
-def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _scores(evaluations: Sequence[TaggerMetrics]) -> str:
     rows = []
     for found in evaluations:
-        for type_ in found["exact"]:
-            exact, relaxed = found["exact"][type_], found["relaxed"][type_]
-            cells = [percent(exact[name]) for name in ("precision", "recall", "f1")]
-            rows.append([found["corpus"], type_, *cells, percent(relaxed["f1"]), f"{exact['annotated']:,}"])
+        for type_, exact in found.exact.items():
+            cells = map(percent, (exact.precision, exact.recall, exact.f1))
+            rows.append([found.corpus, type_, *cells, percent(found.relaxed[type_].f1), f"{exact.annotated:,}"])
     return markdown_table(["corpus", "type", "P", "R", "F1", "relaxed F1", "annotated"], rows)

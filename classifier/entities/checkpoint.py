@@ -9,13 +9,10 @@ come from anywhere: no number in the JSON makes anything large before the weight
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -24,19 +21,28 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from classifier.data.features import Feature, FeatureSpec
+from classifier.entities.config import NetworkConfig, TaggerConfig
 from classifier.entities.crf import Crf
-from classifier.entities.model import Network, NetworkConfig
+from classifier.entities.facts import (
+    FACTS,
+    FORMAT_VERSION,
+    MADE_BY,
+    WEIGHTS,
+    TaggerFacts,
+    TaggerTraining,
+    TrainedCorpus,
+    read_tagger,
+)
+from classifier.entities.model import Network
 from classifier.entities.sentences import may_follow
 from classifier.entities.types import TYPES
 from classifier.head.config import InputConfig
-from classifier.runs.facts import read_json, to_json
+from classifier.runs.checkpoint import versions
+from classifier.runs.facts import to_json
 from featstore.errors import DataError, MismatchError, MissingFileError
-from featstore.files import write_file
+from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
 
-FORMAT_VERSION = 1
-WEIGHTS, FACTS = "model.safetensors", "tagger.json"
-MADE_BY = "`cli entities train` makes it"
 _FULL = (".mean", ".scale")  # what stays float32
 _MOST_PARTS = 100
 
@@ -49,17 +55,17 @@ class TaggerCheckpoint:
         network: the network, in evaluation mode.
         features: what it reads, in order.
         encoders: for each encoder the facts behind its identity.
-        corpora: of each corpus its name, digest, annotated types and the documents trained on.
-        config: the training configuration, as plain data.
-        training: what training measured, as plain data.
+        corpora: what it was trained on.
+        config: how it was trained; its corpora without their paths.
+        training: what training measured.
     """
 
     network: Network
     features: tuple[FeatureSpec, ...]
-    encoders: Mapping[str, Mapping[str, Any]]
-    corpora: tuple[Mapping[str, Any], ...]
-    config: Mapping[str, Any]
-    training: Mapping[str, Any]
+    encoders: Mapping[str, Mapping[str, object]]
+    corpora: tuple[TrainedCorpus, ...]
+    config: TaggerConfig
+    training: TaggerTraining
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -91,25 +97,22 @@ def round_weights(network: Network) -> None:
             tensor.copy_(tensor.half())
 
 
-def save_tagger(folder: Path, checkpoint: TaggerCheckpoint) -> dict[str, Any]:
+def save_tagger(folder: Path, checkpoint: TaggerCheckpoint) -> TaggerFacts:
     """Write ``model.safetensors`` and then ``tagger.json`` into ``folder``, which is created; return the facts."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     weights = _weights(checkpoint.network)
-    facts = {
-        "format": FORMAT_VERSION,
-        "features": [asdict(spec) for spec in checkpoint.features],
-        "encoders": {name: dict(known) for name, known in checkpoint.encoders.items()},
-        "corpora": [dict(corpus) for corpus in checkpoint.corpora],
-        "network": asdict(checkpoint.network.config),
-        "config": dict(checkpoint.config),
-        "training": dict(checkpoint.training),
-        "fingerprint": checkpoint.fingerprint,
-        "weights_sha256": sha256(weights).hexdigest(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("featstore", "torch", "numpy", "safetensors")},
-        },
-    }
+    facts = TaggerFacts(
+        format=FORMAT_VERSION,
+        features=checkpoint.features,
+        encoders=checkpoint.encoders,
+        corpora=checkpoint.corpora,
+        network=checkpoint.network.config,
+        config=checkpoint.config,
+        training=checkpoint.training,
+        fingerprint=checkpoint.fingerprint,
+        weights_sha256=sha256(weights).hexdigest(),
+        versions=versions(),
+    )
     (folder / FACTS).unlink(missing_ok=True)  # the old facts must not stand beside the new weights
     write_file(folder / WEIGHTS, weights)
     write_file(folder / FACTS, to_json(facts))
@@ -124,36 +127,31 @@ def load_tagger(folder: Path) -> TaggerCheckpoint:
         DataError: a damaged or changed file.
         MismatchError: a format that this version does not know, or weights that belong to other facts.
     """
-    facts = read_json(folder / FACTS, MADE_BY)
+    facts = read_tagger(folder)
     try:
         weights = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
         raise MissingFileError(f"{error.filename} does not exist; {MADE_BY}.") from error
-    try:
-        if facts["format"] != FORMAT_VERSION:
-            raise MismatchError(
-                f"{folder / FACTS} has format {facts['format']}; this version reads {FORMAT_VERSION}. Train it again."
-            )
-        if facts["weights_sha256"] != sha256(weights).hexdigest():
-            raise MismatchError(f"{folder / WEIGHTS} is not the file that {FACTS} describes; train again.")
-        shape = facts["network"]
-        inputs = tuple(InputConfig(**given) for given in shape["inputs"])
-        network = _network(NetworkConfig(**{**shape, "inputs": inputs, "types": tuple(shape["types"])}), weights)
-        features = tuple(FeatureSpec(**spec) for spec in facts["features"])
-        if tuple(InputConfig(spec.dim, spec.layers) for spec in features) != inputs:
-            raise ValueError("the network's inputs are not the features")
-        return TaggerCheckpoint(
-            network=network,
-            features=features,
-            encoders={name: dict(known) for name, known in facts["encoders"].items()},
-            corpora=tuple(dict(corpus) for corpus in facts["corpora"]),
-            config=facts["config"],
-            training=facts["training"],
+    if facts.format != FORMAT_VERSION:
+        raise MismatchError(
+            f"{folder / FACTS} has format {facts.format}; this version reads {FORMAT_VERSION}. Train it again."
         )
-    except (MismatchError, DataError):
-        raise
+    if facts.weights_sha256 != sha256(weights).hexdigest():
+        raise MismatchError(f"{folder / WEIGHTS} is not the file that {FACTS} describes; train again.")
+    try:
+        if tuple(InputConfig(spec.dim, spec.layers) for spec in facts.features) != facts.network.inputs:
+            raise ValueError("the network's inputs are not the features")
+        network = _network(facts.network, weights)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder} does not hold an intact tagger ({error}); train again.") from error
+    return TaggerCheckpoint(
+        network=network,
+        features=facts.features,
+        encoders=facts.encoders,
+        corpora=facts.corpora,
+        config=facts.config,
+        training=facts.training,
+    )
 
 
 def _weights(network: Network) -> bytes:

@@ -10,9 +10,34 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
-from classifier.head.config import PRECISIONS
+from classifier.head.config import PRECISIONS, InputConfig
 from classifier.training.config import option
 from featstore.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What determines the shape of a tagger and how it computes.
+
+    Attributes:
+        inputs: the features, in the order of the rows that :meth:`classifier.entities.model.Network.forward` takes.
+        types: the types that it tags.
+        hidden: hidden units of each direction.
+        dropout: share of the inputs' and of the hidden states' elements that training sets to zero.
+        standardise: keep mean and scale of each input column.
+        project: width that each wider feature is mapped to by learned weights; 0: none is mapped.
+        surface: columns of the learned table of word shapes; 0: there is none.
+        precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
+    """
+
+    inputs: tuple[InputConfig, ...]
+    types: tuple[str, ...]
+    hidden: int = 256
+    dropout: float = 0.4
+    standardise: bool = True
+    project: int = 100
+    surface: int = 0
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)

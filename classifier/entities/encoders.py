@@ -7,7 +7,7 @@ names: a model is never applied to the vectors of another encoder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from classifier.data.features import FeatureSpec
 from featstore.encoders import Encoder, load_encoder
@@ -23,7 +23,7 @@ class ReadsFeatures(Protocol):
         ...
 
     @property
-    def encoders(self) -> Mapping[str, Mapping[str, Any]]:
+    def encoders(self) -> Mapping[str, Mapping[str, object]]:
         """For each encoder the facts behind its identity."""
         ...
 

@@ -20,31 +20,11 @@ from torch import Tensor
 
 from classifier.entities.batch import SentenceBatcher
 from classifier.entities.config import TaggerConfig
+from classifier.entities.facts import TaggerEpoch
 from classifier.entities.model import Network
 from featstore.errors import UsageError
 
 SECONDS_BETWEEN_SAVES = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaggerEpoch:
-    """What one epoch did.
-
-    Attributes:
-        number: counted from 1.
-        of: how many epochs there will be.
-        train_loss: mean loss of a sentence, each before its step.
-        dev_f1: mean over the corpora of exact micro-F1 on their dev parts; None if the dev parts are trained on.
-        best: whether these are the weights to keep so far.
-        seconds: of the epoch, evaluation included.
-    """
-
-    number: int
-    of: int
-    train_loss: float
-    dev_f1: float | None
-    best: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,6 @@ feature (:mod:`classifier.entities.surface`). Torch only: no paths, no store, no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -17,37 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from classifier.entities.config import NetworkConfig
 from classifier.entities.crf import Crf
 from classifier.entities.sentences import may_follow, tag_names
 from classifier.entities.surface import ROWS
 from classifier.head.bilstm import GATES, bilstm, project
-from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.config import HeadConfig
 from classifier.head.model import FeatureInput
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """What determines the shape of a tagger and how it computes.
-
-    Attributes:
-        inputs: the features, in the order of the rows that :meth:`Network.forward` takes.
-        types: the types that it tags.
-        hidden: hidden units of each direction.
-        dropout: share of the inputs' and of the hidden states' elements that training sets to zero.
-        standardise: keep mean and scale of each input column.
-        project: width that each wider feature is mapped to by learned weights; 0: none is mapped.
-        surface: columns of the learned table of word shapes; 0: there is none.
-        precision: of the matrix products, ``float32`` or ``bfloat16``; all else is float32.
-    """
-
-    inputs: tuple[InputConfig, ...]
-    types: tuple[str, ...]
-    hidden: int = 256
-    dropout: float = 0.4
-    standardise: bool = True
-    project: int = 100
-    surface: int = 0
-    precision: str = "float32"
 
 
 class Network(nn.Module):

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,27 +23,33 @@ from classifier.data.features import open_features, parse_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
 from classifier.entities.card import tagger_card
-from classifier.entities.checkpoint import (
+from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger, round_weights, save_tagger
+from classifier.entities.config import NetworkConfig, TaggerConfig
+from classifier.entities.corpora import MentionCorpus
+from classifier.entities.facts import (
     FACTS,
     FORMAT_VERSION,
-    MADE_BY,
-    TaggerCheckpoint,
-    load_tagger,
-    round_weights,
-    save_tagger,
+    MeasuredMentions,
+    TaggerEpoch,
+    TaggerMetrics,
+    TaggerTraining,
+    TrainedCorpus,
+    metrics_file,
+    metrics_files,
+    read_tagger,
+    read_tested,
 )
-from classifier.entities.config import TaggerConfig
-from classifier.entities.corpora import MentionCorpus
-from classifier.entities.loop import TaggerEpoch, Training
-from classifier.entities.model import Network, NetworkConfig
+from classifier.entities.loop import Training
+from classifier.entities.model import Network
 from classifier.entities.parts import Part, Parts, training_parts
 from classifier.entities.predict import find_mentions
-from classifier.entities.resume import UNFINISHED, load_state, save_state
+from classifier.entities.resume import load_state, save_state
 from classifier.entities.scores import MentionScores, TypedSpan, score_mentions
 from classifier.head.config import InputConfig
-from classifier.runs.facts import read_json, to_json
+from classifier.runs.facts import to_json
 from classifier.runs.memory import PeakMemory
 from classifier.training.loop import reproducible
+from classifier.training.resume import forget_unfinished
 from featstore.errors import DataError, UsageError
 from featstore.files import write_file
 from featstore.records import Document
@@ -114,20 +119,20 @@ def train_tagger(
         features=vectors.specs,
         encoders={store.meta.name: store.meta.facts for store in stores},
         corpora=tuple(_corpus_facts(corpus, part) for corpus, part in zip(corpora, parts.train, strict=True)),
-        config=_config_facts(config),
-        training={
-            "best_epoch": max(epoch.number for epoch in training.epochs if epoch.best),
-            "left_out": parts.left_out,
-            "seconds": time.perf_counter() - start,
-            "peak_memory": memory.bytes,
-            "epochs": [asdict(epoch) for epoch in training.epochs],
-        },
+        config=_without_places(config),
+        training=TaggerTraining(
+            best_epoch=max(epoch.number for epoch in training.epochs if epoch.best),
+            left_out=parts.left_out,
+            seconds=time.perf_counter() - start,
+            peak_memory=memory.bytes,
+            epochs=tuple(training.epochs),
+        ),
     )
-    for path in [*folder.glob("metrics-*.json")]:
+    for path in metrics_files(folder):
         path.unlink()  # of the tagger before
     written = save_tagger(folder, checkpoint)
     write_file(folder / CARD, tagger_card(written).encode("utf-8"))
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    forget_unfinished(folder)
     return checkpoint
 
 
@@ -151,12 +156,12 @@ def evaluate_tagger(
     unique = distinct(part.sentences)
     config = checkpoint.config
     with (
-        reproducible(int(config["seed"]), int(config["threads"])),
+        reproducible(config.seed, config.threads),
         open_features(
             checkpoint.parsed_features,
             store_root,
             unique.keys,
-            _command(str(config["features"]), [corpus.spec], store_root),
+            _command(config.features, [corpus.spec], store_root),
             checkpoint.features,
         ) as stores,
     ):
@@ -212,8 +217,8 @@ def _check_folder(folder: Path, config: TaggerConfig) -> None:
     """
     if not (folder / FACTS).exists():
         return
-    kept: Mapping[str, Any] = read_json(folder / FACTS, MADE_BY)["config"]
-    pairs = [(name, kept.get(name), value) for name, value in _config_facts(config).items()]
+    kept = asdict(read_tagger(folder).config)
+    pairs = [(name, kept[name], value) for name, value in asdict(_without_places(config)).items()]
     differing = [f"{name} is {old!r} there and {new!r} now" for name, old, new in pairs if old != new]
     if differing:
         raise UsageError(
@@ -222,36 +227,21 @@ def _check_folder(folder: Path, config: TaggerConfig) -> None:
         )
 
 
-def _config_facts(config: TaggerConfig) -> dict[str, Any]:
-    """Return a configuration as plain data; a corpus is named without its path, which is private."""
-    return {**asdict(config), "corpora": [spec.partition(":")[0] for spec in config.corpora]}
+def _without_places(config: TaggerConfig) -> TaggerConfig:
+    """Return a configuration whose corpora are named without their paths, which are private."""
+    return replace(config, corpora=tuple(spec.partition(":")[0] for spec in config.corpora))
 
 
-def _corpus_facts(corpus: MentionCorpus, part: Part) -> dict[str, Any]:
-    return {
-        "name": corpus.name,
-        "digest": corpus.digest,
-        "types": list(corpus.types),
-        "documents": len(part.documents),
-        "sentences": len(part.sentences),
-    }
+def _corpus_facts(corpus: MentionCorpus, part: Part) -> TrainedCorpus:
+    return TrainedCorpus(corpus.name, corpus.digest, corpus.types, len(part.documents), len(part.sentences))
 
 
 def _note(folder: Path, corpus: str, split: str, scores: MentionScores) -> None:
     """Write the figures of an evaluation, and the card with those of all."""
-    rows = {
-        kind: {
-            type_: {**asdict(score), "precision": score.precision, "recall": score.recall, "f1": score.f1}
-            for type_, score in getattr(scores, kind).items()
-        }
-        for kind in ("exact", "relaxed")
-    }
-    name = corpus if split == "test" else f"{corpus}-{split}"
-    write_file(folder / f"metrics-{name}.json", to_json({"corpus": corpus, "part": split, **rows}))
-    facts = read_json(folder / FACTS, MADE_BY)
-    evaluations = [read_json(path, "`cli entities eval` makes it") for path in sorted(folder.glob("metrics-*.json"))]
-    tested = [found for found in evaluations if found["part"] == "test"]
-    write_file(folder / CARD, tagger_card(facts, tested).encode("utf-8"))
+    measured = MeasuredMentions.of(scores)
+    metrics = TaggerMetrics(corpus, split, measured.exact, measured.relaxed)
+    write_file(folder / metrics_file(corpus, split), to_json(metrics))
+    write_file(folder / CARD, tagger_card(read_tagger(folder), read_tested(folder)).encode("utf-8"))
 
 
 def _command(config_features: str, corpora: Iterable[str], store_root: str | Path) -> str:

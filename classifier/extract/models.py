@@ -6,22 +6,22 @@ is loaded), or the folder of the one that is meant.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from classifier.entities.facts import FACTS, read_tagger, read_tested
+from classifier.runs.facts import MANIFEST, METRICS, RUN, read_manifest, read_metrics, read_run
 from classifier.runs.find import fold_folder, is_run
 from featstore.bundled import bundled
-from featstore.errors import DataError, MissingFileError, UsageError, did_you_mean
+from featstore.errors import MissingFileError, UsageError, did_you_mean
 from featstore.labels import in_words
 from featstore.types import shown
 
 DEFAULT = "chemprot"
 _FOLDER = "models"
-_BUNDLE, _RUN, _METRICS, _TAGGER, _CARD = "bundle.json", "run.json", "metrics.json", "tagger.json", "README.md"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def model_folder(given: str | Path | None, fold: int | None = None) -> Path:
         UsageError: a fold of what is no run.
     """
     place = None if given is None else Path(given)
-    if place is not None and is_run(place) and not (place / _RUN).is_file():
+    if place is not None and is_run(place) and not (place / RUN).is_file():
         return fold_folder(place, fold)
     if fold is not None:
         raise UsageError(f"{given or DEFAULT} is no run, so it has no fold {fold} to choose; leave the fold out.")
@@ -111,51 +111,44 @@ def model_folder(given: str | Path | None, fold: int | None = None) -> Path:
 
 def _model(folder: Path) -> InstalledModel | None:
     """Return the model of a folder, or None if it holds none."""
-    try:
-        if (folder / _TAGGER).is_file():
-            return _tagger(folder)
-        return _relations(folder) if (folder / _BUNDLE).is_file() else None
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder} is not an intact model ({error}); install featstore again.") from error
+    if (folder / FACTS).is_file():
+        return _tagger(folder)
+    return _relations(folder) if (folder / MANIFEST).is_file() else None
 
 
 def _relations(folder: Path) -> InstalledModel:
-    run = _read(folder / _RUN)
-    corpus = run["corpus"]["name"]
-    metrics = folder / _METRICS
+    run, bundle = read_run(folder), read_manifest(folder)
+    corpus = run.corpus.name
+    f1 = read_metrics(folder).micro.f1 if (folder / METRICS).is_file() else None
     return InstalledModel(
         name=folder.name,
         path=folder,
         task="relations",
-        finds=tuple(f"{shown(head)} with {shown(tail)}" for head, tail in run["pairing"]["kinds"]),
-        labels=tuple(in_words(label, corpus) for label in run["positive"]),
+        finds=tuple(f"{shown(head)} with {shown(tail)}" for head, tail in (run.pairing.kinds if run.pairing else ())),
+        labels=tuple(in_words(label, corpus) for label in run.positive),
         corpora=(corpus,),
-        encoders=tuple(feature["name"] for feature in run["features"]),
-        scores={corpus: _read(metrics)["micro"]["f1"]} if metrics.is_file() else {},
+        encoders=tuple(feature.name for feature in run.features),
+        scores={} if f1 is None else {corpus: f1},
         size=_size(folder),
-        licence=str(_read(folder / _BUNDLE).get("licence", "")),
+        licence=bundle.licence,
     )
 
 
 def _tagger(folder: Path) -> InstalledModel:
-    facts = _read(folder / _TAGGER)
-    evaluated = [_read(path) for path in sorted(folder.glob("metrics-*.json"))]
+    facts = read_tagger(folder)
+    scores = {each.corpus: each.exact["all"].f1 for each in read_tested(folder)}
     return InstalledModel(
         name=folder.name,
         path=folder,
         task="mentions",
-        finds=tuple(facts["network"]["types"]),
+        finds=facts.network.types,
         labels=(),
-        corpora=tuple(corpus["name"] for corpus in facts["corpora"]),
-        encoders=tuple(feature["name"] for feature in facts["features"]),
-        scores={e["corpus"]: e["exact"]["all"]["f1"] for e in evaluated if e["part"] == "test"},
+        corpora=tuple(corpus.name for corpus in facts.corpora),
+        encoders=tuple(feature.name for feature in facts.features),
+        scores={corpus: f1 for corpus, f1 in scores.items() if f1 is not None},
         size=_size(folder),
         licence="",
     )
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _size(folder: Path) -> int:

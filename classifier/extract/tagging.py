@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from classifier.entities.checkpoint import FACTS, MADE_BY
 from classifier.entities.encoding import Encoding
+from classifier.entities.facts import read_tagger
 from classifier.entities.tagger import MODES, SHIPPED, Tagger, is_tagged, windows
-from classifier.runs.facts import read_json
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.errors import MissingFileError
@@ -61,7 +60,7 @@ class Tagging:
             folder = bundled(SHIPPED) if self.path is None else self.path
         except MissingFileError:
             return {"mode": self.mode}  # a document that needs it will say that it is not installed
-        return {"mode": self.mode, "tagger": str(read_json(folder / FACTS, MADE_BY).get("fingerprint"))}
+        return {"mode": self.mode, "tagger": read_tagger(folder).fingerprint}
 
     def groups(
         self, documents: Iterable[Document | BadDocument], encoding: Encoding, loaded: Mapping[str, Encoder]

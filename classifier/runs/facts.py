@@ -246,7 +246,7 @@ def read_run(folder: Path) -> RunFacts:
         DataError: it is not as it was written.
         MismatchError: a later version of featstore wrote it.
     """
-    return _read(RunFacts, folder / RUN, FORMAT_VERSION, "`cli train` makes it")
+    return read_facts(RunFacts, folder / RUN, FORMAT_VERSION, "`cli train` makes it")
 
 
 def read_metrics(folder: Path) -> Metrics:
@@ -268,10 +268,23 @@ def read_manifest(folder: Path) -> BundleFacts:
         DataError: it is not the manifest of a bundle.
         MismatchError: a later version of featstore wrote it.
     """
-    return _read(BundleFacts, folder / MANIFEST, BUNDLE_VERSION, "`cli bundle` makes it")
+    return read_facts(BundleFacts, folder / MANIFEST, BUNDLE_VERSION, "`cli bundle` makes it")
 
 
-def _read(kind: type[T], path: Path, latest: int, made_by: str) -> T:
+def read_facts(kind: type[T], path: Path, latest: int, made_by: str) -> T:
+    """Read a file of facts that states its format.
+
+    Args:
+        kind: the class of the facts.
+        path: the file.
+        latest: the latest format that this version reads.
+        made_by: what makes such a file, for the message.
+
+    Raises:
+        MissingFileError: there is none.
+        DataError: it is not as it was written.
+        MismatchError: a later version of featstore wrote it.
+    """
     found = read_json(path, made_by)
     version = found.get("format") if isinstance(found, dict) else None
     if isinstance(version, int) and version > latest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,15 +41,25 @@ def load_state(folder: Path, digest: str) -> TrainState | None:
         return None
     tensors, facts = found
     try:
-        parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
+        parts = by_part(tensors, _PARTS)
         epochs = tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"]))
         losses = json.loads(facts["refit"])
         return TrainState(epochs=epochs, **parts, refit=None if losses is None else tuple(map(float, losses)))
     except (KeyError, TypeError, ValueError):
         return None  # there is no usable state: training starts from the beginning
+
+
+def by_part(tensors: Mapping[str, Tensor], parts: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """Return tensors that are named ``PART/NAME`` by part and name.
+
+    Raises:
+        KeyError: one is of none of ``parts``.
+    """
+    found: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        found[part][name] = tensor
+    return found
 
 
 def write_unfinished(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str], digest: str) -> None:

@@ -1,14 +1,18 @@
 """The models that come with featstore."""
 
-import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from toy_model import make_checkpoint
+from toy_model import LABELS, write_toy_bundle
 
+from classifier.entities.facts import MeasuredType, TaggerMetrics, metrics_file, read_tagger
+from classifier.entities.scores import MentionScore
 from classifier.extract import models
 from classifier.extract.models import installed_model, installed_models, model_folder
-from classifier.runs.checkpoint import save_checkpoint
+from classifier.runs.facts import to_json
+from classifier.scores.metrics import score
+from featstore.bundled import bundled
 from featstore.errors import DataError, MissingFileError
 
 
@@ -16,16 +20,16 @@ from featstore.errors import DataError, MissingFileError
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of models: one for relations, one for mentions, and something else."""
     root = tmp_path / "models"
-    save_checkpoint(root / "chemprot", make_checkpoint())
-    (root / "chemprot/bundle.json").write_text('{"licence": "Apache-2.0"}')
-    (root / "chemprot/metrics.json").write_text('{"micro": {"f1": 0.5}}')
+    write_toy_bundle(root / "chemprot", "Apache-2.0")
+    metrics = score(np.array([1, 2]), np.array([1, 1]), LABELS, LABELS[1:])
+    (root / "chemprot/metrics.json").write_bytes(to_json(metrics))
     (root / "chemprot/README.md").write_text("# A card\n")
-    tagger = {"network": {"types": ["CHEMICAL", "GENE"]}, "corpora": [{"name": "one"}], "features": [{"name": "words"}]}
     (root / "atagger").mkdir()
-    (root / "atagger/tagger.json").write_text(json.dumps(tagger))
-    for name, part in (("one", "test"), ("one-dev", "dev")):
-        scores = {"corpus": "one", "part": part, "exact": {"all": {"f1": 0.25}}}
-        (root / f"atagger/metrics-{name}.json").write_text(json.dumps(scores))
+    (root / "atagger/tagger.json").write_bytes(to_json(read_tagger(bundled("models/tagger"))))
+    for part, right in (("test", 1), ("dev", 4)):
+        found = {"all": MeasuredType.of(MentionScore(annotated=4, found=4, right=right, recalled=right))}
+        measured = to_json(TaggerMetrics("one", part, found, found))
+        (root / "atagger" / metrics_file("one", part)).write_bytes(measured)
     (root / "notes").mkdir()
     monkeypatch.setattr(models, "bundled", lambda _: root)
     return root
@@ -37,8 +41,12 @@ def test_models_are_listed_with_what_a_user_asks_of_them(shipped: Path) -> None:
     assert relations.labels[1].startswith("CPR:4 down-regulation")
     assert (relations.scores, relations.licence, relations.card) == ({"toy": 0.5}, "Apache-2.0", "# A card\n")
     assert relations.size == sum(path.stat().st_size for path in (shipped / "chemprot").iterdir())
-    assert (mentions.name, mentions.task, mentions.finds) == ("atagger", "mentions", ("CHEMICAL", "GENE"))
-    assert (mentions.scores, mentions.corpora, mentions.encoders) == ({"one": 0.25}, ("one",), ("words",))
+    assert (mentions.name, mentions.task, mentions.finds) == ("atagger", "mentions", ("CHEMICAL", "GENE", "DISEASE"))
+    assert (mentions.scores, mentions.corpora, mentions.encoders) == (
+        {"one": 0.25},
+        ("bc5cdr", "chemprot", "biored"),
+        ("glove", "bioglove", "elmo"),
+    )
 
 
 def test_a_model_is_a_folder_or_a_name_or_the_default(shipped: Path, tmp_path: Path) -> None:
@@ -52,7 +60,7 @@ def test_a_model_is_a_folder_or_a_name_or_the_default(shipped: Path, tmp_path: P
 def test_what_is_not_as_it_was_written_is_told(shipped: Path) -> None:
     for damage in ("{", "[]", "{}"):
         (shipped / "chemprot/run.json").write_text(damage)
-        with pytest.raises(DataError, match=r"chemprot is not an intact model"):
+        with pytest.raises(DataError, match=r"chemprot/run.json is not"):
             installed_model("chemprot")
 
 

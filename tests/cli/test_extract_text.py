@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_model import write_toy_bundle
 from toy_tagging import make_text_extractor
 
 from classifier.extract import models
@@ -29,10 +30,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         asked.update(options, path=path)
         return make_text_extractor(mode=options["tag"])
 
-    (tmp_path / "shipped/chemprot").mkdir(parents=True)
-    (tmp_path / "shipped/chemprot/bundle.json").write_text("{}")
-    run = {"corpus": {"name": "x"}, "pairing": {"kinds": [["chem", "gene"]]}, "positive": ["CPR:4"], "features": []}
-    (tmp_path / "shipped/chemprot/run.json").write_text(json.dumps(run))
+    write_toy_bundle(tmp_path / "shipped/chemprot")
     monkeypatch.setattr(models, "bundled", lambda _: tmp_path / "shipped")
     monkeypatch.setattr(Extractor, "load", load)
     return asked
@@ -114,7 +112,7 @@ def test_what_has_no_room_or_is_not_read_is_said(run: Run, tmp_path: Path) -> No
 def test_models_are_listed_and_shown(run: Run, tmp_path: Path) -> None:
     (tmp_path / "shipped/chemprot/README.md").write_text("# The [card]\n")
     assert "chemprot (default)" in run("models", "ls").out
-    assert run("models", "ls", "--json").json()[0]["labels"] == [
+    assert run("models", "ls", "--json").json()[0]["labels"][1:] == [
         "CPR:4 down-regulation (downregulator, inhibitor, indirect downregulator)"
     ]
     assert "# The [card]" in run("models", "show", "chemprot").out

@@ -1,16 +1,16 @@
 """Training into a folder: what is learnt, resumed, refused, stored and evaluated."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from toy_tagger import fill_store, make_config, train_toy, write_corpus
 
-from classifier.entities.checkpoint import FACTS, WEIGHTS, TaggerCheckpoint, load_tagger
+from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger
 from classifier.entities.corpora import load_mentions
-from classifier.entities.loop import TaggerEpoch
+from classifier.entities.facts import FACTS, WEIGHTS, TaggerEpoch, read_tagger, read_tested
 from classifier.entities.parts import training_parts
 from classifier.entities.runs import evaluate_tagger, train_tagger
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
@@ -79,7 +79,7 @@ def test_a_tagger_is_read_as_it_was_written(toy_folder: Path, toy_checkpoint: Ta
     (tmp_path / WEIGHTS).write_bytes((toy_folder / "model" / WEIGHTS).read_bytes())
     facts["network"]["hidden"] = 10**9
     (tmp_path / FACTS).write_text(json.dumps(facts))
-    with pytest.raises(DataError, match="does not hold a tagger"):
+    with pytest.raises(DataError, match="does not hold an intact tagger"):
         load_tagger(tmp_path)
 
 
@@ -107,9 +107,9 @@ def test_a_document_that_is_held_out_anywhere_is_not_trained_on(tmp_path: Path) 
 def test_with_dev_the_last_epoch_is_kept(tmp_path: Path) -> None:
     corpora = [write_corpus(tmp_path / "c", ("CHEMICAL",), count=8)]
     checkpoint = train_toy(tmp_path / "model", corpora, tmp_path / "features", with_dev=True, max_epochs=2)
-    assert checkpoint.training["best_epoch"] == 2
-    assert [epoch["dev_f1"] for epoch in checkpoint.training["epochs"]] == [None, None]
-    assert checkpoint.corpora[0]["documents"] == 10
+    assert checkpoint.training.best_epoch == 2
+    assert [epoch.dev_f1 for epoch in checkpoint.training.epochs] == [None, None]
+    assert checkpoint.corpora[0].documents == 10
 
 
 def test_the_bundled_sample_can_be_trained_on() -> None:
@@ -144,3 +144,20 @@ def test_real_corpora_have_the_published_numbers_of_documents_and_mentions() -> 
     assert sum(len(d.entities) for d in cdr.part("test")) == 9809
     assert [len(biored.part(split)) for split in ("train", "dev", "test")] == [400, 100, 100]
     assert (cdr.types, biored.types) == (("CHEMICAL", "DISEASE"), ("CHEMICAL", "GENE", "DISEASE"))
+
+
+def test_what_a_tagger_says_of_itself_is_read_back_as_it_was_written(toy_folder: Path, tmp_path: Path) -> None:
+    model = toy_folder / "model"
+    facts, raw = read_tagger(model), json.loads((model / FACTS).read_text())
+    assert json.loads(json.dumps(asdict(facts))) == raw
+    assert (facts.training.best.number, facts.training.best.best) == (facts.training.best_epoch, True)
+    evaluate_tagger(model, load_mentions(f"files:{toy_folder / 'others'}"), toy_folder / "features")
+    (tested,) = read_tested(model)
+    assert (tested.part, tested.exact["GENE"].f1) == ("test", 1.0)
+    for wrong, where in (({"hidden": "many"}, "network.hidden"), ({"layers": 3}, "network.layers")):
+        (tmp_path / FACTS).write_text(json.dumps({**raw, "network": {**raw["network"], **wrong}}))
+        with pytest.raises(DataError, match=where):
+            read_tagger(tmp_path)
+    (tmp_path / FACTS).write_text(json.dumps({**raw, "format": 99}))
+    with pytest.raises(MismatchError, match="format 99"):
+        read_tagger(tmp_path)

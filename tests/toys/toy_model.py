@@ -15,8 +15,8 @@ from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head
-from classifier.runs.checkpoint import Checkpoint
-from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
+from classifier.runs.checkpoint import Checkpoint, save_checkpoint
+from classifier.runs.facts import MANIFEST, BundleFacts, CorpusFacts, PartSizes, TrainingFacts, to_json
 from classifier.training.config import TrainConfig
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
@@ -83,6 +83,13 @@ def make_checkpoint(
         training=TrainingFacts(instances=PartSizes(90, 10), best_epoch=1, seconds=1.0, epochs=()),
         pairing=Pairing(kinds, words or {}),
     )
+
+
+def write_toy_bundle(folder: Path, licence: str = "other") -> None:
+    """Write the facts of a bundle of :func:`make_checkpoint`, as far as they are read to list it."""
+    facts = save_checkpoint(folder, make_checkpoint())
+    manifest = BundleFacts(1, "toy", facts.weights_sha256, licence, {}, {})
+    (folder / MANIFEST).write_bytes(to_json(manifest))
 
 
 def make_extractor(encoder: WordEncoder | None = None, store: Path | None = None, **options: Any) -> Extractor:

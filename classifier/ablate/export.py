@@ -15,7 +15,8 @@ from datetime import date
 from typing import Any
 
 from classifier.ablate.ablation import Ablation, RowResult
-from classifier.ablate.tables import tables, verdict
+from classifier.ablate.tables import tables
+from classifier.ablate.verdict import verdict
 from classifier.ablate.words import facts, title
 from featstore.markdown import markdown_table, markdown_text
 

@@ -17,7 +17,6 @@ from classifier.ablate.examples import FOUND, INVENTED, MISSED, Example
 from classifier.ablate.plots import Figure, confusion_figure, costs_figure, curves_figure, scores_figure
 from classifier.ablate.style import STYLE
 from classifier.ablate.tables import (
-    SIGNIFICANT,
     Table,
     beside_paper,
     costs,
@@ -25,8 +24,8 @@ from classifier.ablate.tables import (
     scores,
     spread,
     tags_gains,
-    verdict,
 )
+from classifier.ablate.verdict import SIGNIFICANT, verdict
 from classifier.ablate.words import (
     about_tests,
     best_row,

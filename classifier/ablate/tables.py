@@ -1,7 +1,7 @@
-"""An ablation in words and tables.
+"""An ablation in tables.
 
-In: an :class:`~classifier.ablate.ablation.Ablation`. Out: sentences, and tables of finished text, which Markdown,
-HTML and a terminal show alike. A note names only the columns that its table has.
+In: an :class:`~classifier.ablate.ablation.Ablation`. Out: tables of finished text, which Markdown, HTML and a
+terminal show alike. A note names only the columns that its table has.
 """
 
 from __future__ import annotations
@@ -9,22 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from classifier.ablate.ablation import Ablation, Clean, RowResult, TagsGain
+from classifier.ablate.ablation import Ablation, Clean, TagsGain
 from classifier.ablate.grid import row_name
 from classifier.ablate.paper import OTHERS, called_in_paper, corpus_name
 from classifier.ablate.words import (
     about_tests,
-    best_row,
     count,
-    every_result,
     interval,
     names,
-    no_power,
     probability,
 )
 from classifier.scores.percent import percent
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +37,6 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-
-
-def verdict(ablation: Ablation) -> list[str]:
-    """Return the findings in sentences."""
-    called, best = names(ablation), best_row(ablation)
-    results = every_result(ablation)
-    folds, seeds = len({r.fold for r in results}), len({r.config.seed for r in results})
-    within = f" (95 % interval {interval(best)})" if best.interval else ""
-    said = [
-        f"{called[best.row]} has the highest mean F1, {percent(best.summary.f1)}{within}, over "
-        f"{count(folds, 'fold')} and {count(seeds, 'seed')}."
-    ]
-    said += _significance(ablation, best)
-    near = best.without_near
-    if near.left_out and near.f1 is not None and best.summary.f1 is not None:
-        said.append(
-            f"{100 * near.left_out:.1f} % of its test instances have a near twin in the training part; without them "
-            f"F1 is {percent(near.f1)} ({percent(near.f1 - best.summary.f1, signed=True)})."
-        )
-    if ablation.failed:
-        verb = "is" if len(ablation.failed) == 1 else "are"
-        said.append(f"{count(len(ablation.failed), 'cell')} failed and {verb} left out of every figure.")
-    return said
-
-
-def _significance(ablation: Ablation, best: RowResult) -> list[str]:
-    """Return a sentence on whether the lead of the best row is more than chance, if there is a test of it."""
-    rivals = [t for t in ablation.tests if best.row in (t.first, t.second)]
-    if not rivals:
-        return []
-    if said := no_power(ablation):
-        return [said]
-    beaten = [t for t in rivals if t.p_holm is not None and t.p_holm < SIGNIFICANT]
-    whom = f"{len(beaten) or 'none'} of the {len(rivals)} other rows" if len(rivals) > 1 else "the other row"
-    verb = "differs" if beaten or len(rivals) > 1 else "does not differ"
-    return [f"It {verb} significantly from {whom} (p < {SIGNIFICANT} after Holm's adjustment)."]
 
 
 def tables(ablation: Ablation) -> list[Table]:

@@ -162,7 +162,8 @@ def _print_plan(plan: list[RowPlan], as_json: bool) -> None:
 
 
 def _print_ablation(ablation: Ablation) -> None:
-    from classifier.ablate.tables import tables, verdict
+    from classifier.ablate.tables import tables
+    from classifier.ablate.verdict import verdict
 
     for table in tables(ablation):
         print_table(table.title, list(table.header), [list(row) for row in table.rows])

@@ -27,7 +27,8 @@ from classifier.ablate.paper import LIGHT, OTHERS, PaperRow, called_in_paper, li
 from classifier.ablate.plots import costs_figure, scores_figure
 from classifier.ablate.publish import write_report
 from classifier.ablate.svg import Axis, Point, intervals, scatter
-from classifier.ablate.tables import Table, paired_tests, scores, spread, tables, verdict
+from classifier.ablate.tables import Table, paired_tests, scores, spread, tables
+from classifier.ablate.verdict import verdict
 from classifier.ablate.words import class_name, facts
 from classifier.runs.results import read_predictions
 from classifier.scores.metrics import score

@@ -18,6 +18,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from featstore.errors import DataError
 from featstore.formats.source import pieces
 
+_ABOUT = ("source", "date", "key", "version")  # elements of a collection that say something of it
 LINE = "\0line"  # the attribute that an annotation's line is kept in; no XML has one of this name
 
 # First line, element, what is wrong with it, what its collection says of itself.
@@ -82,8 +83,14 @@ class _Collection:
             self.done.append((self._line, child, self._flaw))
         elif child.tag == "infon":
             add_infon(self.about.setdefault("infons", {}), child)
-        else:
+        elif child.tag in _ABOUT:
             self.about[child.tag] = child.text or ""
+        else:
+            allowed = ", ".join(f"<{name}>" for name in ("document", "infon", *_ABOUT))
+            raise DataError(
+                f"{self._path}, line {self._line}: there is an element <{child.tag}> in <collection>, which BioC has "
+                f"not; {allowed} are allowed."
+            )
 
     def _data(self, text: str) -> None:
         if self._tree is not None:

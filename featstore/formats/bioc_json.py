@@ -21,6 +21,7 @@ from featstore.formats.content import Flaw, check_text
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import place_of
 from featstore.formats.json_pieces import JsonPieces
+from featstore.formats.members import repeated
 from featstore.formats.source import Begun, pieces
 from featstore.records import Document, Relation
 
@@ -33,8 +34,10 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of a file."""
     json_ = JsonPieces(path, pieces(path))
     while json_.peek():
-        for number, (line, given, about) in enumerate(_documents(path, json_), start=1):
+        for number, (line, given, about, why) in enumerate(_documents(path, json_), start=1):
             try:
+                if why:
+                    raise Flaw(why)
                 check_text(json.dumps(given, ensure_ascii=False))
                 yield replace(document_of(given, path, line), collection=about)
             except Flaw as flaw:
@@ -63,8 +66,8 @@ def footer() -> str:
     return "\n]}\n"
 
 
-# A document, the line that it begins in, and what its collection says of itself.
-_Found = tuple[int, Any, Mapping[str, Any] | None]
+# The line that a document begins in, the document, what its collection says of itself, and what is wrong with it.
+_Found = tuple[int, Any, Mapping[str, Any] | None, str]
 
 
 def _documents(path: Path, json_: JsonPieces) -> Iterator[_Found]:
@@ -80,20 +83,23 @@ def _collection(path: Path, json_: JsonPieces) -> Iterator[_Found]:
     """Yield each document of a collection, or the one that takes its place."""
     if json_.peek() != "{":
         raise DataError(f"{path}, line {json_.line}: not BioC JSON; an object with 'documents' is wanted.")
-    line, collection = json_.line, False
+    line, collection, why = json_.line, False, ""
     kept: dict[str, Any] = {}
     for name in json_.names():
         if name in _DOCUMENTS and json_.peek() == "[":
             collection = True
             about = dict(kept) if kept else _after_the_documents(path)
             for _ in json_.items():
-                yield json_.line, json_.value(), about
+                first, value = json_.line, json_.value()
+                yield first, value, about, json_.why
         else:
+            why = why or repeated([*kept.items(), (name, None)])
             kept[name] = json_.value()
+            why = why or json_.why
     if not collection:
         if "passages" not in kept:
             raise DataError(f"{path}, line {line}: not BioC JSON; the object has no 'documents' and no 'passages'.")
-        yield line, kept, None
+        yield line, kept, None, why
 
 
 def _after_the_documents(path: Path) -> dict[str, Any]:

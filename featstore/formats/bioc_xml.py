@@ -95,6 +95,9 @@ def _document(element: Element) -> dict[str, Any]:
     """Return a ``document`` element as BioC JSON has it."""
     for part in element.iter():
         allowed = _CHILDREN.get(part.tag, set())
+        beside = [part.text if part.tag in _CHILDREN else None, *(child.tail for child in part)]
+        if stray := next((text.strip() for text in beside if text and text.strip()), None):
+            raise Flaw(f"there is '{stray[:60]}' in <{part.tag}> beside its elements; BioC has text in <text> only.")
         tags = Counter(child.tag for child in part)
         for tag, times in tags.items():
             if tag not in allowed:

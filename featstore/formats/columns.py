@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from featstore.errors import DataError
@@ -97,6 +98,8 @@ def _columns(
         DataError: it has not; the text names those that are there.
     """
     headers = {d: [name.strip() for name in _cells(header, d, literal=True) or ()] for d in delimiters}
+    for names in headers.values():
+        _check_once(path, names, [*(text or chain(*_TEXT)), *([id_] if id_ else _IDS)])
     fitting = {d: found for d, names in headers.items() if (found := _places(names, text, id_))}
     if len(fitting) == 1:
         return next((found, d) for d, found in fitting.items())
@@ -118,6 +121,18 @@ def _columns(
         f"{path} has {named}; its columns are {', '.join(there)[:500]}. Name the one with the text with --text-column, "
         f"and with --id-column the one with the ids, if there is one.{more}"
     )
+
+
+def _check_once(path: Path, names: Sequence[str], read: Sequence[str]) -> None:
+    """Make sure that no column that is read is there twice.
+
+    Raises:
+        DataError: one is; it cannot be told which is meant.
+    """
+    lower = [name.lower() for name in names]
+    for name in read:
+        if lower.count(name.lower()) > 1:
+            raise DataError(f"{path} has {lower.count(name.lower())} columns '{name}'; rename all but the one to read.")
 
 
 def _places(names: Sequence[str], text: Sequence[str], id_: str | None) -> _Columns | None:

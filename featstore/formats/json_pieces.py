@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from featstore.errors import DataError
+from featstore.formats.members import repeated
 
 _BLANK = " \t\n\r"
 _NEAR = 12  # characters; longer than any escape or literal that the end of what is loaded can cut
@@ -25,10 +26,13 @@ class JsonPieces:
 
     Attributes:
         line: the line of the next value, counted from 1.
+        why: what is wrong with the last value, although it is JSON: a member that is given twice; empty if nothing is.
     """
 
     def __init__(self, path: Path, pieces: Iterator[bytes]) -> None:
         self.line = 1
+        self.why = ""
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._members)
         self._path = path
         self._pieces = pieces
         self._decode = codecs.getincrementaldecoder("utf-8")()
@@ -75,8 +79,9 @@ class JsonPieces:
         """
         self.peek()
         while True:
+            self.why = ""
             try:
-                value, end = json.JSONDecoder().raw_decode(self._loaded, self._at)
+                value, end = self._decoder.raw_decode(self._loaded, self._at)
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated string") or error.pos >= len(self._loaded) - _NEAR
                 if cut and self._load():
@@ -90,6 +95,12 @@ class JsonPieces:
                 self.line += self._loaded.count("\n", self._at, end)
                 self._at = end
                 return value
+
+    def _members(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(members)
+        if len(found) < len(members):
+            self.why = repeated(members)
+        return found
 
     def _name(self) -> str:
         name = self.value() if self.peek() == '"' else None

@@ -8,7 +8,7 @@ that says what was found and what is allowed. Both kinds of JSONL are read with 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featstore.formats.content import Flaw
@@ -25,12 +25,26 @@ def load_json(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        Flaw: it is not JSON, or nested too deeply to be read.
+        Flaw: it is not JSON, nested too deeply to be read, or has a member twice, of which one would be lost.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise Flaw(f"not JSON: {error}.") from error
+
+
+def repeated(members: Sequence[tuple[str, Any]]) -> str:
+    """Return what is wrong with the members of an object of which one is given twice; empty if none is."""
+    names = [name for name, _ in members]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return "" if twice is None else f"the member '{twice[:_SHOWN]}' is given twice in an object; one is wanted."
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise Flaw(repeated(members))
+    return found
 
 
 def members_of(

@@ -168,7 +168,7 @@ def _add(draft: Draft, line: Line) -> None:
     if fields[0] != draft.id:
         raise Flaw(f"the line is of document '{fields[0][:60]}', but lies among those of {draft.id}.")
     numbered = len(fields) > 1 and _NUMBERED.match(fields[1])
-    if not numbered and len(fields) in (4, 5):
+    if not numbered and len(fields) in (4, 5) and not _names_characters(draft, fields):
         draft.relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))
         return
     if not 5 <= len(fields) <= 7:
@@ -176,6 +176,11 @@ def _add(draft: Draft, line: Line) -> None:
     span = number(fields[1], "start"), number(fields[2], "end")
     concept = fields[5] if len(fields) > 5 else None
     draft.mention(f"T{len(draft.entities) + 1}", fields[4], [span], mention=fields[3], concept=concept)
+
+
+def _names_characters(draft: Draft, fields: list[str]) -> bool:
+    """Tell whether a line whose second column is no number is a mention all the same: its end and characters hold."""
+    return fields[2].isdecimal() and draft.text[: int(fields[2][:12])].endswith(fields[3] or "\n\n")
 
 
 def _concept(entity: Entity) -> str:

@@ -14,6 +14,7 @@ SYSTEMS: dict[str, str] = {
     "bert": "classifier.systems.bert.system:BERT",
     "spinn": "classifier.systems.spinn.system:SPINN",
     "mixture": "classifier.systems.mixture.system:MIXTURE",
+    "svm": "classifier.systems.svm.system:SVM",
 }
 
 

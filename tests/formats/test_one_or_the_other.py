@@ -1,4 +1,4 @@
-"""A record is refused or read, never both: no document that is told as bad is in the output too, stripped."""
+"""A record is refused or read, never both: no document that is reported as bad is in the output too, stripped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def edited(parts: list[str], edits: list[tuple[str, int]]) -> list[str]:
             parts[place] = part[: draw % (len(part) + 1)]
         elif how == "untab":
             parts[place] = part.replace("\t", " ", 1)
-        else:
+        elif place:  # neighbours; the first line at the end of the file would be the orphan of another document
             parts[place - 1], parts[place] = part, parts[place - 1]
     return parts
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from classifier.entities.encoders import load_encoders
 from classifier.runs.card import bundle_card
-from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from classifier.runs.checkpoint import Checkpoint, save_checkpoint
 from classifier.runs.facts import (
     BUNDLE_VERSION,
     MANIFEST,
@@ -26,13 +26,14 @@ from classifier.runs.facts import (
     RUN,
     WEIGHTS,
     BundleFacts,
-    CorpusFacts,
     ListedFile,
     PlacedEncoder,
     read_manifest,
     read_metrics,
+    read_run,
     to_json,
 )
+from classifier.systems.saved import MODEL, AnyModel, copy_fitted, load_model
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
@@ -53,12 +54,12 @@ class Bundle:
 
     Attributes:
         name: what its maker calls the model.
-        checkpoint: the trained head.
+        checkpoint: the trained head, or the fitted system.
         encoders: for each encoder whose files are in it, the spec ``NAME:PATH``.
     """
 
     name: str
-    checkpoint: Checkpoint
+    checkpoint: AnyModel
     encoders: Mapping[str, str]
 
 
@@ -96,7 +97,7 @@ def write_bundle(
     target = behind_links(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; choose another folder or remove it.")
-    checkpoint = load_checkpoint(fold_dir)
+    checkpoint = load_model(fold_dir)
     loaded = load_encoders(checkpoint, encoders)
     given = {spec.partition(":")[0]: spec.partition(":")[2] for spec in encoders}
     partial = target.with_name(f".{target.name}.partial")
@@ -118,11 +119,14 @@ def write_bundle(
 
 
 def _describe(
-    folder: Path, checkpoint: Checkpoint, fold_dir: Path, encoders: Mapping[str, PlacedEncoder], licence: str
+    folder: Path, checkpoint: AnyModel, fold_dir: Path, encoders: Mapping[str, PlacedEncoder], licence: str
 ) -> None:
-    """Write the head, its scores if the fold has any, the card, and the manifest, which lists all files."""
+    """Write the model, its scores if the fold has any, the card, and the manifest, which lists all files."""
     metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
-    facts = save_checkpoint(folder, replace(checkpoint, corpus=_without_path(checkpoint.corpus)))
+    if isinstance(checkpoint, Checkpoint):
+        facts = save_checkpoint(folder, replace(checkpoint, corpus=checkpoint.corpus.without_path()))
+    else:
+        facts = copy_fitted(fold_dir, folder)
     if metrics is not None:
         write_file(folder / METRICS, to_json(metrics))
     places = {name: encoder.path for name, encoder in encoders.items()}
@@ -138,8 +142,12 @@ def _describe(
     write_file(folder / MANIFEST, to_json(manifest))
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, device: str | None = None) -> Bundle:
     """Read a bundle, wherever it comes from.
+
+    Args:
+        folder: the bundle.
+        device: that a system runs on which can choose one; None: the one that it was fitted on.
 
     Raises:
         MissingFileError: a file that is listed is not there.
@@ -150,7 +158,8 @@ def read_bundle(folder: Path) -> Bundle:
     path, manifest = folder / MANIFEST, read_manifest(folder)
     for name, listed in manifest.files.items():
         _check_file(folder, name, listed)
-    for name in (WEIGHTS, RUN):
+    facts = read_run(folder)
+    for name in (RUN, *([f"{MODEL}/{each}" for each in facts.system.files] if facts.system else [WEIGHTS])):
         if name not in manifest.files:
             raise DataError(f"{path} does not list {name}.")
     specs = {}
@@ -164,7 +173,7 @@ def read_bundle(folder: Path) -> Bundle:
     for found in _found(folder / ENCODERS):
         if found.relative_to(folder).as_posix() not in manifest.files:
             raise DataError(f"{found} is not listed in {MANIFEST}; remove it, or fetch the bundle again.")
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_model(folder, device)
     if manifest.fingerprint != checkpoint.fingerprint:
         raise MismatchError(f"{path} is the manifest of another model; fetch the bundle again.")
     return Bundle(manifest.name, checkpoint, specs)
@@ -186,12 +195,6 @@ def _check_file(folder: Path, name: str, listed: ListedFile) -> None:
         raise DataError(f"{folder / MANIFEST}: the sha256 of {name} is {listed.sha256[:80]!r}.")
     if path.stat().st_size != listed.bytes or file_sha256(path) != listed.sha256:
         raise MismatchError(f"{path} is not the file that {MANIFEST} lists (size or sha256); fetch the bundle again.")
-
-
-def _without_path(corpus: CorpusFacts) -> CorpusFacts:
-    """Return the facts of a corpus without its path, which is private; the sample has no path."""
-    name = corpus.spec.partition(":")[0]
-    return corpus if name == "sample" else replace(corpus, spec=name)
 
 
 def _found(folder: Path) -> list[Path]:

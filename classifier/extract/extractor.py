@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
@@ -30,8 +32,8 @@ from classifier.extract.models import model_folder
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
-from classifier.runs.checkpoint import Checkpoint, load_checkpoint
 from classifier.runs.classify import classify
+from classifier.systems.saved import AnyModel, Fitted, load_model
 from classifier.training.predict import Predictions
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
@@ -50,7 +52,7 @@ class Extractor:
     """A model and its encoders.
 
     Args:
-        checkpoint: the trained head.
+        checkpoint: the trained head, or the fitted system.
         encoders: those that it reads, by name.
         name: what outputs call the model.
         store: a store to read vectors from and to keep them in; None keeps them in memory, window by window. Its index
@@ -64,7 +66,7 @@ class Extractor:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: AnyModel,
         encoders: Mapping[str, Encoder],
         *,
         name: str = "model",
@@ -115,10 +117,10 @@ class Extractor:
         """
         folder = model_folder(path, fold)
         if is_bundle(folder):
-            bundle = read_bundle(folder)
+            bundle = read_bundle(folder, device)
             checkpoint, name, specs = bundle.checkpoint, bundle.name, dict(bundle.encoders)
         else:
-            checkpoint, specs = load_checkpoint(folder), {}
+            checkpoint, specs = load_model(folder, device), {}
             name = folder.resolve().parent.name
         return cls(
             checkpoint,
@@ -203,7 +205,7 @@ class Extractor:
             UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
                 the options name.
         """
-        pairing = checked_pairing(self.checkpoint.pairing, wanted or Wanted())
+        pairing = checked_pairing(self.checkpoint, wanted or Wanted())
         with self._encoding() as encoding:
             groups = self._tagging.groups(documents, encoding, self._encoders)
             for window in self._windows(groups, wanted or Wanted(), pairing, encoding, scored):
@@ -221,7 +223,7 @@ class Extractor:
         Args:
             requests: the documents of each, all of which are held in memory, and what is wanted of them.
         """
-        pairings = [checked_pairing(self.checkpoint.pairing, wanted) for _, wanted in requests]
+        pairings = [checked_pairing(self.checkpoint, wanted) for _, wanted in requests]
         with self._encoding() as encoding:
             every = [document for documents, _ in requests for document in documents]
             self._tagging.encode(every, encoding, self._encoders)
@@ -299,6 +301,9 @@ class Extractor:
 
     def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
         with running_threads(self._threads):
+            if isinstance(self.checkpoint, Fitted):
+                found = self.checkpoint.model.probabilities(instances, filled)
+                return Predictions(found, (np.zeros(0, dtype=np.float32),) * len(found))
             return classify(self.checkpoint, instances, filled)
 
     def _encoding(self) -> Encoding:

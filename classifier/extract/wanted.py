@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
-from classifier.runs.checkpoint import Checkpoint
+from classifier.systems.saved import AnyModel, Fitted
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
 from featstore.records import Document, Instance, Problem, Relation
@@ -71,12 +71,16 @@ class Extraction:
     problems: tuple[Problem, ...] = ()
 
 
-def checked_pairing(pairing: Pairing | None, wanted: Wanted) -> Pairing:
-    """Return what makes a pair, if the model says it and the options name only types that it has.
+def checked_pairing(model: AnyModel, wanted: Wanted) -> Pairing:
+    """Return what makes a pair, if the model says it and can give what is wanted.
 
     Raises:
-        UsageError: it does not, or they do.
+        UsageError: it does not say it; the options name types that it does not have, or want attention of a system that
+            has none.
     """
+    pairing = model.pairing
+    if wanted.explain and isinstance(model, Fitted):
+        raise UsageError("the model has no attention on the tokens to show, as it is no head; leave --explain out.")
     if pairing is None:
         raise UsageError(
             "the model does not say which types of entity make a pair, as an earlier version trained it; train it "
@@ -92,7 +96,7 @@ def checked_pairing(pairing: Pairing | None, wanted: Wanted) -> Pairing:
 def relation_of(
     candidate: Candidate,
     instance: Instance,
-    checkpoint: Checkpoint,
+    checkpoint: AnyModel,
     row: NDArray[np.float32],
     attention: NDArray[np.float32],
     wanted: Wanted,
@@ -102,7 +106,7 @@ def relation_of(
     Args:
         candidate: the pair.
         instance: the pair as it was marked.
-        checkpoint: the head that scored it.
+        checkpoint: the model that scored it.
         row: probability of each label. Shape: (labels,).
         attention: weight of each step of the layout. Shape: (T,).
         wanted: the options.

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from classifier.runs.facts import RunFacts, TrainingFacts
+from classifier.runs.facts import RunFacts, SystemFacts, TrainingFacts
 from classifier.scores.metrics import Metrics
 from classifier.scores.percent import percent
 from classifier.training.config import recipe
@@ -68,6 +68,8 @@ def bundle_card(run: RunFacts, metrics: Metrics | None, places: Mapping[str, str
 
 def _commands(run: RunFacts) -> list[str]:
     """Return the commands that make a bundle again, with every option that differs from its default."""
+    if run.system:
+        return _commands_of_system(run, run.system)
     corpus, fold, (_, config) = run.corpus, str(run.fold), run.of_head
     marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
     names = ",".join(dict.fromkeys(feature.name for feature in run.features))
@@ -79,6 +81,18 @@ def _commands(run: RunFacts) -> list[str]:
         shlex.join(["cli", "train", *marked, *train]),
         shlex.join(["cli", "eval", "--fold", fold, "--run", "RUN"]),
         shlex.join(["cli", "bundle", "--run", "RUN", "--fold", fold, "--without-encoders", "-o", "MODEL"]),
+    ]
+
+
+def _commands_of_system(run: RunFacts, system: SystemFacts) -> list[str]:
+    """Return the commands that make a bundle of a system other than the head again."""
+    corpus, fold = run.corpus, str(run.fold)
+    marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
+    options = [word for name, value in system.options.items() if value != "" for word in _option(name, value)]
+    return [
+        shlex.join(["cli", "train", "--system", system.name, *marked, *options, "--fold", fold, "--run", "RUN"]),
+        shlex.join(["cli", "eval", "--fold", fold, "--run", "RUN"]),
+        shlex.join(["cli", "bundle", "--run", "RUN", "--fold", fold, "-o", "MODEL"]),
     ]
 
 

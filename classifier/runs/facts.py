@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,11 @@ class CorpusFacts:
     def of(cls, corpus: Corpus) -> CorpusFacts:
         """Return the facts of a corpus that was loaded."""
         return cls(corpus.spec, corpus.name, corpus.digest, corpus.context, corpus.indicators)
+
+    def without_path(self) -> CorpusFacts:
+        """Return them without where the corpus lay, which is nobody's business; the sample has no path."""
+        name = self.spec.partition(":")[0]
+        return self if name == "sample" else replace(self, spec=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ import platform
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from classifier.data.features import Feature, FeatureSpec
 from classifier.data.pairing import Pairing
+from classifier.runs.checkpoint import Checkpoint, load_checkpoint
 from classifier.runs.config import SystemChoice
 from classifier.runs.facts import (
     FORMAT_VERSION,
@@ -24,6 +25,7 @@ from classifier.runs.facts import (
     MachineFacts,
     PartSizes,
     RunFacts,
+    Scalar,
     SystemFacts,
     TrainingFacts,
     read_run,
@@ -34,8 +36,8 @@ from classifier.systems.contract import FittedSystem
 from classifier.systems.table import find_system
 from classifier.training.epoch import Epoch
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
-from featstore.files import clear_errors, make_folder, write_file
-from featstore.fingerprint import file_sha256
+from featstore.files import clear_errors, make_folder, open_output, write_file
+from featstore.fingerprint import file_sha256, fingerprint
 
 MODEL = "model"  # the folder of a system's own files
 # No pickle, and no way out of the folder. A mixture keeps a folder for each of its members.
@@ -92,9 +94,97 @@ class Fitted:
     facts: RunFacts
 
     @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """What it reads of a store, in order."""
+        return self.facts.features
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels, in the order of its probabilities."""
+        return self.facts.labels
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """The labels that the corpus's official score counts."""
+        return self.facts.positive
+
+    @property
+    def corpus(self) -> CorpusFacts:
+        """The corpus that it was fitted on."""
+        return self.facts.corpus
+
+    @property
+    def pairing(self) -> Pairing | None:
+        """How the pairs that it was fitted on were made."""
+        return self.facts.pairing
+
+    @property
+    def encoders(self) -> Mapping[str, Mapping[str, object]]:
+        """For each encoder that it reads the facts behind its identity."""
+        return self.facts.encoders
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest (64 hex digits) of all that its answers depend on: files, encoders, labels, marking."""
+        corpus, system = self.facts.corpus, self.facts.system
+        facts = {
+            "files": dict(system.files) if system else {},
+            "features": [asdict(spec) for spec in self.features],
+            "labels": self.labels,
+            "marking": {"indicators": corpus.indicators, "context": corpus.context},
+            "pairing": asdict(self.pairing) if self.pairing else None,
+        }
+        return fingerprint(facts)
+
+    @property
     def parsed_features(self) -> tuple[Feature, ...]:
         """The features that it reads as ``--features`` would name them, any encoder of the name."""
-        return tuple(Feature(spec.name, spec.layer) for spec in self.facts.features)
+        return tuple(Feature(spec.name, spec.layer) for spec in self.features)
+
+
+AnyModel = Checkpoint | Fitted  # a trained head, or a fitted system
+
+
+def load_model(folder: Path, device: str | None = None) -> AnyModel:
+    """Read the head or the other system that a fold's folder, or a bundle, holds.
+
+    Args:
+        folder: the folder.
+        device: that a system runs on which can choose one; None: the one that it was fitted on.
+
+    Raises:
+        MissingFileError, UsageError, DataError, MismatchError: as
+            :func:`classifier.runs.checkpoint.load_checkpoint` and :func:`load_fitted`.
+    """
+    return load_checkpoint(folder) if read_run(folder).system is None else load_fitted(folder, device)
+
+
+def copy_fitted(source: Path, target: Path) -> RunFacts:
+    """Copy a fitted system from a fold's folder to a bundle, which nobody's paths go into; return its facts there.
+
+    Raises:
+        MissingFileError, DataError, MismatchError: as :func:`load_fitted`.
+    """
+    facts = load_fitted(source).facts
+    system = facts.system
+    assert system is not None  # load_fitted refuses a head
+    for name in system.files:
+        make_folder((target / MODEL / name).parent)
+        with (source / MODEL / name).open("rb") as file, open_output(target / MODEL / name) as copy:
+            shutil.copyfileobj(file, copy)
+    options = {name: _without_folders(value) for name, value in system.options.items()}
+    corpus = facts.corpus.without_path()
+    facts = replace(facts, corpus=corpus, system=replace(system, options=options), evaluation=None)
+    write_file(target / RUN, to_json(facts))
+    return facts
+
+
+def _without_folders(value: Scalar) -> Scalar:
+    """Return an option's value without the folders of the path that it names."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    kind, colon, path = value.rpartition(":")
+    return f"{kind}{colon}{Path(path).name}"
 
 
 def save_fitted(folder: Path, model: FittedSystem, described: Described) -> RunFacts:
@@ -141,8 +231,12 @@ def save_fitted(folder: Path, model: FittedSystem, described: Described) -> RunF
     return facts
 
 
-def load_fitted(folder: Path) -> Fitted:
+def load_fitted(folder: Path, device: str | None = None) -> Fitted:
     """Read what :func:`save_fitted` wrote.
+
+    Args:
+        folder: the folder.
+        device: see :func:`load_model`.
 
     Raises:
         MissingFileError: there is no finished fit, or one of its files is gone.
@@ -166,6 +260,7 @@ def load_fitted(folder: Path) -> Fitted:
         if file_sha256(path) != digest:
             raise MismatchError(f"{path} is not the file that {RUN} describes; train the fold again.")
     system = facts.system
-    choice = SystemChoice(system.name, system.label, tuple(system.options.items()))
+    told = {name: device if device and name == "device" else value for name, value in system.options.items()}
+    choice = SystemChoice(system.name, system.label, tuple(told.items()))
     model = find_system(system.name).load(folder / MODEL, options_of(choice), facts.labels)
     return Fitted(model, facts)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_checkpoint import write_checkpoint
 
 import cli
 from classifier.commands import train
@@ -78,3 +81,37 @@ def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path) -> None
     refused = run("ablate", *corpus, "--systems", "words", "--features", "glove")
     assert refused.code == 2
     assert "--systems names what is compared; leave --features out." in refused.err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fine_tuned_model_is_bundled_and_extracts(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "elsewhere" / "tiny")
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    bert = ("--system", "bert", "--encoder", f"bert:{checkpoint}", "--max-epochs", "1", "--run", "mine")
+    assert run("train", *corpus, *bert).code == 0
+    assert run("eval", "--run", "mine").code == 0
+    done = run("bundle", "--run", "mine", "-o", "MODEL", "--json")
+    assert done.code == 0, done.err
+    assert {"model/model.safetensors", "model/tokenizer.json", "run.json", "bundle.json"} <= set(done.json())
+    for name in ("run.json", "README.md", "bundle.json", "model/config.json"):
+        assert str(tmp_path) not in (tmp_path / "MODEL" / name).read_text(), name
+    assert "cli train --system bert" in (tmp_path / "MODEL" / "README.md").read_text()
+    shutil.rmtree(checkpoint)
+    entities = [
+        {"id": "a", "type": "CHEMICAL", "start": 0, "end": 7},
+        {"id": "b", "type": "GENE", "start": 17, "end": 22},
+    ]
+    document = {"id": "1", "text": "Aspirin inhibits COX-2.", "entities": entities}
+    (tmp_path / "in.jsonl").write_text(json.dumps(document) + "\n")
+    found = []
+    for model in (("--model", "MODEL"), ("--run", "mine")):
+        done = run("extract", "in.jsonl", "-o", "out.jsonl", "--threshold", "0", "--fresh", *model)
+        assert done.code == 0, done.err
+        found.append(json.loads((tmp_path / "out.jsonl").read_text())["relations"])
+    assert found[0] == found[1]
+    assert [relation["label"] for relation in found[0]] == ["CPR:4"]
+    refused = run("extract", "in.jsonl", "-o", "out.jsonl", "--fresh", "--explain", "--model", "MODEL")
+    assert refused.code == 2
+    assert "leave --explain out" in refused.err
+    (tmp_path / "MODEL" / "model" / "reading.json").write_text("{}")
+    assert run("extract", "in.jsonl", "--model", "MODEL").code == 5

@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
 
 from classifier.ablate.ablation import Ablation, RowResult
 from classifier.ablate.tables import tables
@@ -47,7 +46,7 @@ def rows_csv(ablation: Ablation) -> str:
     return _csv([_flat(r) for r in ablation.rows])
 
 
-def _flat(r: RowResult) -> dict[str, Any]:
+def _flat(r: RowResult) -> dict[str, object]:
     summary = {name: value for name, value in asdict(r.summary).items() if name != "folds"}
     return {
         **asdict(r.row),
@@ -65,7 +64,7 @@ def _flat(r: RowResult) -> dict[str, Any]:
     }
 
 
-def cells(ablation: Ablation) -> list[dict[str, Any]]:
+def cells(ablation: Ablation) -> list[dict[str, object]]:
     """Return one entry for each cell that is complete or failed, unrounded."""
     complete = [
         {
@@ -98,7 +97,7 @@ def cells_csv(ablation: Ablation) -> str:
     return _csv(cells(ablation))
 
 
-def _csv(lines: Sequence[dict[str, Any]]) -> str:
+def _csv(lines: Sequence[dict[str, object]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -106,7 +105,7 @@ def _csv(lines: Sequence[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def as_json(ablation: Ablation, command: str, made: date) -> dict[str, Any]:
+def as_json(ablation: Ablation, command: str, made: date) -> dict[str, object]:
     """Return everything as plain data that ``json.dumps`` takes."""
     everything = {
         "version": 1,
@@ -121,5 +120,5 @@ def as_json(ablation: Ablation, command: str, made: date) -> dict[str, Any]:
         "tags_against_replacement": [asdict(gain) for gain in ablation.gains],
         "cells": cells(ablation),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(everything, allow_nan=False))
+    plain: dict[str, object] = json.loads(json.dumps(everything, allow_nan=False))
     return plain

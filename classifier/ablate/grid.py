@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
 
 from classifier.data.features import parse_features
 from classifier.runs.config import RunConfig
@@ -104,7 +103,7 @@ class Grid:
     heads: tuple[str, ...] = (DEFAULT_HEAD,)
     corpus: str = "sample"
     instances: Path | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     systems: tuple[SystemWord, ...] = ()
 
     def __post_init__(self) -> None:

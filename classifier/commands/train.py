@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -46,7 +46,7 @@ from featstore.files import check_output_folder
 
 @with_system_options
 def train_command(
-    training: dict[str, Any],
+    training: dict[str, object],
     called: typer.Context,
     system: Annotated[
         str,

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from classifier.extract.journal import Figures
 from featstore.errors import MismatchError
@@ -50,7 +49,7 @@ def open_documents(
     reading: Reading = AS_USUAL,
     strict: bool = False,
     given: Iterable[Document] = (),
-) -> tuple[CountedDocuments, Mapping[str, Any] | None]:
+) -> tuple[CountedDocuments, Mapping[str, object] | None]:
     """Return the documents of several files, and what the collection of the first of them says of itself, if it is one.
 
     Args:

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from classifier.runs.facts import read_json, to_json
 from featstore.durable import flush, lock
@@ -81,7 +81,7 @@ class Output(Protocol):
         ...
 
 
-def open_extraction(target: Path, facts: Mapping[str, Any], *, fresh: bool = False) -> Output:
+def open_extraction(target: Path, facts: Mapping[str, object], *, fresh: bool = False) -> Output:
     """Open the output of an extraction: a part to go on with, or a stream.
 
     Args:
@@ -150,7 +150,7 @@ class PartFile:
         ResourceError: the part cannot be written.
     """
 
-    def __init__(self, target: Path, facts: Mapping[str, Any], *, fresh: bool = False) -> None:
+    def __init__(self, target: Path, facts: Mapping[str, object], *, fresh: bool = False) -> None:
         self._target, self._facts = target, json.loads(json.dumps(facts))
         self._part = target.with_name(f"{target.name}.part")
         self._journal = target.with_name(f"{target.name}.part.json")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from classifier.extract.journal import Figures
 from featstore.formats import BadDocument
@@ -30,7 +29,7 @@ class Told:
         collection: what the collection of the first document says of itself, if the output has it; None if not.
     """
 
-    def __init__(self, report: Report | None, before: Figures, collection: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, report: Report | None, before: Figures, collection: Mapping[str, object] | None = None) -> None:
         self._report = report
         self._collection, self._told_of = collection, False
         self._problems = Counter(before.problems)

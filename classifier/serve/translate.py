@@ -66,7 +66,7 @@ def as_given(document: Document) -> GivenDocument:
     return GivenDocument(id=document.id, text=document.text, entities=mentions)
 
 
-def answer_of(answer: Answer, facts: ModelFacts) -> dict[str, Any]:
+def answer_of(answer: Answer, facts: ModelFacts) -> dict[str, object]:
     """Return an answer as JSON data: each document is what ``cli extract --to jsonl`` writes as a line."""
     good = [json_line(found, facts) for found in answer if isinstance(found, Extraction)]
     bad = [{"id": b.id, "where": b.where, "why": b.why} for b in answer if isinstance(b, BadDocument)]

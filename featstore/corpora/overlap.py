@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
 
 from featstore.corpora.duplicates import near_pairs
 from featstore.corpora.table import load_corpus
@@ -58,7 +57,7 @@ class Overlap:
     other: str
     parts: tuple[PartOverlap, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as plain data that ``json.dumps`` takes."""
         return asdict(self)
 

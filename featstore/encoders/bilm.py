@@ -14,7 +14,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -245,7 +244,7 @@ def _read_options(path: Path) -> BiLMConfig:
         raise DataError(f"{path} is not ELMo's options.json: {error}.") from error
 
 
-def _options(config: BiLMConfig) -> dict[str, Any]:
+def _options(config: BiLMConfig) -> dict[str, object]:
     return {
         "lstm": {
             "use_skip_connections": config.use_skip_connections,

@@ -12,11 +12,22 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from featstore.errors import FeatstoreError, ResourceError, UsageError
 from featstore.files import Buffer
 from featstore.stores.places import check_relative, join, missing
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+class _Entry(TypedDict):
+    """What a file system says of an entry of a folder."""
+
+    name: str
+    size: int | None
+    type: str
 
 
 class RemotePlace:
@@ -27,7 +38,7 @@ class RemotePlace:
         self._pid = -1
         self._connect()
 
-    def _connect(self) -> Any:
+    def _connect(self) -> AbstractFileSystem:
         """Return the file system; a forked process gets a connection of its own."""
         if self._pid != os.getpid():
             try:
@@ -43,7 +54,7 @@ class RemotePlace:
         return self._fs
 
     @contextmanager
-    def _asking(self, name: str) -> Iterator[Any]:
+    def _asking(self, name: str) -> Iterator[AbstractFileSystem]:
         try:
             yield self._connect()
         except FeatstoreError:
@@ -75,7 +86,7 @@ class RemotePlace:
     def writable(self) -> bool:
         return True  # only trying tells
 
-    def _entries(self, folder: str) -> dict[str, Mapping[str, Any]]:
+    def _entries(self, folder: str) -> dict[str, _Entry]:
         with self._asking(folder) as fs:
             try:
                 entries = fs.ls(self._path(folder), detail=True)

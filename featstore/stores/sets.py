@@ -74,9 +74,9 @@ def directory_name(meta: FeatureMeta) -> str:
     return f"{meta.name}-{meta.identity[:16]}-{meta.dtype}-{meta.backend}"
 
 
-def describe(meta: FeatureMeta) -> dict[str, Any]:
+def describe(meta: FeatureMeta) -> dict[str, object]:
     """Return the content of ``set.json``: the facts of a feature set and their checksum."""
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "format": FORMAT_VERSION,
         "facts_version": FACTS_VERSION,
         "name": meta.name,
@@ -96,7 +96,7 @@ def write_meta(place: Place, meta: FeatureMeta) -> None:
     place.publish({SET_FILE: {"": content.encode("utf-8")}})
 
 
-def _checksum(facts: Mapping[str, Any]) -> str:
+def _checksum(facts: Mapping[str, object]) -> str:
     """The sha256 of the canonical JSON of all fields but the checksum itself."""
     rest = {name: value for name, value in facts.items() if name != "checksum"}
     return hashlib.sha256(canonical_json(rest).encode("ascii")).hexdigest()

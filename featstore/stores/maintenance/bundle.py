@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, DataError, FeatstoreError
 from featstore.files import Buffer, check_input, clear_errors, open_output
@@ -157,16 +157,32 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _manifest(found: Any, where: str) -> tuple[FeatureMeta, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    """A shard as the manifest announces it."""
+
+    name: str
+    sentences: int
+    rows: int
+
+
+def _manifest(found: object, where: str) -> tuple[FeatureMeta, list[_Announced]]:
     """Return the set's facts and the announced shards from the manifest's content."""
-    if type(found) is not dict or found.get("bundle") != BUNDLE_VERSION or type(found.get("shards")) is not list:
+    shards = found.get("shards") if isinstance(found, dict) and found.get("bundle") == BUNDLE_VERSION else None
+    if not isinstance(found, dict) or not isinstance(shards, list):
         raise ValueError(f"its manifest is not one of bundle version {BUNDLE_VERSION}")
-    for shard in found["shards"]:
-        if type(shard) is not dict or type(shard.get("name")) is not str:
-            raise ValueError("its manifest does not list shards")
-        if any(type(shard.get(n)) is not int or shard[n] < 0 for n in ("sentences", "rows")):
-            raise ValueError(f"its manifest gives no counts for shard {shard['name'][:40]!r}")
-    return parse_meta(found.get("set"), where), found["shards"]
+    return parse_meta(found.get("set"), where), [_announced(shard) for shard in shards]
+
+
+def _announced(shard: object) -> _Announced:
+    """Return a shard of the manifest."""
+    name = shard.get("name") if isinstance(shard, dict) else None
+    if not isinstance(shard, dict) or not isinstance(name, str):
+        raise ValueError("its manifest does not list shards")
+    sentences, rows = shard.get("sentences"), shard.get("rows")
+    if type(sentences) is not int or type(rows) is not int or min(sentences, rows) < 0:
+        raise ValueError(f"its manifest gives no counts for shard {name[:40]!r}")
+    return _Announced(name, sentences, rows)
 
 
 def _member(tar: tarfile.TarFile, name: str, expected: int | None, limit: int) -> bytes:
@@ -185,20 +201,20 @@ def _member(tar: tarfile.TarFile, name: str, expected: int | None, limit: int) -
 
 
 def _shard(
-    tar: tarfile.TarFile, meta: FeatureMeta, shard: dict[str, Any], limit: int
-) -> tuple[ShardIndex, np.ndarray[Any, np.dtype[np.floating]]]:
+    tar: tarfile.TarFile, meta: FeatureMeta, shard: _Announced, limit: int
+) -> tuple[ShardIndex, NDArray[np.floating]]:
     """Return the next shard, every byte of it checked."""
-    name, dtype = shard["name"], disk_dtype(meta)
-    index_size = 32 * shard["sentences"] + 32
-    if sentences_of_size(index_size) != shard["sentences"]:
+    name, dtype = shard.name, disk_dtype(meta)
+    index_size = 32 * shard.sentences + 32
+    if sentences_of_size(index_size) != shard.sentences:
         raise ValueError(f"shard {name[:40]!r} has no sentences")
     try:
         index, crc = unpack_index(_member(tar, f"{name}.index", index_size, limit), name)
         check_name(meta, index, name, name)
     except DamagedStoreError as error:
         raise ValueError(f"the index of shard {name[:40]!r} is not the one that was exported") from error
-    if index.rows != shard["rows"]:
-        raise ValueError(f"shard {name} has {index.rows} rows, its manifest says {shard['rows']}")
+    if index.rows != shard.rows:
+        raise ValueError(f"shard {name} has {index.rows} rows, its manifest says {shard.rows}")
     raw = _member(tar, f"{name}.values", index.rows * meta.dim * dtype.itemsize, limit)
     values = np.frombuffer(raw, dtype=dtype).reshape(index.rows, meta.dim)
     bad = np.flatnonzero(checksums(values, index.offsets) != index.checksums)

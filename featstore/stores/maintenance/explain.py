@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from featstore.fingerprint import fingerprint
 from featstore.stores.access import find_sets, open_store
@@ -77,7 +76,7 @@ class Explanation:
     sets: tuple[SetMatch, ...]
 
 
-def explain(root: str | Path, name: str, facts: Mapping[str, Any], keys: Sequence[bytes]) -> Explanation:
+def explain(root: str | Path, name: str, facts: Mapping[str, object], keys: Sequence[bytes]) -> Explanation:
     """Return the vectors of an encoder that the store has for some sentences, and why others are missing.
 
     Args:
@@ -121,7 +120,7 @@ def _verdict(matches: list[SetMatch]) -> str:
     return "stale" if any(m.stored for m in matches) else "miss"
 
 
-def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[FactDifference]:
+def differing(wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[FactDifference]:
     """Give the facts that differ, sorted by name."""
     left, right = dict(_flat(wanted, "")), dict(_flat(found, ""))
     for fact in sorted(left.keys() | right.keys()):
@@ -129,7 +128,7 @@ def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[F
             yield FactDifference(fact, left.get(fact, ABSENT), right.get(fact, ABSENT))
 
 
-def _flat(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def _flat(facts: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{name}.")

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from featstore.errors import MismatchError, MissingFeatureError
+from featstore.errors import DamagedStoreError, MismatchError, MissingFeatureError
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import find_sets, list_sets, open_store
@@ -89,7 +88,7 @@ def remake(path: str | Path, *, dry_run: bool = False, progress: Progress | None
     return Remade(done, len(lost), len(absent))
 
 
-def view_facts(root: str | Path, name: str) -> Mapping[str, Any] | None:
+def view_facts(root: str | Path, name: str) -> Mapping[str, object] | None:
     """Return the facts that a view of this name would have if it were made now; None if the store has no such view.
 
     Where its source is not in the store, they are those that it has.
@@ -108,7 +107,12 @@ def _source(root: str | Path, meta: FeatureMeta) -> SetInfo | None:
 
 
 def _fit(source: SetInfo, meta: FeatureMeta, progress: Progress | None) -> Projection:
-    return fit(open_files(source.path), int(meta.facts["dims"]), str(meta.facts["method"]), progress=progress)
+    dims, method = meta.facts.get("dims"), meta.facts.get("method")
+    if not isinstance(dims, int) or not isinstance(method, str):
+        raise DamagedStoreError(
+            f"the view '{meta.name}' does not say how it was made; make it again (`cli store view`)."
+        )
+    return fit(open_files(source.path), dims, method, progress=progress)
 
 
 def _project(

@@ -32,7 +32,7 @@ from featstore.records import Instance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class ReadPart:
     """A part of the corpus as the network reads it, and the number of each instance's label."""
 
     read: Read
@@ -51,7 +51,7 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
     network = PairClassifier(encoder, len(task.labels), options.readout, options.dropout).to(options.device)
     if options.device == "cpu":
         use_quick_dropout(network)
-    parts = [_Part(reader.read(part), _gold(part, task.labels)) for part in (task.train, task.dev)]
+    parts = [ReadPart(reader.read(part), numbers_of(part, task.labels)) for part in (task.train, task.dev)]
     if long := sum(part.read.windowed for part in parts):
         number = len(task.train) + len(task.dev)
         task.progress(
@@ -64,11 +64,11 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
     return Fit(FineTuned(network, reader, options.precision, options.device), tuple(epochs))
 
 
-def _gold(instances: Sequence[Instance], labels: Sequence[str]) -> Numbers:
+def numbers_of(instances: Sequence[Instance], labels: Sequence[str]) -> Numbers:
     return np.array([labels.index(instance.label or "") for instance in instances], dtype=np.int64)
 
 
-def train_network(network: PairClassifier, train: _Part, dev: _Part, task: FitTask[BertOptions]) -> list[Epoch]:
+def train_network(network: PairClassifier, train: ReadPart, dev: ReadPart, task: FitTask[BertOptions]) -> list[Epoch]:
     """Train ``network`` in place; at the end it has the weights of the best epoch."""
     options = task.options
     optimizer = make_optimizer(network, options)
@@ -79,7 +79,7 @@ def train_network(network: PairClassifier, train: _Part, dev: _Part, task: FitTa
         best = _take_up(state, network, optimizer)
     while len(epochs) < options.max_epochs:
         start, number = time.perf_counter(), len(epochs) + 1
-        loss, lr = _epoch(network, optimizer, train, options, number)
+        loss, lr = run_epoch(network, optimizer, train, options, number)
         dev_loss, f1 = _evaluated(network, dev, task)
         is_best = all((f1, -dev_loss) > (each.dev_f1, -each.dev_loss) for each in epochs)
         seconds = time.perf_counter() - start
@@ -128,8 +128,8 @@ def share_of_rate(done: float, warmup: float) -> float:
     return done / warmup if done < warmup else (1 - done) / (1 - warmup)
 
 
-def _epoch(
-    network: PairClassifier, optimizer: torch.optim.Optimizer, part: _Part, options: BertOptions, number: int
+def run_epoch(
+    network: PairClassifier, optimizer: torch.optim.Optimizer, part: ReadPart, options: BertOptions, number: int
 ) -> tuple[float, float]:
     """Go once over the train part; return the mean loss and the last learning rate of the top layer."""
     network.train()
@@ -167,7 +167,7 @@ def backward(network: PairClassifier, read: Read, gold: Numbers, chosen: Numbers
     return total
 
 
-def _evaluated(network: PairClassifier, dev: _Part, task: FitTask[BertOptions]) -> tuple[float, float]:
+def _evaluated(network: PairClassifier, dev: ReadPart, task: FitTask[BertOptions]) -> tuple[float, float]:
     """Return loss and micro-F1 on the dev part."""
     found = probabilities(network, dev.read, task.options.precision, task.options.device)
     likelihood: NDArray[np.float64] = found[np.arange(len(dev.gold)), dev.gold].astype(np.float64)

@@ -92,7 +92,7 @@ def document_of(given: object, path: Path = _NOWHERE, line: int | None = None) -
 def with_relations(document: Document, relations: Sequence[Relation], model: ModelFacts) -> dict[str, Any]:
     """Return a document as BioC JSON has it, with the relations added to those that it has."""
     given = document.bioc if document.bioc is not None else _in_passages(document)
-    taken = {relation.get("id") for part in _parts(given) for relation in members(part, "relations")}
+    taken = {str(relation.get("id")) for part in _parts(given) for relation in members(part, "relations")}
     free = (id_ for id_ in map("R{}".format, count(1)) if id_ not in taken)
     added = [_relation(next(free), relation, model) for relation in relations]
     return {**given, "relations": [*members(given, "relations"), *added]}

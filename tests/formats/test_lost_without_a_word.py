@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from featstore.errors import DataError
-from featstore.formats import BadDocument, read_documents
+from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
 
 Write = Callable[[str, str | bytes], Path]
 PASSAGE = '{"offset": 0, "text": "A drug"}'
@@ -85,3 +85,12 @@ def test_a_mention_whose_start_is_no_number_is_no_relation(write: Write) -> None
     assert not isinstance(found, BadDocument)
     assert [problem.why for problem in found.problems] == ["the start is 'x0'; a number of 0 or more is wanted."]
     assert [relation.label for relation in found.relations] == ["CID"]
+
+
+def test_a_relation_whose_id_is_no_text_takes_no_id_from_those_that_are_added(write: Write) -> None:
+    relation = '{"id": {"a": 1}, "infons": {}, "nodes": []}'
+    path = write("a.json", f'{{"documents": [{{"id": "1", "passages": [{PASSAGE}], "relations": [{relation}]}}]}}')
+    (found,) = read_documents(path)
+    assert not isinstance(found, BadDocument)
+    model = ModelFacts("m", "ab", ("X",))
+    assert '"a": 1' in writer_of("bioc-json").document(found, [], model)

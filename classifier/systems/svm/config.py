@@ -32,7 +32,7 @@ class SvmOptions(SystemOptions):
         20_000, "Number of features that are kept of each family at most: those with the highest chi-squared.", least=1
     )
     calibration_parts: int = option(
-        5,
+        3,
         "Number of parts of the training part's sentences that are held out in turn, to choose the cost of errors, "
         "to turn scores into probabilities and for --favour.",
         least=2,

@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from featstore.encoders.elmo import PADDING
 from featstore.pretrain.adaptive import AdaptiveSoftmax, WordSoftmax, cutoffs_of
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.projected_lstm import projected_lstm
-from featstore.pretrain.schedule import PERPLEXITY, in_measure
+from featstore.pretrain.schedule import PERPLEXITY, TaskFacts, in_measure
 from featstore.pretrain.sentences import WordBatch, WordBatcher, pieces
 from featstore.pretrain.text import Position, TextSource
 
@@ -186,7 +185,7 @@ class BiLMTask:
         batches = [self._batcher.build(piece) for piece in self._held_out]
         return sum(self._apply(b).item() * b.tokens for b in batches) / sum(b.tokens for b in batches)
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Mapping[str, object]:
         """The settings that a checkpoint must share with this training."""
         return {
             "model": "bilm",
@@ -196,12 +195,12 @@ class BiLMTask:
             **self.source.facts(),
         }
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], TaskFacts]:
         """Where the present pool begins in the text, and how much of it was taken."""
         pools = self._pools - bool(self._pieces)
-        return {}, {"position": asdict(self._pool_start), "pools": pools, "taken": self._taken, "units": self.units}
+        return {}, {"position": self._pool_start.facts(), "pools": pools, "taken": self._taken, "units": self.units}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def restore(self, tensors: Mapping[str, Tensor], facts: TaskFacts) -> None:  # noqa: ARG002
         """Go on from what :meth:`state` returned."""
         self._seek(Position(**facts["position"]), facts["pools"])
         self.units = facts["units"]

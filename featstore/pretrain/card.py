@@ -10,31 +10,35 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
 from featstore.markdown import markdown_table
+from featstore.pretrain.schedule import LogEntry
 from featstore.pretrain.text import TextSource
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _CURVE_ROWS = 12
 # Settings that say where and how a training ran. They have no influence on the model.
 _NOT_TOLD = {"text", "valid", "out", "fresh", "device", "flair"}
 
 
-def settings_of(config: Any) -> dict[str, Any]:
+def settings_of(config: DataclassInstance) -> dict[str, object]:
     """Return the fields of a configuration as plain data, nested ones beside the others, paths left out."""
-    told: dict[str, Any] = {}
+    told: dict[str, object] = {}
     for field in fields(config):
         value = getattr(config, field.name)
-        if is_dataclass(value):
+        if is_dataclass(value) and not isinstance(value, type):
             told |= settings_of(value)
         elif field.name not in _NOT_TOLD:
             told[field.name] = value
     return told
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[LogEntry]:
     """Return the entries of a ``log.jsonl``."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -45,8 +49,8 @@ def write_card(
     title: str,
     method: str,
     source: TextSource,
-    settings: Mapping[str, Any],
-    logs: Mapping[str, Sequence[Mapping[str, Any]]],
+    settings: Mapping[str, object],
+    logs: Mapping[str, Sequence[LogEntry]],
     files: Sequence[Path],
 ) -> None:
     """Write ``README.md`` into ``folder``.
@@ -78,7 +82,7 @@ def _files(source: TextSource) -> Iterator[tuple[str, ...]]:
             yield path.name, f"{path.stat().st_size:,}", file_sha256(path), part
 
 
-def _curve(log: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+def _curve(log: Sequence[LogEntry]) -> Iterator[tuple[str, ...]]:
     """Some rows of a log, evenly spaced, the last one among them."""
     count = min(_CURVE_ROWS, len(log))
     for i in range(count):

@@ -10,8 +10,6 @@ two processes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.errors import DataError
 from featstore.pretrain.parallel import Group
-from featstore.pretrain.schedule import BITS, in_measure
+from featstore.pretrain.schedule import BITS, TaskFacts, in_measure
 from featstore.pretrain.streams import Streams
 from featstore.pretrain.text import Position, TextSource, sentences
 
@@ -206,7 +204,7 @@ class CharLMTask:
             total += loss.item() * (len(block) - 1)
         return total / (len(parts) - 1)
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Mapping[str, object]:
         """The settings that a checkpoint must share with this training."""
         return {
             "model": "charlm",
@@ -222,15 +220,15 @@ class CharLMTask:
             **self.source.facts(),
         }
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], TaskFacts]:
         """The LSTM's state, the unread rests of the streams, and the position in the text."""
         tensors = {"h": self._state[0], "c": self._state[1]}
         rests = self._streams.rests
         tensors["rests"] = torch.from_numpy(np.concatenate(rests))
         tensors["rest_lengths"] = torch.tensor([len(rest) for rest in rests])
-        return tensors, {"position": asdict(self._position), "units": self.units}
+        return tensors, {"position": self._position.facts(), "units": self.units}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], facts: TaskFacts) -> None:
         """Go on from what :meth:`state` returned."""
         self._state = (tensors["h"].to(self.device), tensors["c"].to(self.device))
         self._position = Position(**facts["position"])

@@ -30,7 +30,7 @@ from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.cooccurrence import Pairs, count_pairs
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, ParallelJob, run_jobs
-from featstore.pretrain.schedule import ERROR, PretrainProgress, Schedule
+from featstore.pretrain.schedule import ERROR, PretrainProgress, Schedule, TaskFacts
 from featstore.pretrain.sentences import SPECIAL, learn_words
 from featstore.pretrain.text import TextSource, sentences
 
@@ -151,17 +151,17 @@ class GloVeTask:
         """Mean weighted squared error on the held-out pairs."""
         return self._loss(self._held_out).item()
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Mapping[str, object]:
         """The settings that a checkpoint must share with this training."""
         arrays = (self._pairs.first, self._pairs.second, self._pairs.weight)
         digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
         return {"model": "glove", "pairs": digest, "dim": self._dim, "batch": self._batch, "top": self._top}
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], TaskFacts]:
         """How many pairs were read."""
         return {}, {"units": self.units}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def restore(self, tensors: Mapping[str, Tensor], facts: TaskFacts) -> None:  # noqa: ARG002
         """Go on from what :meth:`state` returned."""
         self.units = facts["units"]
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,13 @@ from featstore.errors import DataError, MismatchError
 from featstore.files import make_folder, write_file
 from featstore.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from featstore.pretrain.parallel import Group
-from featstore.pretrain.schedule import PretrainProgress, Schedule, in_measure
+from featstore.pretrain.schedule import LogEntry, PretrainProgress, Schedule, TaskFacts, in_measure
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 _CARRIED = ("step", "loss_sum", "loss_count", "held_out", "best", "bad", "factor", "log")
 _REPORT_SECONDS = 0.5
+_Settings = Mapping[str, Mapping[str, object]]  # those of the task and of the schedule
 
 
 class Task(Protocol):
@@ -47,15 +48,15 @@ class Task(Protocol):
         """Return the held-out loss in nats a unit; leaves the carried state as it was."""
         ...
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Mapping[str, object]:
         """JSON facts in which a checkpoint must agree with this training to be continued."""
         ...
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], TaskFacts]:
         """The carried state of this process, and JSON facts that are the same in the whole group."""
         ...
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], facts: TaskFacts) -> None:
         """Go on from what :meth:`state` returned."""
         ...
 
@@ -67,7 +68,7 @@ def train(
     folder: Path,
     report: Callable[[PretrainProgress], None] | None = None,
     group: Group | None = None,
-) -> list[dict[str, Any]]:
+) -> list[LogEntry]:
     """Train ``task`` to step ``steps``. If ``folder`` holds a checkpoint, the training goes on from it.
 
     Args:
@@ -107,7 +108,7 @@ class _Trainer:
         self.best_weights: dict[str, Tensor] = {}
         self.bad = 0
         self.factor = 1.0
-        self.log: list[dict[str, Any]] = []
+        self.log: list[LogEntry] = []
 
     def run(self, report: Callable[[PretrainProgress], None] | None) -> None:
         start, began, reported = self.task.units, time.perf_counter(), 0.0
@@ -153,7 +154,7 @@ class _Trainer:
             self.bad += 1
         if self.schedule.anneal == "plateau" and self.bad > self.schedule.patience:
             self.factor, self.bad = self.factor / 2, 0
-        entry = {
+        entry: LogEntry = {
             "step": self.step,
             "units": self.task.units,
             "learning_rate": self.schedule.rate(self.step - 1, self.steps, self.factor),
@@ -182,11 +183,11 @@ class _Trainer:
         for name, parameter in self.task.model.named_parameters():
             parameter.copy_(self.best_weights[name])
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> _Settings:
         """Return the facts in which a checkpoint must agree with this training, in the form in which JSON returns
         them."""
         own = asdict(self.schedule) | {"steps": self.steps, "processes": self.group.size}
-        whole: dict[str, Any] = json.loads(json.dumps({"task": self.task.settings(), "schedule": own}))
+        whole: _Settings = json.loads(json.dumps({"task": self.task.settings(), "schedule": own}))
         return whole
 
     def save(self) -> None:
@@ -241,7 +242,7 @@ def _set_random_states(states: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["random.cuda"])
 
 
-def _check_settings(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _check_settings(path: Path, found: _Settings, wanted: _Settings) -> None:
     """Refuse a checkpoint of another training.
 
     Raises:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
 from threading import Thread
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,8 +26,10 @@ from torch import Tensor
 
 from featstore.errors import FeatstoreError, ResourceError, UsageError
 from featstore.files import DISK_FULL
+from featstore.pretrain.schedule import PretrainProgress
 
 _POLL_SECONDS = 0.5
+_Message = PretrainProgress | FeatstoreError  # what a process tells the one that started it
 
 
 def choose_device(name: str) -> str:
@@ -90,11 +92,11 @@ class ParallelJob:
     """One model to be trained by ``processes`` processes: ``function(*arguments, group, report)`` runs in each."""
 
     function: Callable[..., None]
-    arguments: tuple[Any, ...]
+    arguments: tuple[object, ...]
     processes: int = 1
 
 
-def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[Any], None] | None = None) -> None:
+def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[PretrainProgress], None] | None = None) -> None:
     """Run all jobs at once, each process with one thread, and pass what they report to ``report``.
 
     Raises:
@@ -102,7 +104,7 @@ def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[Any], None] | None =
         ResourceError: a process was killed from outside.
     """
     context = mp.get_context("spawn")
-    queue: Queue[Any] = context.Queue()
+    queue: Queue[_Message] = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
         processes = [
             context.Process(
@@ -123,7 +125,7 @@ def run_jobs(jobs: Sequence[ParallelJob], report: Callable[[Any], None] | None =
                 process.join()
 
 
-def _work(job: ParallelJob, group: Group, queue: Queue[Any]) -> None:
+def _work(job: ParallelJob, group: Group, queue: Queue[_Message]) -> None:
     """What a process runs."""
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
@@ -151,7 +153,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _listen(processes: Sequence[Any], queue: Queue[Any], report: Callable[[Any], None] | None) -> None:
+def _listen(
+    processes: Sequence[BaseProcess], queue: Queue[_Message], report: Callable[[PretrainProgress], None] | None
+) -> None:
     while True:
         alive = any(process.is_alive() for process in processes)
         failed = [p.exitcode for p in processes if p.exitcode]

@@ -8,11 +8,57 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from featstore.records import check_choice
 
 PRECISIONS = ("bfloat16", "float32")
 BITS, PERPLEXITY, ERROR = "bits per character", "perplexity", "weighted squared error"
+
+
+class LogEntry(TypedDict):
+    """A line of a training's ``log.jsonl``: one evaluation.
+
+    Attributes:
+        step: steps taken.
+        units: characters or words read.
+        learning_rate: of the last step.
+        measure: what the losses are measured in.
+        train: mean training loss since the evaluation before.
+        held_out: held-out loss.
+        units_per_second: read so far.
+    """
+
+    step: int
+    units: int
+    learning_rate: float
+    measure: str
+    train: float
+    held_out: float
+    units_per_second: float
+
+
+class PositionFacts(TypedDict):
+    """The fields of :class:`featstore.pretrain.text.Position`."""
+
+    epoch: int
+    lines: list[int]
+    chars: list[int]
+
+
+class TaskFacts(TypedDict):
+    """Where a task stands in its text, as a checkpoint keeps it.
+
+    Attributes:
+        units: characters or words read.
+        position: where it reads on; of tasks that read text.
+        pools, taken: pools made, and pieces taken of the present one; of tasks that draw from pools.
+    """
+
+    units: int
+    position: NotRequired[PositionFacts]
+    pools: NotRequired[int]
+    taken: NotRequired[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

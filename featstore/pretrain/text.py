@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from featstore.errors import DataError, MissingFileError
+from featstore.pretrain.schedule import PositionFacts
 
 # One line in HELD_OUT is held out if no held-out files are named.
 HELD_OUT = 100
@@ -65,6 +66,10 @@ class Position:
     epoch: int = 0
     lines: list[int] = field(default_factory=list)
     chars: list[int] = field(default_factory=list)
+
+    def facts(self) -> PositionFacts:
+        """Return the position as JSON data."""
+        return {"epoch": self.epoch, "lines": list(self.lines), "chars": list(self.chars)}
 
     def copy(self) -> Position:
         """Return a position that no longer moves with this one."""

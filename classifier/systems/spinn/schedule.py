@@ -1,11 +1,11 @@
 """The schedule of a thin stack: which rows every step of a batch reads and writes.
 
 In: the transitions of a batch of trees. Out: index arrays, so that the network runs a step for the whole batch with
-gathers and matrix products and nothing is moved on a stack. The *thin stack* (Bowman et al. 2016, section 3.2) keeps
+gathers and matrix products and nothing is moved on a stack. The *thin stack* (Bowman et al. 2016) keeps
 every node that was ever made in one table; a stack is then only a list of row numbers, and these depend on the
 transitions alone. So all of them are worked out here, before the network runs, with numpy over the whole batch.
 
-_Rows of the table: row 0 is the empty element (zeros), rows ``1 .. L`` are the leaves, instance after instance, and
+Rows of the table: row 0 is the empty element (zeros), rows ``1 .. L`` are the leaves, instance after instance, and
 then the inner nodes follow in the order of the steps that make them. The instances of a batch are sorted by falling
 length, so the instances that are active at a step are always the first ones and no step works on padding.
 """
@@ -73,7 +73,7 @@ def schedule(trees: Sequence[Tree]) -> StackPlan:
     end_leaf = next_leaf + counts
     leaves = int(counts.sum())
     active = np.searchsorted(-lengths[order], -np.arange(steps), side="left")
-    # _Rows 0 and 1 of the stacks stay empty, so that the elements below an empty stack are there and are 0.
+    # Rows 0 and 1 of the stacks stay empty, so that the elements below an empty stack are there and are 0.
     stacks, height = np.zeros((size, int(counts.max()) + 2), np.int64), np.full(size, 2)
     top: list[_Rows] = []
     below: list[_Rows] = []

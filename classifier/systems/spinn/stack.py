@@ -7,7 +7,7 @@ here. It walks the steps backwards, keeps the gradients of the gates, and makes 
 product at the end.
 
 With h_1 and h_2 the two topmost elements of the stack, b the first element of the buffer and t the state of the
-tracker, a step is (Bowman et al. 2016, equations 2 to 8)::
+tracker, a step is (Bowman et al. 2016)::
 
     t, m = LSTM([h_1; h_2; b], t', m')
     i, f_l, f_r, o = sigmoid(W [h_1; h_2; t] + q)    g = tanh(W [h_1; h_2; t] + q)     where the step reduces

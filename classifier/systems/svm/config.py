@@ -25,7 +25,7 @@ class SvmOptions(SystemOptions):
     machines: str = option(
         "+".join(MEMBERS),
         "The SVMs of the ensemble, joined by '+': 'linear' and 'quadratic' read everything, 'mentions' reads the pair "
-        "(RBF kernel), and 'context' reads the words around it (quadratic kernel).",
+        "(RBF kernel), and 'context' reads the words around it and the second mention's vector (quadratic kernel).",
     )
     least: int = option(2, "Number of training instances that must have a feature before it counts.", least=1)
     select: int = option(

@@ -22,6 +22,13 @@ from classifier.entities.sentences import may_follow, tag_names
 from classifier.entities.surface import ROWS
 from classifier.head.bilstm import GATES, bilstm, project
 from classifier.head.config import HeadConfig
+from classifier.head.inference import (
+    bilstm_steadily,
+    in_blocks,
+    project_steadily,
+    whole_batch,
+    whole_rows,
+)
 from classifier.head.model import FeatureInput
 
 
@@ -66,6 +73,27 @@ class Network(nn.Module):
         Returns:
             The score of each tag. Shape: (T, B, K) float32.
         """
+        if not torch.is_grad_enabled():
+            return self._score(rows, surface, index, lengths)
+        inputs, weights = self._inputs(rows, surface)
+        projected = project(inputs, _nothing(weights), weights, self.bias)
+        hidden = bilstm(projected, self.recurrent, index, lengths)
+        scores: Tensor = self.classifier(self.drop(hidden.permute(1, 2, 0, 3).flatten(2)))
+        return scores
+
+    def _score(self, rows: Sequence[Tensor], surface: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
+        """Do the same without a gradient: what a sequence gets does not depend on the rest of the batch."""
+        count = len(lengths)
+        index, lengths = whole_batch(index, lengths)
+        inputs, weights = self._inputs([whole_rows(x) for x in rows], whole_rows(surface))
+        projected = project_steadily(inputs, _nothing(weights), weights, self.bias)
+        hidden = bilstm_steadily(projected, self.recurrent, index, lengths)
+        states = hidden.permute(1, 2, 0, 3).flatten(2)
+        scores = in_blocks(self.classifier, whole_rows(states.flatten(0, 1)))
+        return scores[: lengths[0] * len(lengths)].view(*states.shape[:2], -1)[:, :count]
+
+    def _inputs(self, rows: Sequence[Tensor], surface: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the features of each row, its looks among them, and the weights of each feature."""
         features = cast(Sequence[FeatureInput], self.features)
         inputs = [feature(x) for feature, x in zip(features, rows, strict=True)]
         weights: list[Tensor] = [feature.weight for feature in features]
@@ -73,11 +101,7 @@ class Network(nn.Module):
             summed = nn.functional.embedding_bag(surface, self.table, mode="sum")
             inputs.append(self.drop(summed).to(getattr(torch, self.config.precision)))
             weights.append(self.looks)
-        nothing = [weight.new_zeros(0, weight.shape[2]) for weight in weights]
-        projected = project(inputs, nothing, weights, self.bias)
-        hidden = bilstm(projected, self.recurrent, index, lengths)
-        scores: Tensor = self.classifier(self.drop(hidden.permute(1, 2, 0, 3).flatten(2)))
-        return scores
+        return inputs, weights
 
     def loss(self, rows: Sequence[Tensor], surface: Tensor, index: Tensor, lengths: Tensor, possible: Tensor) -> Tensor:
         """Return the mean negative log-likelihood of a batch; see :meth:`Crf.log_likelihood`."""
@@ -97,3 +121,8 @@ class Network(nn.Module):
                 raise ValueError("this tagger was built without `standardise`.")
             feature.mean.copy_(mean)
             feature.scale.copy_(torch.where(deviation > 0, deviation, 1.0).reciprocal())
+
+
+def _nothing(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Return no learned rows, for each feature."""
+    return [weight.new_zeros(0, weight.shape[2]) for weight in weights]

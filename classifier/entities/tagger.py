@@ -151,11 +151,6 @@ class Tagger:
             )
         return tagged
 
-    def encode(self, documents: Iterable[Document], encoding: Encoding) -> None:
-        """Encode the sentences of some documents in one go, for :meth:`tag_window` to find them."""
-        sentences = {s.key: s.tokens for d in documents for s in sentences_of(replace(d, entities=()))}
-        encoding.fill(sentences, self.checkpoint.features)
-
     def _find(
         self, sentences: Sequence[TaggedSentence], stores: Sequence[FeatureStore]
     ) -> Iterator[list[tuple[int, int, str]]]:

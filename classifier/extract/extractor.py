@@ -19,6 +19,7 @@ extraction that goes on at the end of a window gives, to the last digit, what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +209,7 @@ class Extractor:
         pairing = checked_pairing(self.checkpoint, wanted or Wanted())
         with self._encoding() as encoding:
             groups = self._tagging.groups(documents, encoding, self._encoders)
-            for window in self._windows(groups, wanted or Wanted(), pairing, encoding, scored):
+            for window in self._windows(groups, repeat(wanted or Wanted()), pairing, encoding, scored):
                 encoding.forget()
                 yield window
 
@@ -217,48 +218,48 @@ class Extractor:
     ) -> list[list[Extraction | BadDocument]]:
         """Return what the model says of the documents of several requests.
 
-        All sentences are encoded in one go, which is several times faster than one after the other. Then each request
-        is scored by itself, so that it gets, to the last digit, what it would have got alone.
+        All of them are one window: together they are encoded, tagged and scored several times as fast as one after the
+        other. Each gets what it would have got alone, from a head to the last digit.
 
         Args:
             requests: the documents of each, all of which are held in memory, and what is wanted of them.
         """
-        pairings = [checked_pairing(self.checkpoint, wanted) for _, wanted in requests]
+        for _, wanted in requests:
+            pairing = checked_pairing(self.checkpoint, wanted)
+        every = [(document, wanted) for documents, wanted in requests for document in documents]
+        if not every:
+            return [[] for _ in requests]
         with self._encoding() as encoding:
-            every = [document for documents, _ in requests for document in documents]
-            self._tagging.encode(every, encoding, self._encoders)
-            tagged = [list(self._tagging.groups(documents, encoding, self._encoders)) for documents, _ in requests]
-            begun = [
-                self._begin(document, wanted)
-                for groups, (_, wanted) in zip(tagged, requests, strict=True)
-                for group in groups
-                for document in group
-                if isinstance(document, Document)
-            ]
-            self._encode([pair.instance for work in begun for pair in self._pairs(work)], encoding)
-            return [
-                [found for window in self._windows(groups, wanted, pairing, encoding) for found in window]
-                for groups, (_, wanted), pairing in zip(tagged, requests, pairings, strict=True)
-            ]
+            groups = self._tagging.groups([document for document, _ in every], encoding, self._encoders)
+            group = [document for group in groups for document in group]
+            (window,) = self._windows([group], (wanted for _, wanted in every), pairing, encoding)
+        found = iter(window)
+        return [list(islice(found, len(documents))) for documents, _ in requests]
 
     def _windows(
         self,
         groups: Iterable[list[Document | BadDocument]],
-        wanted: Wanted,
+        wanted: Iterable[Wanted],
         pairing: Pairing,
         encoding: Encoding,
         scored: PairsScored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
+        """Yield what the model says, window by window; ``wanted`` says of each document which relations."""
+
         def score(chunk: Chunk) -> None:
             works = [pair.work for pair in chunk.pairs[-1:]]
-            self._score(chunk, encoding, wanted)
+            self._score(chunk, encoding)
             for last in works:
                 if scored and last.scored < len(last.candidates):
                     scored(last.document.id, last.scored, len(last.candidates))
 
-        works = ([self._begin(d, wanted) if isinstance(d, Document) else d for d in group] for group in groups)
+        each = iter(wanted)
+        works = (
+            [self._begin(d, w) if isinstance(d, Document) else d for d, w in zip(group, each, strict=False)]
+            for group in groups
+        )
         for window in windows(works, self._pairs, score):
-            yield [finish(each, wanted, pairing) for each in window]
+            yield [finish(work, pairing) for work in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
@@ -273,7 +274,7 @@ class Extractor:
         assert pairing is not None
         split = SplitDocument.of(seen_by(pairing, document, dict(wanted.types)))
         candidates, problems = find_candidates(split, pairing, wanted.max_distance)
-        return Work(document, split, candidates, problems=problems)
+        return Work(document, wanted, split, candidates, problems=problems)
 
     def _pairs(self, work: Work) -> Iterator[MarkedPair]:
         """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
@@ -281,7 +282,7 @@ class Extractor:
             id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
             yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
 
-    def _score(self, chunk: Chunk, encoding: Encoding, wanted: Wanted) -> None:
+    def _score(self, chunk: Chunk, encoding: Encoding) -> None:
         """Give the pairs of a chunk their relations, and empty it."""
         filled, lost = self._encode([pair.instance for pair in chunk.pairs], encoding)
         for pair in chunk.pairs:
@@ -291,8 +292,9 @@ class Extractor:
         if pairs:
             predictions = self._predict([pair.instance for pair in pairs], filled)
             for pair, row, attention in zip(pairs, predictions.probabilities, predictions.attention, strict=True):
-                if relation := relation_of(pair.candidate, pair.instance, self.checkpoint, row, attention, wanted):
-                    pair.work.relations.append(relation)
+                work = pair.work
+                if relation := relation_of(pair.candidate, pair.instance, self.checkpoint, row, attention, work.wanted):
+                    work.relations.append(relation)
         chunk.clear()
 
     def _encode(self, instances: Sequence[Instance], encoding: Encoding) -> tuple[list[FeatureStore], set[bytes]]:

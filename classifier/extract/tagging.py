@@ -81,14 +81,6 @@ class Tagging:
             else:
                 yield window
 
-    def encode(
-        self, documents: Iterable[Document | BadDocument], encoding: Encoding, loaded: Mapping[str, Encoder]
-    ) -> None:
-        """Encode the sentences of the documents that will be tagged, in one go; see :meth:`groups`."""
-        wanted = [each for each in documents if isinstance(each, Document) and is_tagged(each, self.mode)]
-        if wanted:
-            self._loaded(encoding, loaded).encode(wanted, encoding)
-
     def _loaded(self, encoding: Encoding, loaded: Mapping[str, Encoder]) -> Tagger:
         if self._tagger is None:
             self._tagger = Tagger.load(self.path, loaded=loaded, threads=self.threads, device=self.device)

@@ -29,6 +29,7 @@ class Work:
 
     Attributes:
         document: the document.
+        wanted: which of its relations are wanted.
         split: the document as the model sees it, its mentions named by the model's types, split into sentences.
         candidates: its pairs.
         relations: those of the pairs that were scored so far.
@@ -38,6 +39,7 @@ class Work:
     """
 
     document: Document
+    wanted: Wanted
     split: SplitDocument
     candidates: list[Candidate]
     relations: list[Relation] = field(default_factory=list)
@@ -119,17 +121,17 @@ def windows(
         yield window
 
 
-def finish(work: Work | BadDocument, wanted: Wanted, pairing: Pairing) -> Extraction | BadDocument:
+def finish(work: Work | BadDocument, pairing: Pairing) -> Extraction | BadDocument:
     """Return what the model says of a document whose pairs have all been scored."""
     if isinstance(work, BadDocument):
         return work
     document, pairs = work.document, len(work.candidates)
     if work.lost:
         return BadDocument(document.id, document.place, "memory has no room to encode one of its sentences.")
-    relations = likeliest(work.relations, wanted.top)
+    relations = likeliest(work.relations, work.wanted.top)
     problems = (*document.problems, *work.problems)
     if not relations:
-        return Extraction(document, (), pairs, why_nothing(document, pairing, wanted, pairs), problems)
+        return Extraction(document, (), pairs, why_nothing(document, pairing, work.wanted, pairs), problems)
     if document is not work.split.document:
         own = {entity.id: entity for entity in document.entities}
         relations = tuple(replace(r, head=own[r.head.id], tail=own[r.tail.id]) for r in relations)

@@ -12,6 +12,8 @@ gradient because that allows what a general layer cannot do:
 - tanh is computed as 2 sigmoid(2x) - 1, which is several times faster on a CPU and as exact;
 - products may be in bfloat16, and everything else stays in float32.
 
+Without a gradient, :mod:`classifier.head.inference` computes the same with less memory.
+
 Every tensor begins with the direction (0 forward, 1 backward). The gates are in the order input, forget, output, cell,
 so that the three sigmoids are one call.
 """
@@ -55,8 +57,6 @@ def bilstm(rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor) -> Tens
     Returns:
         The hidden states, each at the position of its token; zeros at padding. Shape: (2, T, B, H) float32.
     """
-    if not torch.is_grad_enabled():
-        return _bilstm_forgetful(rows, weight, index, lengths)
     hidden: Tensor = _BiLSTM.apply(rows, weight, index, lengths)  # type: ignore[no-untyped-call]
     return hidden
 
@@ -98,7 +98,7 @@ class _BiLSTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
         steps, batch = index.shape
-        back = _reversal(lengths, steps)
+        back = reversal(lengths, steps)
         places = index.flatten(), index.flatten()[back]
         gates = torch.stack([rows[d].index_select(0, places[d]) for d in range(2)]).float().view(2, steps, batch, -1)
         hidden = gates.shape[-1] // GATES
@@ -169,27 +169,6 @@ class _BiLSTM(torch.autograd.Function):
         return d_rows.to(low), d_weight, None, None
 
 
-def _bilstm_forgetful(rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
-    """Compute the same as :class:`_BiLSTM`, but keep nothing for a gradient, so that the data of a step stays in the
-    cache."""
-    steps, batch = index.shape
-    hidden, low_weight = weight.shape[1], weight.to(rows.dtype)
-    back = _reversal(lengths, steps).view(steps, batch)
-    places = index, index.flatten()[back]
-    h = torch.zeros(2, batch, hidden, dtype=rows.dtype)
-    c = torch.zeros(2, batch, hidden)
-    out = torch.zeros(2, steps * batch, hidden)
-    for t, n in enumerate((lengths > torch.arange(steps).unsqueeze(1)).sum(1).tolist()):
-        gate = torch.stack([rows[d].index_select(0, places[d][t, :n]) for d in range(2)]).float()
-        gate += torch.bmm(h[:, :n], low_weight)
-        cell = _cell(gate, c[:, :n], out=c[:, :n])
-        state = _tanh_(cell.clone()).mul_(gate[..., 2 * hidden : 3 * hidden])
-        h[:, :n] = state
-        out[0, t * batch : t * batch + n] = state[0]
-        out[1].index_copy_(0, back[t, :n], state[1])
-    return out.view(2, steps, batch, hidden)
-
-
 def _cell(gate: Tensor, before: Tensor, out: Tensor) -> Tensor:
     """Turn pre-activations into gates, in place, and write the cell; Shape: (2, n, 4H), (2, n, H) -> (2, n, H)."""
     i, f, _, g = gate.chunk(GATES, dim=-1)
@@ -198,7 +177,7 @@ def _cell(gate: Tensor, before: Tensor, out: Tensor) -> Tensor:
     return torch.mul(f, before, out=out).addcmul_(i, g)
 
 
-def _reversal(lengths: Tensor, steps: int) -> Tensor:
+def reversal(lengths: Tensor, steps: int) -> Tensor:
     """Return the position of step t of each sequence when the sequence is read backwards; padding stays in place.
 
     Shape: lengths (B,) -> (steps * B,) int64, positions in the flat (steps, B) grid. The map is its own inverse.

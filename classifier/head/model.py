@@ -23,6 +23,15 @@ from torch import Tensor, nn
 
 from classifier.head.bilstm import GATES, bilstm, project
 from classifier.head.config import HeadConfig, InputConfig
+from classifier.head.inference import (
+    SEQUENCES,
+    attend_steadily,
+    bilstm_steadily,
+    in_blocks,
+    project_steadily,
+    whole_batch,
+    whole_rows,
+)
 
 
 class HeadOutput(NamedTuple):
@@ -88,9 +97,11 @@ class FeatureInput(nn.Module):
             return x
         # The scale is applied here and not at initialisation. AdamW moves each weight by about the learning rate, so
         # the output of a feature would otherwise move faster, the wider the feature is (Karras et al. 2018, 4.1).
-        scaled = self.projection * self.feature.dim**-0.5
-        projected: Tensor = x @ scaled.to(self.dtype).t()
-        return projected
+        scaled = (self.projection * self.feature.dim**-0.5).to(self.dtype).t()
+        if torch.is_grad_enabled():
+            projected: Tensor = x @ scaled
+            return projected
+        return in_blocks(lambda block: block @ scaled, x)
 
     def drop(self, x: Tensor) -> Tensor:
         """Apply dropout whose share is rounded to 1/256, so that 64 random bits give eight decisions."""
@@ -131,6 +142,8 @@ class Head(nn.Module):
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
             copies: how often the rows are repeated. Row i of copy c is ``c * R + i`` and has a dropout of its own.
         """
+        if not torch.is_grad_enabled():
+            return self._score(rows, index, lengths)
         features = cast(Sequence[FeatureInput], self.features)
         inputs = [feature(x, copies) for feature, x in zip(features, rows, strict=True)]
         tags = [feature.drop(feature.tags) for feature in features]
@@ -144,6 +157,19 @@ class Head(nn.Module):
         attention = scores.masked_fill(time >= lengths, -torch.inf).softmax(0)
         pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
         return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
+
+    def _score(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
+        """Do the same without a gradient: what a sequence gets does not depend on the rest of the batch."""
+        features, count = cast(Sequence[FeatureInput], self.features), len(lengths)
+        steps, lengths = whole_batch(index.t(), lengths)
+        inputs = [feature(whole_rows(x)) for feature, x in zip(features, rows, strict=True)]
+        tags = [feature.tags for feature in features]
+        projected = project_steadily(inputs, tags, [feature.weight for feature in features], self.bias)
+        steps = torch.where(steps < 0, len(inputs[0]) - 1 - steps, steps)
+        hidden = bilstm_steadily(projected, self.recurrent, steps, lengths)
+        pooled, attention = attend_steadily(hidden, self.attention, lengths)
+        logits = in_blocks(self.classifier, torch.tanh(pooled), SEQUENCES)
+        return HeadOutput(logits[:count], attention.t()[:count])
 
     @torch.no_grad()
     def standardise(self, moments: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -179,10 +205,15 @@ class Ensemble(nn.Module):
 
     def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
         """Score a batch; see :meth:`Head.forward`."""
+        count = len(lengths)
+        if not torch.is_grad_enabled():
+            steps, lengths = whole_batch(index.t(), lengths)
+            index = steps.t()
         outputs = [head(rows, index, lengths) for head in self.heads]
         logits = torch.stack([output.logits.log_softmax(1) for output in outputs])
         attention = torch.stack([output.attention for output in outputs])
-        return HeadOutput(logits.logsumexp(0) - math.log(len(outputs)), attention.mean(0))
+        together = logits.logsumexp(0) - math.log(len(outputs))
+        return HeadOutput(together[:count], attention.mean(0)[:count])
 
     def standardise(self, moments: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set what each feature's columns are centred by and divided by; see :meth:`Head.standardise`."""

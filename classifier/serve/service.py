@@ -1,7 +1,7 @@
 """The models behind the API: documents in, relations out, for many requests at once.
 
-In: installed models and requests. Out: the same extractions as ``cli extract`` gives, number for number: the sentences
-of all requests that wait are encoded together, and then each request is scored by itself.
+In: installed models and requests. Out: the same extractions as ``cli extract`` gives, number for number. The documents
+of all requests that wait are processed together, because what a model says of one does not depend on the others.
 """
 
 from __future__ import annotations

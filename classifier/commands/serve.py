@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from classifier.commands.options import RUNS, Fold, Runs, fold_dir, given
 from featstore.commands.console import err, escape
 from featstore.commands.options import Commands, EncoderDevice
 from featstore.errors import ResourceError, UsageError
@@ -16,6 +17,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve_command(
+    called: typer.Context,
     model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -24,6 +26,14 @@ def serve_command(
             "with featstore (`cli models ls`). Repeat for several. By default all that come with featstore are served.",
         ),
     ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", envvar="FEATSTORE_RUN", help="Serve the model of a run: its folder, or its name below --runs."
+        ),
+    ] = None,
+    runs: Runs = RUNS,
+    fold: Fold = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. With 0.0.0.0 every computer of your network can connect.")
     ] = "127.0.0.1",
@@ -45,11 +55,12 @@ def serve_command(
     from classifier.extract.models import installed_models, model_folder
     from classifier.serve import Limits, Service, create_app
 
-    folders = [model_folder(named) for named in model or ()] or [
-        installed.path for installed in installed_models() if installed.task == "relations"
-    ]
+    folders = [model_folder(named) for named in model or ()]
+    if given(called, ("run", "runs", "fold")) or (run is not None and not model):
+        folders.append(fold_dir(run, runs, fold))
+    folders = folders or [installed.path for installed in installed_models() if installed.task == "relations"]
     if not folders:
-        raise UsageError("no model is installed; give --model with a model's folder (cli bundle makes one).")
+        raise UsageError("no model is installed; give --model with a model's folder (cli bundle makes one), or --run.")
     extractors = [Extractor.load(folder, threads=threads, device=device) for folder in folders]
     models = {extractor.facts.name: extractor for extractor in extractors}
     if len(models) < len(extractors):

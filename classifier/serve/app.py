@@ -26,7 +26,7 @@ from classifier.serve.lines import LineResponse, extract_lines, stream_work
 from classifier.serve.protect import Protect, read_body
 from classifier.serve.schema import BadItem, ExtractRequest, Models, ReadDocuments, Refusal
 from classifier.serve.service import Answer, RequestedWork, Service, read_upload
-from classifier.serve.translate import answer_of, as_given, model_info, plain_errors, work_of
+from classifier.serve.translate import answer_of, as_given, model_info, plain_errors, problems_of, work_of
 from featstore.errors import DataError, FeatstoreError, UsageError
 from featstore.formats import BadDocument, writable
 
@@ -106,11 +106,13 @@ def _add_api(app: FastAPI, service: Service, limits: Limits) -> None:
     async def documents(request: Request, name: str) -> ReadDocuments:
         content = await read_body(request, limits.body_bytes, limits.seconds)
         found = await asyncio.to_thread(read_upload, name, content)
-        good = [as_given(each) for each in found if not isinstance(each, BadDocument)]
-        bad = [BadItem(id=each.id, where="", why=each.why) for each in found if isinstance(each, BadDocument)]
+        read = [each for each in found if not isinstance(each, BadDocument)]
+        good = [as_given(each) for each in read]
+        bad = [BadItem(id=each.id, where=each.where, why=each.why) for each in found if isinstance(each, BadDocument)]
+        problems = [item for each in read for item in problems_of(each.id, each.problems)]
         if len(good) > limits.documents:
             raise HTTPException(413, f"the file holds {len(good):,} documents; at most {limits.documents:,} are taken.")
-        return ReadDocuments(documents=good, bad=bad)
+        return ReadDocuments(documents=good, bad=bad, problems=problems)
 
     body = {"content": {"application/json": {"schema": ExtractRequest.model_json_schema()}, LINES: {}}}
 

@@ -1,7 +1,8 @@
 """A stream of documents: JSON lines in, JSON lines out, in the same order, with bounded memory.
 
 In: a request whose body is a document a line, as long as the client likes. Out: the lines that ``cli extract`` would
-write. A malformed line gives a line with an ``error`` in its place. Lines are worked on in small blocks, so that a long
+write; one of a document of which something was left out has ``problems`` besides. A malformed line gives a line with an
+``error`` in its place. Lines are worked on in small blocks, so that a long
 stream leaves room for other requests in between.
 """
 
@@ -21,8 +22,9 @@ from classifier.serve.gather import QueueFullError
 from classifier.serve.limits import Limits
 from classifier.serve.schema import ExtractRequest, GivenDocument
 from classifier.serve.service import Answer, RequestedWork, Service
-from classifier.serve.translate import document_of, json_line, plain_errors, work_of
+from classifier.serve.translate import document_of, json_line, plain_errors, problems_of, work_of
 from featstore.errors import DataError
+from featstore.formats import ModelFacts
 from featstore.records import Document
 
 BLOCK = 32  # documents
@@ -119,10 +121,19 @@ async def _answered(block: Sequence[Document | str], work: RequestedWork, servic
     for each in block:
         if isinstance(each, Document):
             found = next(answers)
-            written.append(json_line(found, facts) if isinstance(found, Extraction) else _error(found.why, found.id))
+            written.append(_line(found, facts) if isinstance(found, Extraction) else _error(found.why, found.id))
         else:
             written.append(_error(each))
     return "".join(written)
+
+
+def _line(found: Extraction, facts: ModelFacts) -> str:
+    """Return a document's line; what was left out of it is told in a member of its own."""
+    line = json_line(found, facts)
+    if not found.problems:
+        return line
+    problems = [item.model_dump() for item in problems_of(found.document.id, found.problems)]
+    return json.dumps({**json.loads(line), "problems": problems}, ensure_ascii=False) + "\n"
 
 
 async def _patiently(work: RequestedWork, wait_for: Wait) -> Answer:

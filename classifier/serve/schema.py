@@ -57,7 +57,7 @@ class ExtractRequest(BaseModel):
 
 
 class BadItem(BaseModel):
-    """A document that could not be read or processed."""
+    """A document that could not be read or processed, or something in it that was left out."""
 
     id: str
     where: str = Field(description="The file and line, where there is one.")
@@ -68,7 +68,8 @@ class ReadDocuments(BaseModel):
     """The documents of a file."""
 
     documents: list[GivenDocument]
-    bad: list[BadItem]
+    bad: list[BadItem] = Field(description="Documents that could not be read.")
+    problems: list[BadItem] = Field(description="What was left out of the documents that were read.")
 
 
 class LabelInfo(BaseModel):

@@ -100,7 +100,9 @@ class Service:
         """
         writer, facts = writer_of(format_), self.models[model].facts
         pieces = [
-            writer.document(found.document, found.relations, facts) for found in answer if isinstance(found, Extraction)
+            writer.document(found.document, found.relations, facts, found.nothing)
+            for found in answer
+            if isinstance(found, Extraction)
         ]
         return writer.header(facts) + writer.separator.join(pieces) + writer.footer()
 
@@ -142,4 +144,12 @@ def read_upload(name: str, content: bytes) -> list[Document | BadDocument]:
     with tempfile.TemporaryDirectory(prefix="featstore-") as folder:
         path = Path(folder) / f"upload{safe}"
         path.write_bytes(content)
-        return list(read_documents(path))
+        return [_named(found, str(path), name) for found in read_documents(path)]
+
+
+def _named(found: Document | BadDocument, path: str, name: str) -> Document | BadDocument:
+    """Name the client's file in place of ours wherever a place is named."""
+    if isinstance(found, BadDocument):
+        return replace(found, where=found.where.replace(path, name), why=found.why.replace(path, name))
+    problems = (replace(p, place=p.place.replace(path, name), why=p.why.replace(path, name)) for p in found.problems)
+    return replace(found, place=found.place.replace(path, name), problems=tuple(problems))

@@ -9,13 +9,13 @@ from typing import Any
 from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.limits import Limits
-from classifier.serve.schema import ExtractRequest, GivenDocument, GivenMention, LabelInfo, ModelInfo
+from classifier.serve.schema import BadItem, ExtractRequest, GivenDocument, GivenMention, LabelInfo, ModelInfo
 from classifier.serve.service import Answer, RequestedWork, Service
 from featstore.errors import DataError, UsageError
 from featstore.formats import BadDocument, ModelFacts, jsonl
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
 from featstore.labels import in_words
-from featstore.records import Document
+from featstore.records import Document, Problem
 from featstore.types import shown
 
 
@@ -67,15 +67,24 @@ def as_given(document: Document) -> GivenDocument:
 
 
 def answer_of(answer: Answer, facts: ModelFacts) -> dict[str, object]:
-    """Return an answer as JSON data: each document is what ``cli extract --to jsonl`` writes as a line."""
-    good = [json_line(found, facts) for found in answer if isinstance(found, Extraction)]
+    """Return an answer as JSON data: each document is what ``cli extract --to jsonl`` writes as a line.
+
+    What of them was left out is told beside them.
+    """
+    good = [found for found in answer if isinstance(found, Extraction)]
     bad = [{"id": b.id, "where": b.where, "why": b.why} for b in answer if isinstance(b, BadDocument)]
-    return {"documents": [json.loads(line) for line in good], "bad": bad}
+    problems = [item.model_dump() for found in good for item in problems_of(found.document.id, found.problems)]
+    return {"documents": [json.loads(json_line(found, facts)) for found in good], "bad": bad, "problems": problems}
+
+
+def problems_of(id_: str, problems: Sequence[Problem]) -> list[BadItem]:
+    """Return what is wrong with a document that was processed all the same."""
+    return [BadItem(id=id_, where=problem.place, why=problem.why) for problem in problems]
 
 
 def json_line(found: Extraction, facts: ModelFacts) -> str:
     """Return a document with its relations as a line of JSON."""
-    return jsonl.document(found.document, found.relations, facts)
+    return jsonl.document(found.document, found.relations, facts, found.nothing)
 
 
 def plain_errors(errors: Sequence[Any]) -> str:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 LANES = 128
 CNN_TOKENS = 256
+CNN_SIZES = (4, 16, 64, CNN_TOKENS)  # tokens that the character CNN is given at once
+CNN_CHARACTERS = 8  # what their lengths are multiples of
 # Character ids beyond the 256 bytes; AllenNLP's ELMoCharacterMapper.
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = 256, 257, 258, 259, 260
 BOUNDARIES = {"<S>": BEGIN_SENTENCE, "</S>": END_SENTENCE}
@@ -163,7 +165,7 @@ class _TokenLayer:
         )
 
     def _compute(self, tokens: Sequence[str]) -> dict[str, Tensor]:
-        """Run the network on new tokens, those of equal length together."""
+        """Run the network on new tokens, those of about equal length together."""
         room, widest = self._config.max_characters, max(width for width, _ in self._config.filters)
         lengths: dict[int, list[tuple[str, list[int]]]] = {}
         cut = set()
@@ -171,8 +173,10 @@ class _TokenLayer:
             ids = character_ids(token, room)
             if len(token.encode("utf-8", "ignore")) > room - 2 and token not in BOUNDARIES:
                 cut.add(token)
-            # All windows that hold only padding give the same output, so the maximum needs just one of them.
-            used = min(room, ids.index(END_WORD) + 1 + widest)
+            # All windows that hold only padding give the same output, so the maximum needs just one of them. Lengths
+            # are rounded up, so that there are few shapes (featstore.encoders.kernels).
+            used = ids.index(END_WORD) + 1 + widest
+            used = min(room, used + -used % CNN_CHARACTERS)
             lengths.setdefault(used, []).append((token, ids[:used]))
         if cut - self.cut:
             self.cut |= cut
@@ -192,8 +196,9 @@ class _TokenLayer:
 
     def _convolve(self, ids: Tensor) -> Tensor:
         """Return each filter's largest response; Shape: (n, characters) to (n, filters)."""
-        alone = ids.expand(2, -1) if len(ids) == 1 else ids  # as in kernels.linear
-        characters = self._characters[alone].transpose(1, 2)
+        size = next(size for size in CNN_SIZES if size >= len(ids))
+        filled = F.pad(ids, (0, 0, 0, size - len(ids)), value=PADDING)
+        characters = self._characters[filled].transpose(1, 2)
         largest = [F.conv1d(characters, weight, bias).amax(-1) for weight, bias in self._filters]
         return torch.cat(largest, dim=-1)[: len(ids)]
 

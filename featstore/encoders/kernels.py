@@ -1,9 +1,9 @@
 """The matrix products of the encoders at each precision, by the fastest kernel that the machine has.
 
 In: a weight and a bias. Out: a function from float32 rows to float32 rows whose result for a row does not depend on
-the other rows. On a CPU with oneDNN the weight is packed once into the layout that its kernels read: in float32 this
-was 1.7 times as fast as torch's ordinary product (MKL) on an AMD EPYC, and int8 needs it. Elsewhere the ordinary
-product is used.
+the other rows, and which asks for kernels of a few shapes only. On a CPU with oneDNN the weight is packed once into the
+layout that its kernels read: in float32 this was 1.7 times as fast as torch's ordinary product (MKL) on an AMD EPYC,
+and int8 needs it. Elsewhere the ordinary product is used.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from featstore.records import check_choice
 Linear = Callable[[Tensor], Tensor]
 FEWEST_ROWS = 4
 TILED_ROWS = 32
+MOST_ROWS = 512  # of one product; more are not faster
 
 
 def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.device) -> Linear:
@@ -59,13 +60,25 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
 
 
 def _steady(product: Linear) -> Linear:
-    """Pad inputs of very few rows, because ``product`` has other kernels for them, which sum in another order."""
+    """Give ``product`` inputs of a few sizes only, filled up with zeros.
+
+    oneDNN keeps a compiled kernel for each number of rows that it has met, a few hundred kilobytes each. For very few
+    rows ``product`` has other kernels, which sum in another order.
+    """
 
     def rows(x: Tensor) -> Tensor:
         n = len(x)
-        return product(x) if n >= FEWEST_ROWS else product(F.pad(x, (0, 0, 0, FEWEST_ROWS - n)))[:n]
+        if n > MOST_ROWS:
+            return torch.cat([rows(block) for block in torch.split(x, MOST_ROWS)])
+        size = whole_size(n)
+        return product(x) if n == size else product(F.pad(x, (0, 0, 0, size - n)))[:n]
 
     return rows
+
+
+def whole_size(n: int) -> int:
+    """Return the number of rows that ``n`` rows are filled up to: a power of two from 4 to 32, or a multiple of 32."""
+    return max(FEWEST_ROWS, 1 << (n - 1).bit_length()) if n <= TILED_ROWS else n + -n % TILED_ROWS
 
 
 def _in_blocks(product: Linear) -> Linear:

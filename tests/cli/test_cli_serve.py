@@ -49,6 +49,19 @@ def test_the_page_and_its_api_are_served_until_ctrl_c(model: str) -> None:
         assert server.wait(20) in (0, 130)
 
 
+def test_the_model_of_a_run_is_served_as_extract_takes_it(
+    run: Run, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model == "M"  # the run that it was bundled from is runs/m
+    served: list[list[str]] = []
+    monkeypatch.setattr("classifier.serve.create_app", lambda service, **_: served.append(list(service.models)))
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_: None)
+    assert run("serve", "--run", "m", "--port", "0").code == 0
+    assert run("serve", "--model", "M", "--run", "runs/m", "--port", "0").code == 0
+    assert served == [["m"], ["M", "m"]]
+    assert run("serve", "--run", "nothing").code == 4
+
+
 def test_what_cannot_be_served_is_refused(run: Run, model: str) -> None:
     assert run("serve", "--model", "missing").code == 4
     twice = run("serve", "--model", model, "--model", model)

@@ -23,12 +23,13 @@ USERS = {
         "ablate",
         "extract",
         "bundle",
+        "serve",
         "store gc",
         "runs ls",
         "runs show",
         "runs compare",
     },
-    "FEATSTORE_RUN": {"train", "eval", "extract", "bundle", "store gc", "runs show"},
+    "FEATSTORE_RUN": {"train", "eval", "extract", "bundle", "serve", "store gc", "runs show"},
     "FEATSTORE_STORE": {f"store {n}" for n in STORE}
     | {f"entities {n}" for n in TAGGER}
     | {"featurize", "train", "eval", "ablate", "extract", "store gc"},

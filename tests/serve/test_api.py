@@ -85,6 +85,21 @@ def test_a_stream_of_lines_is_answered_line_by_line(client: httpx.Client, by_com
     assert "colour" in json.loads(answered[4])["error"]
 
 
+def test_what_is_left_out_of_a_document_is_told(client: httpx.Client) -> None:
+    drug = {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 4}
+    hyphen = {"id": "T2", "type": "GENE", "start": 14, "end": 15}
+    given = {"id": "7", "text": "Drug inhibits \u00ad.", "entities": [drug, hyphen]}
+    answer = client.post("/api/extract", json={"documents": [given]}).json()
+    (problem,) = answer["problems"]
+    assert problem["id"] == "7"
+    assert "holds no word" in problem["why"]
+    assert answer["documents"][0]["nothing"]["reason"] == "no pair in one sentence"
+    streamed = client.post(
+        "/api/extract", content=json.dumps(given).encode(), headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert json.loads(streamed.text) == {**answer["documents"][0], "problems": [problem]}
+
+
 def test_many_clients_at_once_get_what_each_would_have_got_alone(client: httpx.Client) -> None:
     requests = [{"documents": [as_json(d)], "threshold": 0.0} for d in DOCUMENTS] * 5
     alone = [client.post("/api/extract", json=request).json() for request in requests]

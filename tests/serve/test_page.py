@@ -237,6 +237,16 @@ def test_results_are_downloaded(page: Page) -> None:
     assert [len(json.loads(line)["relations"]) for line in lines] == [2, 2, 2]
 
 
+def test_what_is_left_out_is_told(browser: webdriver.Chrome, address: str, tmp_path: Path) -> None:
+    drug = {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 4}
+    hyphen = {"id": "T2", "type": "GENE", "start": 14, "end": 15}
+    path = tmp_path / "hyphen.jsonl"
+    path.write_text(json.dumps({"id": "7", "text": "Drug inhibits \u00ad.", "entities": [drug, hyphen]}) + "\n")
+    page = Page(browser, address)
+    page.open_files(path)
+    page.wait(lambda: "Document '7': the entity T2" in page["problems"].text)
+
+
 def test_another_model_classifies_the_same_documents(page: Page) -> None:
     before = page.relations[0].text
     Select(page["model"]).select_by_visible_text("other")

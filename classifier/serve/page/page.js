@@ -21,11 +21,13 @@ function element(tag, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const percent = (p) => `${(100 * p).toFixed(1)} %`;
 const say = (text) => { $("status").textContent = text; };
 function complain(texts) {
   $("problems").replaceChildren(...texts.map((text) => element("li", { textContent: text })));
 }
+const toldOf = ({ id, why }) => (id ? `Document '${id}': ${why}` : why);
 const model = () => state.models.find((m) => m.name === $("model").value);
 const meaning = (name) => model()?.labels.find((label) => label.name === name)?.meaning ?? name;
 const positive = () => model().labels.filter((label) => label.positive);
@@ -49,7 +51,7 @@ async function run(documents) {
       const answer = await extract({ documents: part, model: model().name, threshold: 0, explain: true, tag: "missing" });
       const bad = new Set(answer.bad.map((each) => each.id)), sent = part.filter((each) => !bad.has(each.id));
       state.documents.push(...answer.documents.map((each, n) => ({ ...prepared(each), given: sent[n]?.entities ?? [] })));
-      problems.push(...answer.bad.map((bad) => `Document '${bad.id}': ${bad.why}`));
+      problems.push(...[...answer.bad, ...answer.problems].map(toldOf));
       $("progress").value = Math.min(1, (first + CHUNK) / documents.length);
       if (documents.length > CHUNK) say(`${state.documents.length} of ${documents.length} documents are done.`);
     }
@@ -82,7 +84,7 @@ async function again(entities) {
     const answer = await extract(request);
     if (answer.bad.length) throw new Error(answer.bad[0].why);
     state.documents[state.current] = { ...prepared(answer.documents[0]), given: entities };
-    complain([]);
+    complain(answer.problems.map(toldOf));
     say("The relations were classified again.");
   } catch (error) {
     complain([error.message]);
@@ -109,7 +111,7 @@ async function fromFiles(files) {
     try {
       const found = await read(file);
       documents.push(...found.documents);
-      problems.push(...found.bad.map((bad) => `${file.name}: ${bad.id ? `document '${bad.id}': ` : ""}${bad.why}`));
+      problems.push(...[...found.bad, ...found.problems].map((told) => `${told.where || file.name}: ${toldOf(told)}`));
     } catch (error) {
       problems.push(`${file.name}: ${error.message}`);
     }
@@ -207,8 +209,8 @@ function showRelations() {
 }
 
 function whyNothing(doc) {
-  if (!doc.entities.length) return "The document has no mentions.";
   if (doc.relations.length) return "No relation passes the filters; lower the least probability to see more.";
+  if (!doc.entities.length) return sentence(doc.nothing?.why ?? "the document has no mentions.");
   const pairs = model().pairs.map((pair) => pair.join(" with ")).join(", "), types = [...new Set(doc.entities.map((e) => e.type))].join(", ");
   return `No sentence holds a pair that this model relates. It relates ${pairs}; the document has ${types}.`;
 }

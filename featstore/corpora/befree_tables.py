@@ -17,6 +17,7 @@ from featstore.corpora.folds import DISEASE, GENE
 from featstore.corpora.lines import Row, line_error
 from featstore.corpora.text import Span
 from featstore.errors import DataError, MissingFileError
+from featstore.formats.folders import visible
 from featstore.records import Problem
 
 # A published kind of association -> the label of BioBERT's release.
@@ -96,7 +97,7 @@ class PublishedRow:
 
 def published_tables(name: str, folder: Path) -> tuple[Path, ...]:
     """Return the tables in a folder that are those of the corpus as published, by their header; empty if none is."""
-    return tuple(path for path in sorted(folder.glob("*.csv")) if path.is_file() and _is_published(name, path))
+    return tuple(path for path in visible(folder, ["*.csv"]) if path.is_file() and _is_published(name, path))
 
 
 def read_tables(

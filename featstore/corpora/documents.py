@@ -36,6 +36,7 @@ from featstore.corpora.release import refuse_list
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256
 from featstore.formats import BadDocument, read_documents
+from featstore.formats.folders import visible
 from featstore.formats.table import format_of
 from featstore.records import Corpus, Document, Problem
 
@@ -128,7 +129,7 @@ def _split_of(path: Path) -> str | None:
 def _files(places: Iterable[_Place]) -> Iterator[Path]:
     for place in places:
         if place.path.is_dir():
-            yield from (file for file in sorted(place.path.rglob("*")) if file.is_file())
+            yield from (file for file in visible(place.path, ["**/*"]) if file.is_file())
         else:
             yield place.path
 

@@ -19,7 +19,7 @@ from featstore.errors import DataError, MissingFileError
 from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument
 from featstore.formats.draft import DOUBTFUL, Draft, place_of
-from featstore.formats.folders import left_behind, plain_or_packed
+from featstore.formats.folders import left_behind, plain_or_packed, visible
 from featstore.formats.source import lines, opened
 from featstore.records import Document, StatedRelation
 
@@ -63,7 +63,7 @@ def _folders_below(folder: Path) -> Iterator[Path]:
     """Yield the folders inside of a folder, at any depth, that hold pairs."""
     for place, folders, _ in os.walk(folder):
         folders[:] = sorted(name for name in folders if not left_behind(name))
-        yield from (Path(place, name) for name in folders if any(Path(place, name).glob("*.ann*")))
+        yield from (Path(place, name) for name in folders if visible(Path(place, name), ["*.ann*"]))
 
 
 def _stem(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import IO, cast
 
 from featstore.errors import FeatstoreError
 from featstore.formats.contract import AS_USUAL
+from featstore.formats.folders import visible
 from featstore.formats.guess import guess_format
 from featstore.formats.source import PIECE, opened
 from featstore.formats.table import FORMATS
@@ -36,7 +37,7 @@ def count_documents(path: str | Path, format: str | None = None) -> int | None: 
         entry = FORMATS[format or guess_format(path, FORMATS, AS_USUAL)]
         if not path.is_dir():
             return _count(path, entry.mark) if entry.mark else None
-        files = [file for pattern in entry.folder for file in path.glob(pattern)]
+        files = visible(path, entry.folder)
         return sum(_count(file, entry.mark) for file in files) if entry.mark else len(files)
     except (FeatstoreError, KeyError):
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.formats.contract import Format, Reading
+from featstore.formats.folders import left_behind
 from featstore.formats.source import UTF16, Begun, head_of
 
 EXPORT = "export the records with their abstracts: in PubMed, Save > Format: PubMed (or XML, with E-utilities)"
@@ -60,7 +61,7 @@ def guess_format(path: Path, formats: Mapping[str, Format], reading: Reading) ->
     choose = f"name its format with --format, one of {', '.join(n for n, entry in formats.items() if entry.reads)}."
     if path.is_dir():
         for name, entry in formats.items():
-            if any(next(path.glob(pattern), None) for pattern in entry.folder):
+            if any(not left_behind(found.name) for pattern in entry.folder for found in path.glob(pattern)):
                 return name
         patterns = [f"{pattern} ({name})" for name, entry in formats.items() for pattern in entry.folder]
         raise UsageError(f"the folder {path} holds none of {', '.join(patterns)}; {choose}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from featstore.errors import DataError
-from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
+from featstore.errors import DataError, UsageError
+from featstore.formats import BadDocument, ModelFacts, count_documents, read_documents, writer_of
 
 Write = Callable[[str, str | bytes], Path]
 PASSAGE = '{"offset": 0, "text": "A drug"}'
@@ -94,3 +94,14 @@ def test_a_relation_whose_id_is_no_text_takes_no_id_from_those_that_are_added(wr
     assert not isinstance(found, BadDocument)
     model = ModelFacts("m", "ab", ("X",))
     assert '"a": 1' in writer_of("bioc-json").document(found, [], model)
+
+
+def test_what_macos_leaves_in_a_folder_is_no_pair_and_is_not_counted(write: Write) -> None:
+    write("left/._a.ann", b"\0")
+    with pytest.raises(UsageError, match="holds none of"):
+        read_documents(write("left/._a.txt", b"\0").parent)
+    folder = write("pairs/a.txt", "Aspirin.").parent
+    for name in ("a.ann", "._a.ann", "below/._b.ann"):
+        write(f"pairs/{name}", "T1\tDrug 0 7\tAspirin\n")
+    assert [found.id for found in read_documents(folder)] == ["a"]
+    assert count_documents(folder) == 1

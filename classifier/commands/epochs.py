@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from classifier.scores.percent import percent
 from featstore.commands.console import duration, err, tell
@@ -14,7 +14,7 @@ from featstore.commands.console import duration, err, tell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from classifier.systems.folds import AnyPlan
     from classifier.training.epoch import Epoch, Notice
@@ -31,7 +31,7 @@ class TrainingDisplay:
     def __init__(self, log: Callable[[Epoch], None] | None, bars: Progress | None) -> None:
         self._log = log
         self._bars = bars
-        self._task: Any = None
+        self._task: TaskID | None = None
 
     def announce(self, plan: AnyPlan) -> None:
         """Say what will be trained; a bar begins."""
@@ -48,7 +48,7 @@ class TrainingDisplay:
             return
         if self._log is not None:
             self._log(event)
-        if self._bars is None:
+        if self._bars is None or self._task is None:
             tell(_epoch_line(event))
         else:
             self._bars.update(self._task, completed=event.number, standing=f"dev F1 {percent(event.dev_f1)}")

@@ -81,10 +81,10 @@ def _shown(character: re.Match[str]) -> str:
     return character[0].encode("unicode_escape").decode("ascii")
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print ``value`` (dataclasses allowed) as JSON on stdout."""
 
-    def plain(item: Any) -> Any:
+    def plain(item: object) -> object:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return dataclasses.asdict(item)
         if isinstance(item, Path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,8 @@ from featstore.files import check_input, check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.progress import TaskID
 
     from featstore.pretrain.schedule import PretrainProgress
 
@@ -87,7 +89,7 @@ def training_progress() -> Iterator[Callable[[PretrainProgress], None]]:
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))
         with Progress(*columns, console=err) as bars:
-            tasks: dict[str, Any] = {}
+            tasks: dict[str, TaskID] = {}
 
             def on_terminal(p: PretrainProgress) -> None:
                 if p.name not in tasks:
@@ -254,13 +256,13 @@ def _check_places(text: tuple[Path, ...], valid: tuple[Path, ...], out_folder: P
     check_output_folder(out_folder)
 
 
-def _print_pretrained(result: dict[str, Any], folder: Path, as_json: bool) -> None:
+def _print_pretrained(result: Mapping[str, object], folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
     use = "the other direction is not trained yet"
-    if result["encoder"]:
-        use = f"use it with: {command('featurize', '--encoders', result['encoder'])}"
+    if encoder := result["encoder"]:
+        use = f"use it with: {command('featurize', '--encoders', str(encoder))}"
     out.print(escape(f"{folder}: trained ({folder / 'README.md'} is the model card); {use}"), soft_wrap=True)
 
 

@@ -32,7 +32,7 @@ def _latin1(text: str, *_: str) -> bytes:
 
 
 # Each name leads to a function of ours, so that a pickle can neither call nor change anything else.
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+_ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("flair.data", "Dictionary"): _DictionaryStandIn,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _latin1,
@@ -45,14 +45,14 @@ class _AllowList:
     """The ``pickle_module`` for :func:`torch.load`, which builds only what is in ``_ALLOWED``."""
 
     class Unpickler(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> Any:
+        def find_class(self, module: str, name: str) -> object:
             if (module, name) not in _ALLOWED:
                 raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a language model has no use for")
             return _ALLOWED[module, name]
 
     @staticmethod
-    def load(file: IO[bytes], **options: Any) -> Any:
-        return _AllowList.Unpickler(file, **options).load()
+    def load(file: IO[bytes], *, encoding: str = "utf-8") -> object:
+        return _AllowList.Unpickler(file, encoding=encoding).load()
 
 
 def read_flair(path: Path) -> tuple[CharLMConfig, Mapping[str, Tensor]]:

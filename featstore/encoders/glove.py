@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,13 +227,15 @@ def load(
     return GloVe(table, files, oov=oov, name=name)
 
 
-def load_biomedical(path: str | None, **options: Any) -> GloVe:
-    """Load vectors of biomedical words, the bundled ones by default; ``options`` are those of :func:`load`.
+def load_biomedical(path: str | None, *, oov: str = "hash", device: str = "cpu", precision: str = "float32") -> GloVe:
+    """Load vectors of biomedical words, the bundled ones by default.
 
     They have a name of their own, so that ``--features`` can combine them with general vectors.
 
     Args:
         path: a file, or a folder that holds ``glove.txt.gz``.
+        oov, device, precision: see :func:`load`.
     """
     place = Path(path) if path else bundled("bioglove")
-    return load(str(place / "glove.txt.gz" if place.is_dir() else place), name="bioglove", **options)
+    file = str(place / "glove.txt.gz" if place.is_dir() else place)
+    return load(file, oov=oov, device=device, precision=precision, name="bioglove")

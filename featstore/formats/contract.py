@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from featstore.records import Document, Relation
 
@@ -128,7 +128,7 @@ class Reader(Protocol):
         DataError: what is there is not of the format, or cannot be read on from here.
     """
 
-    def __call__(self, path: Path, **taken: Any) -> Iterator[Document | BadDocument]: ...
+    def __call__(self, path: Path, **taken: object) -> Iterator[Document | BadDocument]: ...
 
 
 class Writer(Protocol):
@@ -141,7 +141,7 @@ class Writer(Protocol):
 
     separator: str
 
-    def header(self, model: ModelFacts, collection: Mapping[str, Any] | None = None) -> str:
+    def header(self, model: ModelFacts, collection: Mapping[str, object] | None = None) -> str:
         """Return what stands before the first document.
 
         Args:

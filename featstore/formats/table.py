@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from featstore.errors import DataError, UsageError
 from featstore.formats.contract import AS_USUAL, BadDocument, Format, Reader, Reading, Writer
@@ -184,7 +184,7 @@ def writer_of(name: str) -> Writer:
     return cast(Writer, import_module(FORMATS[check_choice("the output format", name, writable())].module))
 
 
-def _documents(path: Path, read: Reader, taken: Mapping[str, Any]) -> Iterator[Document | BadDocument]:
+def _documents(path: Path, read: Reader, taken: Mapping[str, object]) -> Iterator[Document | BadDocument]:
     """Yield the documents; once some have been read, an error is one of them and the last."""
     some = False
     try:

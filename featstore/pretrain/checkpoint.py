@@ -31,7 +31,7 @@ def training_folder(out: Path, *, fresh: bool) -> Path:
     return folder
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, object]) -> None:
     """Write a checkpoint. ``facts`` is JSON data."""
     whole = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
     write_file(path, save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)}))

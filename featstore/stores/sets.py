@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
@@ -26,6 +26,7 @@ from featstore.stores.places import STAGING, Place, join, split
 from featstore.stores.shards import SHARDS, ShardFiles
 from featstore.stores.table import BACKENDS
 
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SET_FILE = 1024**2
@@ -96,9 +97,9 @@ def write_meta(place: Place, meta: FeatureMeta) -> None:
     place.publish({SET_FILE: {"": content.encode("utf-8")}})
 
 
-def _checksum(facts: Mapping[str, object]) -> str:
+def _checksum(facts: object) -> str:
     """The sha256 of the canonical JSON of all fields but the checksum itself."""
-    rest = {name: value for name, value in facts.items() if name != "checksum"}
+    rest = {name: value for name, value in facts.items() if name != "checksum"} if isinstance(facts, Mapping) else {}
     return hashlib.sha256(canonical_json(rest).encode("ascii")).hexdigest()
 
 
@@ -130,7 +131,7 @@ def read_meta(place: Place) -> FeatureMeta:
         ) from error
 
 
-def parse_meta(found: Any, where: str) -> FeatureMeta:
+def parse_meta(found: object, where: str) -> FeatureMeta:
     """Return what the content of a ``set.json`` says.
 
     Raises:
@@ -160,9 +161,9 @@ def parse_meta(found: Any, where: str) -> FeatureMeta:
     )
 
 
-def _field(found: Any, name: str, kind: type) -> Any:
+def _field(found: object, name: str, kind: type[T]) -> T:
     value = found.get(name) if isinstance(found, Mapping) else None
-    if type(value) is not kind:
+    if not isinstance(value, kind) or type(value) is not kind:  # True is an int
         raise ValueError(f"'{name}' must be of type {kind.__name__}")
     return value
 

@@ -57,8 +57,9 @@ def test_the_model_of_a_run_is_served_as_extract_takes_it(
     monkeypatch.setattr("classifier.serve.create_app", lambda service, **_: served.append(list(service.models)))
     monkeypatch.setattr("uvicorn.Server.run", lambda *_: None)
     assert run("serve", "--run", "m", "--port", "0").code == 0
-    assert run("serve", "--model", "M", "--run", "runs/m", "--port", "0").code == 0
-    assert served == [["m"], ["M", "m"]]
+    assert run("serve", "--model", "M", "--port", "0").code == 0
+    assert served == [["m"], ["m"]]  # a bundle is called as its run
+    assert "same name" in run("serve", "--model", "M", "--run", "runs/m", "--port", "0").err
     assert run("serve", "--run", "nothing").code == 4
 
 

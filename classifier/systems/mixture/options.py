@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from classifier.runs.config import RunConfig, read_config
 from classifier.systems.contract import SystemOptions
 from classifier.training.config import option
+
+if TYPE_CHECKING:
+    from classifier.runs.config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class MixtureOptions(SystemOptions):
         Raises:
             MissingFileError, DataError: a folder that is no run.
         """
+        from classifier.runs.config import read_config  # it needs numpy, which the command line must not wait for
+
         return tuple(read_config(run) for run in self.runs)
 
     @property

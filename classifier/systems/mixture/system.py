@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from classifier.runs.config import CONFIG
 from classifier.systems.contract import Fit, FitTask, FittedSystem
 from classifier.systems.mixture.options import MixtureOptions
 from featstore.errors import UsageError
@@ -26,6 +25,8 @@ class Mixture:
         return "mixture:" + ",".join(config.label for config in options.configs)
 
     def sources(self, options: MixtureOptions) -> Mapping[str, str]:
+        from classifier.runs.config import CONFIG  # it needs numpy, which the command line must not wait for
+
         if len(options.runs) < 2 or len(set(options.runs)) < len(options.runs):
             raise UsageError(
                 f"--mix is '{options.mix}', but a mixture needs two or more different runs; name their folders, joined "

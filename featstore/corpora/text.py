@@ -23,7 +23,6 @@ from itertools import accumulate, pairwise
 from operator import itemgetter
 
 from featstore.corpora.abbreviations import ABBREVIATIONS, ends_no_sentence
-from featstore.corpora.segments import split_line
 
 Span = tuple[int, int]
 
@@ -89,6 +88,8 @@ def split_sentences(text: str, entities: Iterable[Span]) -> SentenceSpans:
     Args:
         entities: the character spans that no boundary may cut.
     """
+    from featstore.corpora.segments import split_line  # its patterns take a fifth of a second to load
+
     starts, offset = [], 0
     for line in _LINE_BREAK.split(text):
         position = 0

@@ -44,7 +44,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tenso
     state: dict[int, dict[str, Tensor]] = defaultdict(dict)
     for key, value in kept.items():
         number, _, name = key.partition(".")
-        state[int(number)][name] = value
+        state[int(number)][name] = value.clone()  # the optimiser changes what it is given
     optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
 
 

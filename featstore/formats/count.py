@@ -46,11 +46,13 @@ def count_documents(path: str | Path, format: str | None = None) -> int | None: 
 def _count(path: Path, mark: bytes) -> int:
     """Count a mark in a file, unpacked if it is gzipped; one that two pieces share is missed."""
     count = looked = 0
+    last = b"\n"
     with opened(path) as file:
         while piece := file.read(PIECE):
             count += piece.count(mark)
+            last = piece[-1:]
             looked += len(piece)
             if looked >= _MOST:
                 packed = cast(IO[bytes], file.fileobj if isinstance(file, gzip.GzipFile) else file)
                 return round(count * path.stat().st_size / packed.tell())
-    return count
+    return count + (mark == b"\n" and last != b"\n")  # the last line may lack its end

@@ -51,3 +51,11 @@ def test_what_cannot_be_counted(tmp_path: Path) -> None:
     (tmp_path / "what.ever").touch()
     for path in (tmp_path / "pipe.jsonl", tmp_path / "what.ever", tmp_path / "nowhere", tmp_path):
         assert count_documents(path) is None
+
+
+def test_a_last_line_without_an_end_counts(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"id": "1", "text": "Water.", "entities": []}')
+    assert count_documents(path) == 1
+    path.write_text("")
+    assert not count_documents(path)

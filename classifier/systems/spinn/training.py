@@ -21,6 +21,7 @@ from classifier.systems.spinn.examples import Examples
 from classifier.systems.spinn.network import Spinn
 from classifier.systems.spinn.options import SpinnOptions
 from classifier.training.epoch import Epoch
+from classifier.training.optimizer import optimizer_tensors, restore_optimizer, weights_of
 from featstore.errors import UsageError
 
 _WARMUP = 0.1  # share of all steps in which the rate rises
@@ -94,16 +95,16 @@ def train_member(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=options.lr, eps=_EPSILON, weight_decay=options.weight_decay, fused=True
     )
-    average = {name: value.clone() for name, value in network.state_dict().items()}
+    average = weights_of(network)
     if state.epochs:
         network.load_state_dict(state.weights)
         average = {name: state.average[name].clone() for name in average}
-        _restore(optimizer, state.optimizer)
+        restore_optimizer(optimizer, state.optimizer)
     epochs, best = state.epochs, state.best
     while len(epochs) < options.max_epochs:
         start, number = time.perf_counter(), len(epochs)
         loss, lr = _epoch(network, parts[0], optimizer, average, options, member, number)
-        trained = {name: value.clone() for name, value in network.state_dict().items()}
+        trained = weights_of(network)
         network.load_state_dict(average)
         probabilities = predict(network, parts[1].examples)
         network.load_state_dict(trained)
@@ -122,7 +123,7 @@ def train_member(
             seconds=time.perf_counter() - start,
         )
         epochs = (*epochs, epoch)
-        after(MemberState(epochs, trained, average, best, _kept(optimizer)))
+        after(MemberState(epochs, trained, average, best, optimizer_tensors(optimizer)))
     network.load_state_dict(best)
     return epochs
 
@@ -200,17 +201,3 @@ def _judge(
     likelihood = probabilities[np.arange(len(gold)), gold].astype(np.float64)
     f1 = score(gold, probabilities.argmax(1), labels, positive).micro.f1
     return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()), f1 or 0.0
-
-
-def _kept(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return copies of the tensors that the optimiser keeps."""
-    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": value.clone() for number, kept in state.items() for name, value in kept.items()}
-
-
-def _restore(optimizer: torch.optim.Optimizer, kept: Weights) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in kept.items():
-        number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = value.clone()
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -265,7 +265,7 @@ def tag_command(
     for source in sources:
         check_input(source)
     check_output_file(target)
-    specs = [spec for spec in encoders.split(",") if spec]
+    specs = encoder_specs(encoders) if encoders else []
     loaded = Tagger.load(tagger, encoders=specs, store=store, threads=threads, device=device)
     notices = Notices(DOCUMENT_LEFT_OUT)
     with progress_bar("tagging", "documents") as progress:

@@ -61,7 +61,8 @@ def train_command(
         str | None,
         typer.Option(
             help="What the head reads: names of feature sets joined by +. Of ELMo's layers the head learns a mix; "
-            "elmo\\[top], elmo\\[avg] and elmo[0] choose. NAME@ID picks one of several sets."
+            "elmo\\[top], elmo\\[avg] and elmo[0] choose, and elmo[1,2] mixes some; likewise bert. NAME@ID picks "
+            "one of several sets."
         ),
     ] = "glove+cse+elmo",
     corpus: Corpus = "sample",

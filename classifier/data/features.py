@@ -2,7 +2,8 @@
 
 In: text such as ``glove+cse+elmo[avg]`` and the root of a store. Out: one open feature set for each word, which
 holds every sentence that is needed. Layers are a choice at reading time: ``elmo`` learns the mix of all layers
-in the head, ``elmo[top]`` takes the last, ``elmo[avg]`` their mean, ``elmo[0]`` one of them. ``NAME@ID`` picks
+in the head, ``elmo[top]`` takes the last, ``elmo[avg]`` their mean, ``elmo[0]`` one of them, and ``elmo[1,2]`` learns
+the mix of some. A set of ``bert`` may hold some of the model's layers; they keep the model's numbers. ``NAME@ID`` picks
 among several sets of a name by the beginning of the encoder's identity.
 """
 
@@ -20,7 +21,8 @@ from featstore.stores import FeatureMeta, FeatureStore, find_sets, list_sets, op
 
 MIX, TOP, AVERAGE = "mix", "top", "avg"
 _VIEW = re.compile(r"(?P<source>.+)-(?P<method>pca|random)(?P<dims>\d+)")  # as `cli store view` names them
-_WORD = re.compile(r"(?P<name>[A-Za-z][\w-]*)(@(?P<prefix>[0-9a-f]+))?(\[(?P<layer>\w+)\])?")
+_WORD = re.compile(r"(?P<name>[A-Za-z][\w-]*)(@(?P<prefix>[0-9a-f]+))?(\[(?P<layer>[\w,]+)\])?")
+_NUMBERS = re.compile(r"\d+(,\d+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Feature:
 
     Attributes:
         name: the encoder's name.
-        layer: ``mix``, ``top``, ``avg``, or the number of a layer.
+        layer: ``mix``, ``top``, ``avg``, the number of a layer, or those of several that are mixed (``2,4,6``).
         prefix: first digits of the encoder's identity; empty for any.
     """
 
@@ -54,7 +56,7 @@ class FeatureSpec:
         name: the encoder's name.
         identity: the encoder's identity.
         dtype: number type of the stored vectors.
-        layer: ``mix``, ``top``, ``avg``, or the number of a layer.
+        layer: ``mix``, ``top``, ``avg``, the number of a layer, or those of several (``2,4,6``).
         layers: number of layers that the head receives; it mixes them if there are several.
         dim: width of one layer.
     """
@@ -82,11 +84,11 @@ def parse_features(text: str) -> tuple[Feature, ...]:
                 "optional layer, for instance glove+cse+elmo[avg], or NAME@ID[layer] to choose one of several sets."
             )
         layer = match["layer"] or MIX
-        if layer not in (MIX, TOP, AVERAGE) and not layer.isdecimal():
+        if layer not in (MIX, TOP, AVERAGE) and not _NUMBERS.fullmatch(layer):
             raise UsageError(
                 f"the layer choice in '{word.strip()}' is unknown; write {match['name']} (learned mix), "
-                f"{match['name']}[top], {match['name']}[avg] or {match['name']}[0]."
-                f"{did_you_mean(layer, (TOP, AVERAGE))}"
+                f"{match['name']}[top], {match['name']}[avg], {match['name']}[0], or {match['name']}[1,2] (learned mix "
+                f"of these).{did_you_mean(layer, (TOP, AVERAGE))}"
             )
         features.append(Feature(match["name"], layer, match["prefix"] or ""))
     if len(set(features)) < len(features):
@@ -100,17 +102,44 @@ def feature_spec(feature: Feature, meta: FeatureMeta) -> FeatureSpec:
     Raises:
         UsageError: the set has no such layer.
     """
-    if feature.layer.isdecimal() and int(feature.layer) >= meta.layers:
-        layers = "one layer" if meta.layers == 1 else f"layers 0 to {meta.layers - 1}"
-        raise UsageError(f"{feature}: {meta.name} has {layers}.")
+    places = layer_places(feature.layer, meta)
     return FeatureSpec(
         name=meta.name,
         identity=meta.identity,
         dtype=meta.dtype,
         layer=feature.layer,
-        layers=meta.layers if feature.layer == MIX else 1,
+        layers=1 if places is None else len(places),
         dim=meta.dim // meta.layers,
     )
+
+
+def layer_places(layer: str, meta: FeatureMeta) -> tuple[int, ...] | None:
+    """Return which of a set's layers, by their place in its columns, a choice takes; None for the mean of all.
+
+    Raises:
+        UsageError: the set has no such layer, or the choice names one twice.
+    """
+    if layer == AVERAGE:
+        return None
+    stored = stored_layers(meta)
+    if layer in (MIX, TOP):
+        return tuple(range(meta.layers)) if layer == MIX else (meta.layers - 1,)
+    numbers = [int(number) for number in layer.split(",")]
+    if missing := [number for number in numbers if number not in stored]:
+        holds = "layer" if len(stored) == 1 else "layers"
+        raise UsageError(
+            f"{meta.name}[{layer}] reads layer {missing[0]}; the store holds {holds} {', '.join(map(str, stored))} of "
+            f"{meta.name}."
+        )
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"{meta.name}[{layer}] names a layer twice; name each once.")
+    return tuple(stored.index(number) for number in numbers)
+
+
+def stored_layers(meta: FeatureMeta) -> tuple[int, ...]:
+    """Return the numbers of a set's layers: those that the encoder's facts give them, or 0, 1, .."""
+    named = meta.facts.get("layers")
+    return tuple(named) if isinstance(named, list | tuple) else tuple(range(meta.layers))
 
 
 @contextmanager
@@ -147,13 +176,14 @@ def _open(
     feature: Feature, wanted: FeatureSpec | None, root: str | Path, keys: Sequence[bytes], command: str
 ) -> FeatureStore:
     found = find_sets(root, feature.set_name)
-    fitting = [s for s in found if wanted is None or feature_spec(feature, s.meta) == wanted]
+    fitting = [s for s in found if _serves(feature, wanted, s.meta)]
     if wanted and found and not fitting:
         raise MismatchError(
             f"the head was trained on {_named(wanted)}, but {root} holds only "
-            f"{', '.join(_named(feature_spec(feature, s.meta)) for s in found)}; make the vectors it was trained on, "
-            "or train again."
+            f"{', '.join(_set_named(s.meta) for s in found)}; make the vectors it was trained on, or train again."
         )
+    if found and not fitting:
+        feature_spec(feature, found[0].meta)  # raises, for no set has the layer
     whole, fewest = [], len(keys)
     for candidate in fitting:
         with closing(open_store(candidate.path)) as store:
@@ -179,6 +209,15 @@ def _open(
     return open_store(min(whole, key=lambda s: (s.meta.dtype != "float32", str(s.path))).path)
 
 
+def _serves(feature: Feature, wanted: FeatureSpec | None, meta: FeatureMeta) -> bool:
+    """Return whether a set has the layers of a feature and is what the head was trained on, if that is given."""
+    try:
+        spec = feature_spec(feature, meta)
+    except UsageError:
+        return False
+    return wanted is None or spec == wanted
+
+
 def encoder_of(name: str) -> str:
     """Return the name of the encoder that a feature comes from: its own, or that of a view's source."""
     view = _VIEW.fullmatch(name)
@@ -197,3 +236,7 @@ def _command(name: str, root: str | Path, featurize: str) -> str:
 
 def _named(spec: FeatureSpec) -> str:
     return f"{spec.name}@{spec.identity[:12]} ({spec.dtype}, {spec.layers} x {spec.dim} columns)"
+
+
+def _set_named(meta: FeatureMeta) -> str:
+    return f"{meta.name}@{meta.identity[:12]} ({meta.dtype}, {meta.layers} x {meta.dim // meta.layers} columns)"

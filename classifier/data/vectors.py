@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifier.data.features import AVERAGE, MIX, TOP, Feature, FeatureSpec, feature_spec
+from classifier.data.features import Feature, FeatureSpec, feature_spec, layer_places
 from featstore.errors import DataError, MismatchError
 from featstore.ragged import Ragged
 from featstore.records import Instance
@@ -140,13 +140,16 @@ class _Reader:
 
     def _layers(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Shape: (R, stored columns) -> (R, layers * D)."""
-        if self.spec.layer == MIX:
-            return values
         layers = values.reshape(len(values), -1, self.spec.dim)
-        if self.spec.layer == AVERAGE:
+        places = layer_places(self.spec.layer, self.store.meta)
+        if places is None:
             average: NDArray[np.floating] = layers.mean(1, dtype=np.float32).astype(values.dtype)
             return average
-        return layers[:, -1 if self.spec.layer == TOP else int(self.spec.layer)]
+        if places == tuple(range(layers.shape[1])):
+            return values
+        if len(places) == 1:
+            return layers[:, places[0]]
+        return layers[:, list(places)].reshape(len(values), -1)
 
     def _check(self, numbers: NDArray[np.int64], vectors: Ragged) -> None:
         expected = self.sentences.lengths[numbers]

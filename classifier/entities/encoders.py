@@ -11,6 +11,7 @@ from typing import Protocol
 
 from classifier.data.features import FeatureSpec
 from featstore.encoders import Encoder, load_encoder
+from featstore.encoders.spec import parse_spec
 from featstore.errors import MismatchError, UsageError
 
 
@@ -36,7 +37,7 @@ def load_encoders(
     device: str = "cpu",
     loaded: Mapping[str, Encoder] | None = None,
 ) -> dict[str, Encoder]:
-    """Load the encoders that a model was trained on, by name, at the precision that they had then.
+    """Load the encoders that a model was trained on, by name, with the precision and the layers that they had then.
 
     Args:
         checkpoint: the trained model.
@@ -50,7 +51,7 @@ def load_encoders(
         MismatchError: an encoder that is not the one it was trained on; the text names both.
     """
     wanted = {spec.name: spec for spec in checkpoint.features}
-    specs = {spec.partition(":")[0]: spec for spec in given}
+    specs = {parse_spec(spec).name: spec for spec in given}
     if unknown := specs.keys() - wanted.keys():
         raise UsageError(f"the model reads {', '.join(wanted)}; leave {', '.join(sorted(unknown))} out of --encoders.")
     specs = {**(bundled or {}), **specs}
@@ -60,8 +61,13 @@ def load_encoders(
         if there is not None and there.identity == spec.identity:
             encoders[name] = there
             continue
-        precision = str(checkpoint.encoders.get(name, {}).get("precision", "float32"))
-        encoders[name] = load_encoder(specs.get(name, name), precision=precision, device=device)
+        facts = checkpoint.encoders.get(name, {})
+        named = specs.get(name, name)
+        # A spec that chooses layers is taken at its word; if they are others, the identity differs.
+        layers = facts.get("layers") if parse_spec(named).layers is None else None
+        own = {"layers": layers} if isinstance(layers, list | tuple) else {}
+        precision = str(facts.get("precision", "float32"))
+        encoders[name] = load_encoder(named, precision=precision, device=device, **own)
         check_encoder(spec, encoders[name], specs.get(name, name))
     return encoders
 

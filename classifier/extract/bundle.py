@@ -37,6 +37,7 @@ from classifier.systems.saved import MODEL, AnyModel, copy_fitted, load_model
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
+from featstore.encoders.spec import parse_spec
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import behind_links, check_output_folder, clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256
@@ -99,7 +100,7 @@ def write_bundle(
         raise UsageError(f"{target} is there already; choose another folder or remove it.")
     checkpoint = load_model(fold_dir)
     loaded = load_encoders(checkpoint, encoders)
-    given = {spec.partition(":")[0]: spec.partition(":")[2] for spec in encoders}
+    given = {spec.name: spec.path for spec in map(parse_spec, encoders)}
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was cut short
     try:

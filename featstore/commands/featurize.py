@@ -48,7 +48,8 @@ def featurize(
         str,
         typer.Option(
             help="Encoders, separated by commas. NAME is the one that comes with featstore, NAME:PATH is one of your "
-            "own, such as glove:FILE, cse:DIR, elmo:DIR or bert:DIR."
+            "own, such as glove:FILE, cse:DIR, elmo:DIR or bert:DIR. Of bert the last layer is stored; "
+            "bert\\[2,4,6]:DIR stores these layers and bert\\[all]:DIR all of them."
         ),
     ] = "glove,cse,elmo",
     corpus: Corpus = "sample",

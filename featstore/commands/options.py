@@ -172,7 +172,9 @@ def encoder_specs(encoders: str) -> list[str]:
     Raises:
         UsageError: it is empty.
     """
-    specs = [spec.strip() for spec in encoders.split(",") if spec.strip()]
+    from featstore.encoders.spec import split_specs
+
+    specs = split_specs(encoders)
     if not specs:
         raise UsageError("--encoders is empty; name at least one, for instance glove,cse,elmo.")
     return specs

@@ -23,6 +23,7 @@ from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import Ints
 from featstore.encoders.options import PRECISIONS, device_of
+from featstore.encoders.spec import ALL
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -39,7 +40,7 @@ class BERT:
 
     name = "bert"
 
-    def __init__(self, folder: Path, *, layers: Sequence[int], pooling: str, device: str, precision: str) -> None:
+    def __init__(self, folder: Path, *, layers: Sequence[int] | str, pooling: str, device: str, precision: str) -> None:
         self._pooling = check_choice("pooling", pooling, POOLING)
         self._device = device_of(device)
         check_choice("precision", precision, PRECISIONS)
@@ -47,11 +48,7 @@ class BERT:
         _use_kernels(self._model, precision, self._device)
         self._model.to(self._device)
         depth = int(self._model.config.num_hidden_layers)
-        if not layers or not all(-depth - 1 <= layer <= depth for layer in layers):
-            raise UsageError(
-                f"layers {list(layers)} of {folder}: choose from 0 (the embeddings) to {depth}, or from -1 down."
-            )
-        self._chosen = [layer % (depth + 1) for layer in layers]
+        self._chosen = _chosen(layers, depth, folder)
         self.layers = len(self._chosen)
         self.dim = self.layers * int(self._model.config.hidden_size)
         self._unknown = self._tokenizer.unk_token_id or 0
@@ -203,6 +200,21 @@ def _load(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
+def _chosen(layers: Sequence[int] | str, depth: int, folder: Path) -> list[int]:
+    """Return the numbers of the chosen layers, from 0 (the embeddings) to ``depth``."""
+    if layers == ALL:
+        return list(range(depth + 1))
+    numbers = [int(layer) for layer in layers]
+    if not numbers or not all(-depth - 1 <= number <= depth for number in numbers):
+        raise UsageError(
+            f"layers {numbers} of {folder}: choose from 0 (the embeddings) to {depth}, from -1 down, or all."
+        )
+    chosen = [number % (depth + 1) for number in numbers]
+    if len(set(chosen)) < len(chosen):
+        raise UsageError(f"layers {numbers} of {folder} name one twice; name each once.")
+    return chosen
+
+
 def _positions(tokenizer: Any, model: Any) -> int:
     """Return how many subwords the model reads at once, special ones included."""
     table = int(getattr(model.config, "max_position_embeddings", 512))
@@ -214,7 +226,7 @@ def _positions(tokenizer: Any, model: Any) -> int:
 def load(
     path: str | None,
     *,
-    layers: Sequence[int] = (-1,),
+    layers: Sequence[int] | str = (-1,),
     pooling: str = "first",
     device: str = "cpu",
     precision: str = "float32",
@@ -223,8 +235,8 @@ def load(
 
     Args:
         path: the folder.
-        layers: the layers whose vectors are returned, numbered as in transformers: 0 is the embeddings and -1 the last
-            layer.
+        layers: the layers whose vectors are returned, numbered as in transformers (0 is the embeddings and -1 the last
+            layer), or ``all``.
         pooling: ``first`` subword, or ``mean`` over a token's subwords.
         device: torch's name of the device.
         precision: precision of the linear layers.

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 
 from featstore.encoders.contract import DEFAULT_OPTIONS, Encoder, EncoderFactory, EncoderOptions
+from featstore.encoders.spec import parse_spec
 from featstore.errors import UsageError, did_you_mean
 
 # name -> "module:factory", an EncoderFactory
@@ -30,14 +32,14 @@ def check_specs(specs: Sequence[str], options: EncoderOptions = DEFAULT_OPTIONS)
     Those with a path are loaded, so that weights which are not there or not what they should be are found as well.
 
     Args:
-        specs: ``NAME`` or ``NAME:PATH`` each.
+        specs: as :func:`load_encoder` takes them.
         options: of all of them.
 
     Raises:
         UsageError, MissingFileError, DataError: as :func:`load_encoder`.
     """
     for spec in specs:
-        _factory(spec.partition(":")[0])
+        _factory(parse_spec(spec).name)
     if len(specs) > 1:
         for spec in specs:
             if ":" in spec:
@@ -48,17 +50,26 @@ def load_encoder(spec: str, *, device: str = "cpu", precision: str = "float32", 
     """Load the encoder that ``spec`` names.
 
     Args:
-        spec: ``NAME`` (the bundled default) or ``NAME:PATH``.
+        spec: ``NAME`` (the bundled default) or ``NAME:PATH``; ``NAME[LAYERS]:PATH`` for an encoder whose layers can be
+            chosen, such as ``bert[2,4,6]:DIR``.
         device: torch's name of the device that it runs on, ``cpu`` or ``cuda``.
         precision: precision of its matrix products, ``float32``, ``bfloat16`` or ``int8``.
         own: options of this encoder alone, such as the ``oov`` rule of ``glove`` or the ``layers`` of ``bert``.
 
     Raises:
-        UsageError: there is no encoder of that name.
+        UsageError: there is no encoder of that name, or its layers cannot be chosen.
         MissingFileError, DataError: the weights are not there, or not what they should be.
     """
-    name, _, path = spec.partition(":")
-    return _factory(name)(path or None, device=device, precision=precision, **own)
+    named = parse_spec(spec)
+    factory = _factory(named.name)
+    if named.layers is not None:
+        if "layers" not in signature(factory).parameters:
+            raise UsageError(
+                f"'{spec}' chooses layers, but '{named.name}' always stores all that it has; leave the brackets out "
+                "here. Layers are chosen when they are read, with --features."
+            )
+        own = {**own, "layers": named.layers}
+    return factory(named.path, device=device, precision=precision, **own)
 
 
 def _factory(name: str) -> EncoderFactory:

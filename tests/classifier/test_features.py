@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from classifier.data.features import Feature, feature_spec, open_features, parse_features
+from classifier.data.features import Feature, feature_spec, layer_places, open_features, parse_features
 from classifier.data.vectors import DistinctSentences
 from featstore.errors import MismatchError, MissingFeatureError, UsageError
+from featstore.ragged import Ragged
 from featstore.records import Corpus
+from featstore.stores import FeatureMeta, create_store
 
 COMMAND = "cli featurize --corpus toy --store S"
 
 
 def test_words() -> None:
     assert parse_features("glove+cse + elmo[avg]") == (Feature("glove"), Feature("cse"), Feature("elmo", "avg"))
+    assert parse_features("bert[2,4,6]+elmo") == (Feature("bert", "2,4,6"), Feature("elmo"))
     assert parse_features("elmo@0af3[2]") == (Feature("elmo", "2", "0af3"),)
     assert [str(f) for f in parse_features("glove@0a+elmo[top]")] == ["glove@0a", "elmo[top]"]
 
@@ -29,6 +35,7 @@ def test_words() -> None:
         ("glove,cse", "write names joined by '\\+'"),
         ("elmo[topp]", "Did you mean 'top'"),
         ("elmo[-1]", "is not a feature"),
+        ("elmo[1,]", "the layer choice in 'elmo\\[1,\\]' is unknown"),
         ("glove+glove", "names a feature twice"),
     ],
 )
@@ -78,6 +85,35 @@ def test_one_encoder_stored_twice_is_no_question(corpus: Corpus, make_set: Calla
     root = make_set(corpus.instances, "glove", 8, dtype="float32")
     with open_features(parse_features("glove"), root, [corpus.instances[0].key], COMMAND) as stores:
         assert stores[0].meta.dtype == "float32"
+
+
+def bert(layers: list[int], digits: str) -> FeatureMeta:
+    facts = {"encoder": "bert", "layers": layers}
+    return FeatureMeta("bert", digits.ljust(64, "0"), 8 * len(layers), len(layers), "float16", "hdf5", facts)
+
+
+def test_layers_of_bert_have_the_numbers_of_the_model() -> None:
+    meta = bert([2, 4, 6], "aa")
+    places = {word: layer_places(word, meta) for word in ("mix", "top", "avg", "4", "6,2")}
+    assert places == {"mix": (0, 1, 2), "top": (2,), "avg": None, "4": (1,), "6,2": (2, 0)}
+    assert feature_spec(Feature("bert", "6,2"), meta).layers == 2
+    with pytest.raises(UsageError, match=r"bert\[0\] reads layer 0; the store holds layers 2, 4, 6 of bert"):
+        layer_places("0", meta)
+    with pytest.raises(UsageError, match=r"bert\[2,2\] names a layer twice"):
+        layer_places("2,2", meta)
+
+
+def test_the_set_that_has_the_layer_serves(corpus: Corpus, tmp_path: Path) -> None:
+    instances, rng = corpus.instances[:3], np.random.default_rng(1)
+    for meta in (bert([6], "aa"), bert([2, 4], "bb")):
+        meta = replace(meta, facts={})  # facts that are none would not have this identity
+        with closing(create_store(tmp_path, meta)) as store:
+            rows = [rng.standard_normal((len(i.tokens), meta.dim), dtype=np.float32) for i in instances]
+            store.append([i.key for i in instances], Ragged.from_list(rows, meta.dim))
+    with open_features(parse_features("bert[1]"), tmp_path, [instances[0].key], COMMAND) as stores:
+        assert stores[0].meta.layers == 2
+    with pytest.raises(UsageError, match=r"bert\[7\] reads layer 7"):
+        opened(tmp_path, replace(corpus, instances=instances), "bert[7]")
 
 
 def test_a_head_is_not_served_other_vectors(corpus: Corpus, make_set: Callable[..., Path]) -> None:

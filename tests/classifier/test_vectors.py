@@ -77,11 +77,24 @@ def test_layers(corpus: Corpus, in_memory: Callable[..., FeatureStore], layer: s
     assert (vectors.specs[0].layers, vectors.specs[0].dim, vectors.specs[0].layer) == (1, 6, layer)
 
 
+@pytest.mark.parametrize(("layer", "places"), [("0,2", [0, 2]), ("2,0", [2, 0]), ("0,1,2", [0, 1, 2])])
+def test_some_layers_are_handed_on_to_be_mixed(
+    corpus: Corpus, in_memory: Callable[..., FeatureStore], layer: str, places: list[int]
+) -> None:
+    store = in_memory(corpus.instances, "elmo", 18, 3)
+    sentences = DistinctSentences.of(corpus.instances)
+    vectors = Vectors([Feature("elmo", layer)], [store], sentences)
+    stored = store.read(sentences.keys[:2]).values.reshape(-1, 3, 6)
+    assert (vectors.specs[0].layers, vectors.specs[0].dim) == (len(places), 6)
+    rows = vectors.rows(np.array([0, 1]))[0].numpy().reshape(-1, len(places), 6)
+    np.testing.assert_array_equal(rows, stored[:, places])
+
+
 def test_a_layer_that_is_not_there(corpus: Corpus, in_memory: Callable[..., FeatureStore]) -> None:
     sentences = DistinctSentences.of(corpus.instances)
-    with pytest.raises(UsageError, match=r"elmo\[3\]: elmo has layers 0 to 2"):
+    with pytest.raises(UsageError, match=r"elmo\[3\] reads layer 3; the store holds layers 0, 1, 2 of elmo"):
         Vectors([Feature("elmo", "3")], [in_memory(corpus.instances, "elmo", 18, 3)], sentences)
-    with pytest.raises(UsageError, match=r"glove\[1\]: glove has one layer"):
+    with pytest.raises(UsageError, match=r"glove\[1\] reads layer 1; the store holds layer 0 of glove"):
         Vectors([Feature("glove", "1")], [in_memory(corpus.instances, "glove", 8)], sentences)
 
 

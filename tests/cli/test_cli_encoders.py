@@ -1,11 +1,13 @@
 """The options that say how encoders run, and what the command line says of sentences that cannot be encoded."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from toy_checkpoint import write_checkpoint
 
 from featstore.encoders import ENCODERS
 from featstore.encoders.charlm import CharLM, CharLMConfig
@@ -59,6 +61,49 @@ def test_precision_is_a_part_of_the_identity_everywhere(run: Run, pairs: Pairs, 
     extract = ("extract", str(tmp_path / "pairs.jsonl"), "-o", "out.jsonl", "--run", "r", "--encoders", cse)
     done = run(*extract)
     assert done.code == 0, "extract takes the precision that training had"
+
+
+def test_layers_of_bert_are_stored_and_mixed_when_they_are_read(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    folder = write_checkpoint(tmp_path / "tiny")
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    done = run("featurize", "--encoders", f"bert[0,2]:{folder},bert[all]:{folder}", *corpus, "--json").json()
+    assert [each["encoder"] for each in done] == ["bert", "bert"]
+    done = run("train", "--features", "bert", *corpus)
+    assert done.code == 2
+    assert "sets of several 'bert' encoders" in done.err
+    short = ("--max-epochs", "1", "--hidden", "8", "--run", "r")
+    done = run("train", "--features", "bert[2,1]", *corpus, *short)  # layer 1 is in one of the two sets only
+    assert done.code == 0, done.err
+    (feature,) = json.loads((tmp_path / "runs" / "r" / "fold-1" / "run.json").read_text())["features"]
+    assert (feature["layer"], feature["layers"], feature["dim"]) == ("2,1", 2, 16)
+    extract = ("extract", str(tmp_path / "pairs.jsonl"), "--run", "r", "--encoders")
+    done = run(*extract, f"bert:{folder}", "-o", "out.jsonl")
+    assert done.code == 0, f"the model knows which layers it reads: {done.err}"
+    assert run("bundle", "-o", "m", "--run", "r", "--encoders", f"bert:{folder}").code == 0
+    assert run("extract", str(tmp_path / "pairs.jsonl"), "--model", "m", "-o", "again.jsonl").code == 0
+    assert run(*extract, f"bert[2]:{folder}", "-o", "-").code == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--encoders", "bert[2,a]:."], "are not numbers"),
+        (["--encoders", "elmo[top]"], "chosen with --features"),
+        (["--encoders", "glove[0]"], "'glove' always stores all that it has"),
+        (["--encoders", "bert[2,-1]:tiny"], "name one twice"),
+        (["--encoders", "bert[3]:tiny"], "choose from 0 (the embeddings) to 2"),
+        (["--encoders", "bert[2"], "does not name an encoder"),
+    ],
+)
+def test_layers_that_cannot_be_stored_are_refused(run: Run, tmp_path: Path, words: list[str], says: str) -> None:
+    if "tiny" in words[1]:
+        pytest.importorskip("transformers")
+        write_checkpoint(tmp_path / "tiny")
+    result = run("featurize", *words)
+    assert result.code == 2
+    assert says in result.err
+    assert not (tmp_path / "features").exists()
 
 
 @pytest.mark.parametrize(

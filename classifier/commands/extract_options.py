@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir, given
-from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of
+from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of, precisions
 from featstore.errors import UsageError
 from featstore.files import STDOUT, check_input, check_output_file, check_readable_folder
 
@@ -68,6 +68,16 @@ class ModelOptions:
     store: VectorStore = None
     threads: Threads = 1
     device: EncoderDevice = "cpu"
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            callback=one_of(precisions),
+            metavar="float32|bfloat16|int8",
+            help="Precision of the matrix products of a model of --system bert. By default it is that of its training. "
+            "A head's encoders always have the precision that it was trained on.",
+        ),
+    ] = None
 
     def check(self, called: typer.Context) -> None:
         """Make sure that one model is named, not two.
@@ -90,6 +100,7 @@ class ModelOptions:
             store=self.store,
             threads=self.threads,
             device=self.device,
+            precision=self.precision,
             tag=mentions.tag,
             tagger=mentions.tagger,
         )

@@ -30,6 +30,7 @@ from classifier.entities.encoding import Encoding
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import entity_of, find_candidates, seen_by
 from classifier.extract.models import model_folder
+from classifier.extract.precision import at_precision
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
@@ -95,6 +96,7 @@ class Extractor:
         store: str | None = None,
         threads: int = 1,
         device: str = "cpu",
+        precision: str | None = None,
         tag: str = "missing",
         tagger: str | Path | None = None,
     ) -> Extractor:
@@ -106,6 +108,8 @@ class Extractor:
             encoders: ``NAME:PATH`` for each encoder that is neither in the bundle nor comes with featstore.
             store, threads: see :class:`Extractor`.
             device: where the encoders run, ``cpu`` or ``cuda``.
+            precision: of the matrix products of a fine-tuned transformer, ``float32``, ``bfloat16`` or ``int8``; None:
+                the one that it was trained with.
             tag: which documents a tagger finds the mentions of: those that have none (``missing``), all of them
                 (``always``), or none (``never``).
             tagger: the tagger's folder; None: the one that comes with featstore.
@@ -113,7 +117,7 @@ class Extractor:
         Raises:
             MissingFileError: there is no model.
             DataError: a damaged or changed file.
-            UsageError: a spec of an encoder that the model does not read.
+            UsageError: a spec of an encoder that the model does not read, or a precision that it cannot have.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """
         folder = model_folder(path, fold)
@@ -123,6 +127,8 @@ class Extractor:
         else:
             checkpoint, specs = load_model(folder, device), {}
             name = folder.resolve().parent.name
+        if precision is not None:
+            checkpoint = at_precision(checkpoint, precision, device)
         return cls(
             checkpoint,
             load_encoders(checkpoint, encoders, specs, device=device),

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from classifier.training.config import broken_limits, option
 from featstore.errors import UsageError
@@ -22,7 +22,7 @@ from featstore.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from classifier.runs.facts import CorpusFacts
     from classifier.training.epoch import Epoch, Notice
@@ -150,6 +150,19 @@ class FittedSystem(Protocol):
 
         The names end in .safetensors, .json or .txt: no pickle, and no path of this machine in any file. The same fit
         writes the same bytes.
+        """
+        ...
+
+
+@runtime_checkable
+class ExchangeableProducts(Protocol):
+    """A fitted system whose matrix products can be exchanged for others, of another precision, when it is to score."""
+
+    def with_products(self, exchange: Callable[[nn.Module], None]) -> FittedSystem:
+        """Return the system with other products; it can no longer be saved, and this object is used up.
+
+        Args:
+            exchange: replaces the linear layers below a module.
         """
         ...
 

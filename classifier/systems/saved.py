@@ -39,6 +39,7 @@ from featstore.errors import DataError, MismatchError, MissingFileError, UsageEr
 from featstore.files import clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256, fingerprint
 
+_BETWEEN = ":,+"  # between the paths of an option
 MODEL = "model"  # the folder of a system's own files
 # No pickle, and no way out of the folder. A mixture keeps a folder for each of its members.
 _NAME = re.compile(r"((?!\.)[\w.-]+/){0,2}(?!\.)[\w.-]+\.(safetensors|json|txt)", re.ASCII)
@@ -88,10 +89,12 @@ class Fitted:
     Attributes:
         model: the system.
         facts: the content of ``run.json``.
+        precision: of its matrix products where it is not the one that it was fitted with; else None.
     """
 
     model: FittedSystem
     facts: RunFacts
+    precision: str | None = None
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
@@ -134,7 +137,7 @@ class Fitted:
             "marking": {"indicators": corpus.indicators, "context": corpus.context},
             "pairing": asdict(self.pairing) if self.pairing else None,
         }
-        return fingerprint(facts)
+        return fingerprint(facts if self.precision is None else {**facts, "precision": self.precision})
 
     @property
     def parsed_features(self) -> tuple[Feature, ...]:
@@ -180,11 +183,10 @@ def copy_fitted(source: Path, target: Path) -> RunFacts:
 
 
 def _without_folders(value: Scalar) -> Scalar:
-    """Return an option's value without the folders of the path that it names."""
+    """Return an option's value without the folders of the paths that it names: ``bert:DIR``, ``RUN,RUN``, ``A+B``."""
     if not isinstance(value, str) or "/" not in value:
         return value
-    kind, colon, path = value.rpartition(":")
-    return f"{kind}{colon}{Path(path).name}"
+    return "".join(piece if piece in _BETWEEN else Path(piece).name for piece in re.split(f"([{_BETWEEN}])", value))
 
 
 def save_fitted(folder: Path, model: FittedSystem, described: Described) -> RunFacts:

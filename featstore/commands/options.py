@@ -47,7 +47,8 @@ def _indicators() -> Sequence[str]:
     return INDICATORS
 
 
-def _precisions() -> Sequence[str]:
+def precisions() -> Sequence[str]:
+    """The precisions that encoders know."""
     from featstore.encoders.options import PRECISIONS
 
     return PRECISIONS
@@ -128,7 +129,7 @@ EncoderPrecision = Annotated[
     str,
     typer.Option(
         "--precision",
-        callback=one_of(_precisions),
+        callback=one_of(precisions),
         metavar="float32|bfloat16|int8",
         help="Precision of the encoders' matrix products. It is part of an encoder's identity.",
     ),

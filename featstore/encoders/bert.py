@@ -45,7 +45,7 @@ class BERT:
         self._device = device_of(device)
         check_choice("precision", precision, PRECISIONS)
         self._tokenizer, self._model = _load(folder)
-        _use_kernels(self._model, precision, self._device)
+        use_kernels(self._model, precision, self._device)
         self._model.to(self._device)
         depth = int(self._model.config.num_hidden_layers)
         self._chosen = _chosen(layers, depth, folder)
@@ -170,13 +170,17 @@ class _Product(nn.Module):
         return self._rows(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
 
 
-def _use_kernels(module: nn.Module, precision: str, device: torch.device) -> None:
-    """Replace every linear layer below ``module``."""
+def use_kernels(module: nn.Module, precision: str, device: torch.device) -> None:
+    """Replace every linear layer below ``module`` by one of our kernels, which computes but cannot be trained.
+
+    Raises:
+        UsageError: the precision does not exist, or this machine does not support it.
+    """
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, _Product(child, precision, device))
         else:
-            _use_kernels(child, precision, device)
+            use_kernels(child, precision, device)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:

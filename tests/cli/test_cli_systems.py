@@ -83,6 +83,51 @@ def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path) -> None
     assert "--systems names what is compared; leave --features out." in refused.err
 
 
+DOCUMENT = {
+    "id": "1",
+    "text": "Aspirin inhibits COX-2.",
+    "entities": [
+        {"id": "a", "type": "CHEMICAL", "start": 0, "end": 7},
+        {"id": "b", "type": "GENE", "start": 17, "end": 22},
+    ],
+}
+
+
+def test_models_of_other_systems_are_bundled_and_extract(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+    """A mixture holds an SVM and a SPINN, so all three are read back; each gives from a bundle what its run gives."""
+    corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
+    (tmp_path / "vectors.txt").write_text("the 1 0\ninhibits 0 1\n")
+    spinn = (
+        "--trees",
+        "balanced",
+        "--word-vectors",
+        str(tmp_path / "vectors.txt"),
+        "--hidden",
+        "4",
+        "--max-epochs",
+        "1",
+    )
+    for name, options in (
+        ("svm", ("--features", "", "--machines", "linear")),
+        ("spinn", spinn),
+        ("mixture", ("--mix", "runs/svm,runs/spinn")),
+    ):
+        trained = run("train", "--system", name, *corpus, *options, "--run", name)
+        assert trained.code == 0, trained.err
+    shutil.move("runs/svm", "moved")  # the mixture has what it needs
+    (tmp_path / "in.jsonl").write_text(json.dumps(DOCUMENT) + "\n")
+    for name, run_ in (("svm", "moved"), ("spinn", "spinn"), ("mixture", "mixture")):
+        done = run("bundle", "--run", run_, "-o", f"m/{name}")
+        assert done.code == 0, done.err
+        found = []
+        for model in (("--model", f"m/{name}"), ("--run", run_)):
+            done = run("extract", "in.jsonl", "-o", "-", "--to", "jsonl", "--threshold", "0", *model)
+            assert done.code == 0, done.err
+            found.append(json.loads(done.out)["relations"])
+        assert found[0] == found[1]
+        assert [relation["label"] for relation in found[0]] == ["CPR:4"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fine_tuned_model_is_bundled_and_extracts(run: Run, pairs: Pairs, tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "elsewhere" / "tiny")
@@ -97,12 +142,7 @@ def test_a_fine_tuned_model_is_bundled_and_extracts(run: Run, pairs: Pairs, tmp_
         assert str(tmp_path) not in (tmp_path / "MODEL" / name).read_text(), name
     assert "cli train --system bert" in (tmp_path / "MODEL" / "README.md").read_text()
     shutil.rmtree(checkpoint)
-    entities = [
-        {"id": "a", "type": "CHEMICAL", "start": 0, "end": 7},
-        {"id": "b", "type": "GENE", "start": 17, "end": 22},
-    ]
-    document = {"id": "1", "text": "Aspirin inhibits COX-2.", "entities": entities}
-    (tmp_path / "in.jsonl").write_text(json.dumps(document) + "\n")
+    (tmp_path / "in.jsonl").write_text(json.dumps(DOCUMENT) + "\n")
     found = []
     for model in (("--model", "MODEL"), ("--run", "mine")):
         done = run("extract", "in.jsonl", "-o", "out.jsonl", "--threshold", "0", "--fresh", *model)
@@ -110,6 +150,14 @@ def test_a_fine_tuned_model_is_bundled_and_extracts(run: Run, pairs: Pairs, tmp_
         found.append(json.loads((tmp_path / "out.jsonl").read_text())["relations"])
     assert found[0] == found[1]
     assert [relation["label"] for relation in found[0]] == ["CPR:4"]
+    done = run("extract", "in.jsonl", "-o", "low.jsonl", "--threshold", "0", "--precision", "bfloat16", "--run", "mine")
+    assert done.code == 0, done.err
+    (low,) = json.loads((tmp_path / "low.jsonl").read_text())["relations"]
+    assert low["probability"] == pytest.approx(found[0][0]["probability"], abs=0.05)
+    assert low["probability"] != found[0][0]["probability"]
+    refused = run("extract", "in.jsonl", "-o", "out.jsonl", "--precision", "bfloat16", "--model", "gad")
+    assert refused.code == 2
+    assert "is for the models of --system bert" in refused.err
     refused = run("extract", "in.jsonl", "-o", "out.jsonl", "--fresh", "--explain", "--model", "MODEL")
     assert refused.code == 2
     assert "leave --explain out" in refused.err

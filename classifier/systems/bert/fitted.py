@@ -8,7 +8,7 @@ read it back: the checkpoint that it was fine-tuned from is not.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
+from torch import nn
 
 from classifier.systems.bert.network import PairClassifier, attention_on
 from classifier.systems.bert.options import BertOptions
@@ -66,6 +67,14 @@ class FineTuned:
     def probabilities(self, instances: Sequence[Instance], _stores: Sequence[FeatureStore], /) -> NDArray[np.float32]:
         """Return the probability of each label; Shape: (n, labels)."""
         return probabilities(self.network, self.reader.read(instances), self.precision, self.device)
+
+    def with_products(self, exchange: Callable[[nn.Module], None]) -> FineTuned:
+        """Return the model with other matrix products.
+
+        See :meth:`classifier.systems.contract.ExchangeableProducts.with_products`.
+        """
+        exchange(self.network.encoder)  # the output layer costs next to nothing
+        return FineTuned(self.network, self.reader, "float32", self.device)
 
     def save(self, folder: Path) -> None:
         """Write the model; see :meth:`classifier.systems.contract.FittedSystem.save`."""

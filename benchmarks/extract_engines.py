@@ -29,7 +29,7 @@ from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
 from classifier.training.config import TrainConfig, recipe
 from classifier.training.loop import train
 from featstore.encoders import Encoder, load_encoder
-from featstore.encoders.bert import _use_kernels as use_kernels
+from featstore.encoders.bert import use_kernels as use_kernels
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureMeta, create_store

@@ -14,11 +14,11 @@ from classifier.data.features import parse_features
 
 @dataclass(frozen=True, slots=True)
 class PaperRow:
-    """A row of the paper's Table 2.
+    """A row of the paper's Tables 2 and 3.
 
     Attributes:
         precision, recall, f1: shares of 1.
-        ms: milliseconds to extract from one test instance; None where the paper does not say.
+        ms: milliseconds to extract from one test instance, of Table 3; None where the paper does not say.
     """
 
     precision: float
@@ -66,6 +66,14 @@ TAGS_GAIN: Mapping[str, float] = {"gad": 0.009, "chemprot": 0.016}
 def corpus_name(spec: str) -> str:
     """Return the name of the corpus in a spec: ``gad`` for ``gad:DIR``."""
     return spec.partition(":")[0]
+
+
+def rows_of_paper(spec: str) -> dict[str, PaperRow]:
+    """Return all rows that the paper has for a corpus, by their names, the light models first; empty for another."""
+    corpus = corpus_name(spec)
+    light = LIGHT.get(corpus, {})
+    named = {"+".join(name for name in ("glove", "cse", "elmo") if name in each): row for each, row in light.items()}
+    return {**named, **OTHERS.get(corpus, {})}
 
 
 def light_row(spec: str, features: str) -> PaperRow | None:

@@ -254,6 +254,15 @@ def test_beside_the_paper(report: Ablation) -> None:
     scibert = next(dict(zip(table.header, row, strict=True)) for row in table.rows if row[0] == "SciBERT")
     assert (scibert["P paper"], scibert["F1 paper"], scibert["F1 here"]) == ("85.54", "82.83", "")
     assert "over 3 folds" in table.note
+    names = [row[0] for row in table.rows]
+    assert names[1:] == ["glove+cse", "glove+elmo", "glove+cse+elmo", "SciBERT", "BioBERT", "E-SVM"], (
+        "those not run too"
+    )
+    own = replace(gad, rows=(first, replace(report.rows[1], paper=None)))
+    (table,) = [t for t in tables(own) if "Table 2" in t.title]
+    second = dict(zip(table.header, table.rows[1], strict=True))
+    assert (second["F1 paper"], second["difference"]) == ("", "")
+    assert second["F1 here"]
 
 
 def test_intervals_stand_on_a_scale() -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from toy_checkpoint import write_checkpoint
+from toy_system import WORDS
 
 import cli
 from classifier.commands import train
 from classifier.systems import SYSTEMS
+from featstore.errors import ResourceError
 
 Run = Callable[..., Any]
 Pairs = Callable[[Path], Path]
@@ -70,7 +72,16 @@ def test_an_option_of_another_system_is_refused(run: Run, pairs: Pairs, tmp_path
     assert "--system" in shown
 
 
-def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path) -> None:
+def failing_with_seed_2(fit: Callable[..., Any]) -> Callable[..., Any]:
+    def fails(task: Any) -> Any:
+        if task.options.seed == 2:
+            raise ResourceError("there is no room for seed 2")
+        return fit(task)
+
+    return fails
+
+
+def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
     planned = run("ablate", *corpus, "--systems", "words; bert:none/scibert", "--dry-run", "--json").json()
     assert [row["name"] for row in planned] == ["words", "bert:scibert"]
@@ -78,6 +89,13 @@ def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path) -> None
     assert done.code == 3, done.err
     assert "words" in done.out
     assert "Download allenai/scibert_scivocab_uncased" in " ".join(done.err.split())
+    (tmp_path / "stops").write_text("the")
+    monkeypatch.setattr(WORDS, "fit", failing_with_seed_2(WORDS.fit))
+    done = run("ablate", *corpus, "--systems", "words stops=stops", "--seeds", "3", "--out", "second")
+    assert done.code == 3, done.err
+    assert "no room for seed 2" in done.err
+    (row,) = json.loads(Path("second/report.json").read_text())["rows"]
+    assert row["cells"] == 2, "a cell that fails leaves the others"
     refused = run("ablate", *corpus, "--systems", "words", "--features", "glove")
     assert refused.code == 2
     assert "--systems names what is compared; leave --features out." in refused.err

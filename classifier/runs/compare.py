@@ -83,8 +83,8 @@ def check_one_corpus(results: Sequence[FoldResult]) -> None:
 
 
 def _check_same_training_part(results: Sequence[FoldResult]) -> None:
-    refitted = [result for result in results if result.config.train.refit]
-    plain = [result for result in results if not result.config.train.refit]
+    refitted = [result for result in results if result.config.refit]
+    plain = [result for result in results if not result.config.refit]
     if refitted and plain:
         raise UsageError(
             f"{refitted[0].folder} has learnt from the dev part too (--refit), and {plain[0].folder} has not: what "

@@ -87,6 +87,11 @@ class RunConfig:
         return self.system.seed if self.system else self.train.seed
 
     @property
+    def refit(self) -> bool:
+        """Whether what is kept has learnt from the dev part too."""
+        return bool(dict(self.system.options).get("refit", False)) if self.system else self.train.refit
+
+    @property
     def threads(self) -> int:
         """The number of threads."""
         return self.system.threads if self.system else self.train.threads

@@ -42,6 +42,9 @@ class SystemOptions:
     ``SPEC`` names the option that ``NAME:VALUE`` sets in ``cli ablate --systems``, if there is one; with
     ``SPEC_IS_WHOLE`` its value is the whole word.
 
+    A field ``refit`` makes the system learn once more, from the train and the dev part together, what it has learnt
+    from the train part when the dev part has chosen (:attr:`Fit.refit`).
+
     A field ``features``, spelled as ``--features``, makes the system read stored vectors: the sets are opened before it
     is fitted and before it scores.
     """
@@ -175,10 +178,12 @@ class Fit:
         model: the fitted system.
         epochs: every epoch; the last one that is ``best`` is the one that was kept. A system without epochs tells of
             one, with its losses and its F1 on the dev part.
+        refit: the loss of each epoch on the train and the dev part together, if the model was fitted anew to both.
     """
 
     model: FittedSystem
     epochs: tuple[Epoch, ...]
+    refit: tuple[float, ...] = ()
 
 
 class System(Protocol[O]):

@@ -131,6 +131,7 @@ def train_fold(
             encoders={store.meta.name: store.meta.facts for store in task.stores},
             sizes=(len(task.train), len(task.dev)),
             epochs=fit.epochs,
+            refit=fit.refit,
             seconds=time.perf_counter() - start,
             peak_memory=memory.bytes,
             versions=versions(*system.packages),

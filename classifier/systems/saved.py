@@ -61,6 +61,7 @@ class Described:
         encoders: for each encoder that it reads the facts behind its identity.
         sizes: instances of the train and of the dev part.
         epochs: every epoch.
+        refit: the loss of each epoch on both parts together, if it was fitted anew.
         seconds: wall time of the fit.
         peak_memory: bytes resident at most; None where the system does not tell.
         versions: of python and the libraries.
@@ -77,6 +78,7 @@ class Described:
     encoders: Mapping[str, Mapping[str, object]]
     sizes: tuple[int, int]
     epochs: tuple[Epoch, ...]
+    refit: tuple[float, ...] = ()
     seconds: float
     peak_memory: int | None
     versions: Mapping[str, str]
@@ -225,6 +227,7 @@ def save_fitted(folder: Path, model: FittedSystem, described: Described) -> RunF
             seconds=described.seconds,
             peak_memory=described.peak_memory,
             epochs=described.epochs,
+            refit=described.refit,
         ),
         versions=described.versions,
         machine=MachineFacts(platform.machine(), platform.system()),

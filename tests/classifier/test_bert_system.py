@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from toy_checkpoint import write_checkpoint
 
+from classifier.runs.compare import compare
 from classifier.runs.config import RunConfig
+from classifier.runs.results import read_result
 from classifier.systems.bert.fitted import FineTuned, load_fine_tuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
 from classifier.systems.bert.options import BertOptions
@@ -162,6 +164,38 @@ def test_learns_and_resumes_to_the_same_bytes(folder: Path, make_corpus: Make, t
     assert loaded.facts.system is not None
     assert set(loaded.facts.system.sources) >= {"config.json", "model.safetensors", "vocab.txt"}
     assert run_name(config).startswith("toy-bert-tiny-tagged-tags-seed1-")
+
+
+def test_a_refit_learns_from_both_parts_and_goes_on_when_killed(
+    folder: Path, make_corpus: Make, tmp_path: Path
+) -> None:
+    corpus = make_corpus(count=200)
+    config = config_of(corpus, folder, max_epochs=3, lr=0.003, refit=True)
+    heard: list[Epoch | Notice] = []
+    training = train_fold(corpus, "", config, 1, tmp_path / "whole", progress=heard.append)
+    assert len(training.refit) == training.best_epoch >= 2, "choose another rate: there must be a refit to interrupt"
+    assert [type(event) for event in heard] == [*[Epoch] * 3, *[Notice] * len(training.refit)]
+    assert "on both parts together" in (tmp_path / "whole/fold-1/README.md").read_text()
+
+    def interrupt(event: Epoch | Notice) -> None:
+        if isinstance(event, Notice):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(corpus, "", config, 1, tmp_path / "cut", progress=interrupt)
+    heard.clear()
+    assert train_fold(corpus, "", config, 1, tmp_path / "cut", progress=heard.append).refit == training.refit
+    assert len(heard) == len(training.refit) - 1
+    weights = "fold-1/model/model.safetensors"
+    assert (tmp_path / "cut" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+    plain = config_of(corpus, folder, max_epochs=3, lr=0.003)
+    train_fold(corpus, "", plain, 1, tmp_path / "plain")
+    assert (tmp_path / "plain" / weights).read_bytes() != (tmp_path / "whole" / weights).read_bytes()
+    for name, each in (("plain", plain), ("whole", config)):
+        evaluate_fold(corpus, "", each, 1, tmp_path / name)
+    results = [read_result(tmp_path / name / "fold-1") for name in ("plain", "whole")]
+    with pytest.raises(UsageError, match="has learnt from the dev part too"):
+        compare(results[:1], results[1:], {})
 
 
 def test_lower_layers_stay_as_they_are(folder: Path, make_corpus: Make) -> None:

@@ -52,6 +52,11 @@ class BertOptions(SystemOptions):
         "Largest number of word pieces of an instance. Of a longer one, a window around the pair is read.",
         least=16,
     )
+    refit: bool = option(
+        False,
+        "After the dev part has chosen the epoch, fine-tune the checkpoint anew on the train and the dev part together "
+        "for that many epochs. It suits a model that is to be used.",
+    )
     precision: str = option("float32", "Precision of the matrix products.", choices=PRECISIONS)
     device: str = option("cpu", "Device that it runs on.", choices=DEVICES)
 

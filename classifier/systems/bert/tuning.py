@@ -1,7 +1,8 @@
 """Fine-tuning: epochs over the train part, the best of them chosen on the dev part, each kept for an interruption.
 
-In: a task. Out: the fine-tuned network and every epoch. Everything random comes from (seed, epoch) alone, so an
-interrupted fit ends with the same bytes as an uninterrupted one.
+In: a task. Out: the fine-tuned network and every epoch. With ``refit`` the checkpoint is fine-tuned once more, on both
+parts together and for as many epochs as were best; nothing is chosen then. Everything random comes from (seed, epoch)
+alone, so an interrupted fit ends with the same bytes as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from classifier.systems.bert.fitted import FineTuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import use_quick_dropout
-from classifier.systems.bert.reading import Numbers, Read, marks_of
+from classifier.systems.bert.reading import Numbers, PieceReader, Read, marks_of
 from classifier.systems.bert.scoring import padded, precise, probabilities
 from classifier.systems.contract import Fit, FitTask, KeptState
 from classifier.training.epoch import Epoch, Notice
@@ -47,10 +48,7 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
         UsageError: the loss is no longer a number, or more layers are frozen than there are.
     """
     options = task.options
-    encoder, reader = load_encoder_and_reader(options.folder, marks_of(task.train), options.max_length, options.device)
-    network = PairClassifier(encoder, len(task.labels), options.readout, options.dropout).to(options.device)
-    if options.device == "cpu":
-        use_quick_dropout(network)
+    network, reader = _initial(task.train, task)
     parts = [ReadPart(reader.read(part), numbers_of(part, task.labels)) for part in (task.train, task.dev)]
     if long := sum(part.read.windowed for part in parts):
         number = len(task.train) + len(task.dev)
@@ -60,8 +58,23 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
                 "around the pair is read."
             )
         )
-    epochs = train_network(network, parts[0], parts[1], task)
-    return Fit(FineTuned(network, reader, options.precision, options.device), tuple(epochs))
+    epochs, losses = train_network(network, parts[0], parts[1], task), list[float]()
+    if options.refit:
+        both = [*task.train, *task.dev]
+        network, reader = _initial(both, task)
+        losses = refit_network(network, ReadPart(reader.read(both), numbers_of(both, task.labels)), epochs, task)
+    return Fit(FineTuned(network, reader, options.precision, options.device), tuple(epochs), tuple(losses))
+
+
+def _initial(instances: Sequence[Instance], task: FitTask[BertOptions]) -> tuple[PairClassifier, PieceReader]:
+    """Return the network that a fit to some instances starts from, the same every time, and how it reads."""
+    options = task.options
+    torch.manual_seed(options.seed)
+    encoder, reader = load_encoder_and_reader(options.folder, marks_of(instances), options.max_length, options.device)
+    network = PairClassifier(encoder, len(task.labels), options.readout, options.dropout).to(options.device)
+    if options.device == "cpu":
+        use_quick_dropout(network)
+    return network, reader
 
 
 def numbers_of(instances: Sequence[Instance], labels: Sequence[str]) -> Numbers:
@@ -76,6 +89,8 @@ def train_network(network: PairClassifier, train: ReadPart, dev: ReadPart, task:
     best: Mapping[str, Tensor] = {}
     if state := task.keeper.load():
         epochs = [Epoch(**facts) for facts in state.facts["epochs"]]
+        if state.facts.get("refit"):
+            return epochs  # a refit has begun, which starts from the checkpoint
         best = _take_up(state, network, optimizer)
     while len(epochs) < options.max_epochs:
         start, number = time.perf_counter(), len(epochs) + 1
@@ -90,6 +105,33 @@ def train_network(network: PairClassifier, train: ReadPart, dev: ReadPart, task:
         task.progress(epochs[-1])
     network.load_state_dict(dict(best))
     return epochs
+
+
+def refit_network(
+    network: PairClassifier, both: ReadPart, epochs: Sequence[Epoch], task: FitTask[BertOptions]
+) -> list[float]:
+    """Train ``network`` in place on both parts, for as many epochs as were best; return the loss of each.
+
+    The learning rate follows the course that it had when the epoch was chosen.
+    """
+    optimizer = make_optimizer(network, task.options)
+    losses: list[float] = []
+    state = task.keeper.load()
+    if state and state.facts.get("refit"):
+        losses = [float(loss) for loss in state.facts["refit"]]
+        _take_up(state, network, optimizer)
+    last = max(epoch.number for epoch in epochs if epoch.best)
+    for number in range(len(losses) + 1, last + 1):
+        start = time.perf_counter()
+        losses.append(run_epoch(network, optimizer, both, task.options, number)[0])
+        _keep(task, network, optimizer, {}, epochs, losses)
+        task.progress(
+            Notice(
+                f"epoch {number} of {last} on the train and the dev part: loss {losses[-1]:.4f}, "
+                f"{time.perf_counter() - start:.1f} s"
+            )
+        )
+    return losses
 
 
 def make_optimizer(network: PairClassifier, options: BertOptions) -> torch.optim.AdamW:
@@ -182,13 +224,14 @@ def _keep(
     optimizer: torch.optim.Optimizer,
     best: Mapping[str, Tensor],
     epochs: Sequence[Epoch],
+    refit: Sequence[float] = (),
 ) -> None:
-    """Keep the state after an epoch; the best weights only where they are not the present ones."""
+    """Keep the state after an epoch; the best weights only where they are not the present ones and still needed."""
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(optimizer).items()}
-    if not epochs[-1].best:
+    if not epochs[-1].best and not refit:
         tensors |= {f"best/{name}": value for name, value in best.items()}
-    task.keeper.save(KeptState(tensors, {"epochs": [asdict(epoch) for epoch in epochs]}))
+    task.keeper.save(KeptState(tensors, {"epochs": [asdict(each) for each in epochs], "refit": list(refit)}))
 
 
 def _take_up(state: KeptState, network: PairClassifier, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:

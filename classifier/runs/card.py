@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from classifier.data.features import encoder_of
 from classifier.runs.facts import RunFacts, SystemFacts, TrainingFacts
 from classifier.scores.metrics import Metrics
 from classifier.scores.percent import percent
 from classifier.training.config import recipe
+from featstore.labels import meaning_of
 from featstore.markdown import markdown_table
 
 # Types as curators write them; any other is its own example.
@@ -72,12 +74,11 @@ def _commands(run: RunFacts) -> list[str]:
         return _commands_of_system(run, run.system)
     corpus, fold, (_, config) = run.corpus, str(run.fold), run.of_head
     marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
-    names = ",".join(dict.fromkeys(feature.name for feature in run.features))
     usual = asdict(recipe(config.head, features=config.features))
     changed = [word for name, value in asdict(config).items() if value != usual[name] for word in _option(name, value)]
     train = ["--features", config.features, "--head", config.head, *changed, "--fold", fold, "--run", "RUN"]
     return [
-        shlex.join(["cli", "featurize", "--encoders", names, *marked]),
+        _featurize(run, marked),
         shlex.join(["cli", "train", *marked, *train]),
         shlex.join(["cli", "eval", "--fold", fold, "--run", "RUN"]),
         shlex.join(["cli", "bundle", "--run", "RUN", "--fold", fold, "--without-encoders", "-o", "MODEL"]),
@@ -90,10 +91,25 @@ def _commands_of_system(run: RunFacts, system: SystemFacts) -> list[str]:
     marked = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
     options = [word for name, value in system.options.items() if value != "" for word in _option(name, value)]
     return [
+        *([_featurize(run, marked)] if run.features else []),
         shlex.join(["cli", "train", "--system", system.name, *marked, *options, "--fold", fold, "--run", "RUN"]),
         shlex.join(["cli", "eval", "--fold", fold, "--run", "RUN"]),
         shlex.join(["cli", "bundle", "--run", "RUN", "--fold", fold, "-o", "MODEL"]),
     ]
+
+
+def _featurize(run: RunFacts, marked: Sequence[str]) -> str:
+    """Return the command that makes the vectors: each encoder with its layers, at its precision."""
+    specs, precisions = dict[str, None](), set()
+    for feature in run.features:
+        facts = run.encoders.get(feature.name, {})
+        layers, name = facts.get("layers"), encoder_of(feature.name)
+        specs[f"{name}[{','.join(map(str, layers))}]:DIR" if isinstance(layers, list | tuple) else name] = None
+        precisions.add(str(facts.get("precision", "float32")))
+    lower = sorted(precisions - {"float32"})
+    return shlex.join(
+        ["cli", "featurize", "--encoders", ",".join(specs), *marked, *(["--precision", lower[0]] if lower else [])]
+    )
 
 
 def _option(name: str, value: object) -> list[str]:
@@ -122,6 +138,7 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
         f"# {label} on {corpus.spec.partition(':')[0]}, fold {run.fold}",
         f"{what} one of the labels {', '.join(run.labels)} to a marked pair in a sentence. It serves research; it was "
         "not made for clinical decisions.",
+        *_labels(run),
         "## Test part\n\n" + (_scores(metrics) if metrics else "It has not been evaluated yet; `cli eval` does that."),
         "## What it was trained on\n\n"
         + markdown_table(
@@ -138,6 +155,18 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
         *_made_of(run),
         "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in run.versions.items()]),
     ]
+
+
+def _labels(run: RunFacts) -> list[str]:
+    """Return what the labels mean, in the words of the output; nothing for those of a user's own corpus."""
+    meanings = {label: meaning_of(label, run.corpus.name) for label in run.labels}
+    if not any(meanings.values()):
+        return []
+    rows = [
+        [label, str(meaning) if meaning else "-" if label in run.positive else "none of these"]
+        for label, meaning in meanings.items()
+    ]
+    return ["## Labels\n\n" + markdown_table(["label", "what it says of the pair"], rows)]
 
 
 def _model(run: RunFacts) -> tuple[str, str, int, int]:

@@ -1,5 +1,6 @@
 """The models that come with featstore."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from classifier.entities.facts import MeasuredType, TaggerMetrics, metrics_file,
 from classifier.entities.scores import MentionScore
 from classifier.extract import models
 from classifier.extract.models import installed_model, installed_models, model_folder
-from classifier.runs.facts import to_json
+from classifier.runs.card import bundle_card
+from classifier.runs.facts import read_manifest, read_metrics, read_run, to_json
 from classifier.scores.metrics import score
 from featstore.bundled import bundled
 from featstore.errors import DataError, MissingFileError
+from featstore.labels import meaning_of
 
 
 @pytest.fixture
@@ -72,3 +75,24 @@ def test_none_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert installed_models() == []
     with pytest.raises(MissingFileError, match="installed are none"):
         model_folder(None)
+
+
+@pytest.mark.parametrize("name", ["chemprot", "gad"])
+def test_the_cards_that_ship_are_those_of_this_version(name: str) -> None:
+    folder = bundled(f"models/{name}")
+    run, bundle = read_run(folder), read_manifest(folder)
+    places = {encoder: placed.path for encoder, placed in bundle.encoders.items()}
+    text = bundle_card(run, read_metrics(folder), places, bundle.licence)
+    assert (folder / "README.md").read_text(encoding="utf-8") == text
+    for label in run.positive:
+        assert f"| {label} | {meaning_of(label, run.corpus.name)} |" in text
+    assert "| none of these |" in text
+
+
+def test_a_card_says_how_to_make_the_vectors_again() -> None:
+    run = read_run(bundled("models/chemprot"))
+    bert = replace(run.features[0], name="bert", layers=2)
+    encoders = {"bert": {"layers": [2, 6], "precision": "int8"}}
+    text = bundle_card(replace(run, features=(*run.features[:2], bert), encoders=encoders), None, {}, "other")
+    assert "cli featurize --encoders 'glove,bioglove,bert[2,6]:DIR' --corpus" in text
+    assert "--precision int8" in text

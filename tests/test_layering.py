@@ -60,7 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.extract": LIBRARY
     | FEATURIZE
     | SCORED
-    | {"featstore.corpora", "featstore.formats", "classifier.runs", "classifier.systems", "classifier.entities"},
+    | {"featstore.corpora", "featstore.formats", "featstore.scale"}
+    | {"classifier.runs", "classifier.systems", "classifier.entities"},
     "classifier.serve": LIBRARY | {"featstore.formats", "classifier.data", "classifier.extract", "classifier.entities"},
 }
 # What programs call; it stands on all rooms of its package.

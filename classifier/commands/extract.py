@@ -13,13 +13,14 @@ from classifier.commands.extract_options import TABLE, InputOptions, MentionOpti
 from classifier.commands.notices import Notices
 from featstore.commands.console import duration, out, print_json, progress_bar, tell
 from featstore.commands.grouped import with_option_groups
-from featstore.commands.options import Commands
+from featstore.commands.options import AsJson, Commands
 from featstore.errors import UsageError
 from featstore.files import STDOUT, check_input
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted, ExtractionJob
     from featstore.formats import Writer
+    from featstore.scale import Shard
 
 STDIN = Path("-")
 
@@ -63,6 +64,7 @@ def extract_command(
         reading=inputs.reading,
         given=documents,
         strict=inputs.strict,
+        shard=output.share,
     )
     _note_formats(job)
     extractor = model.load(called, mentions)
@@ -73,8 +75,26 @@ def extract_command(
         done = extract_files(extractor, job, writer=_writer(job), report=notices.tell, progress=progress)
     if output.summarised:
         print_json(done)
-    _print_done(done, job.target, mentions.tag)
+    _print_done(done, job.target, mentions.tag, job.shard)
     notices.finish(done.bad, done.lost, done.problems)
+
+
+def join_command(
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="The output that cli extract was given with -o, in every job.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Join what the jobs of cli extract --shard wrote into one output, as one job would have written it."""
+    from classifier.extract.join import join_shards
+    from classifier.extract.report import DOCUMENT_LEFT_OUT
+
+    done = join_shards(target)
+    if as_json:
+        print_json(done)
+    _print_done(done, target)
+    tell(f"the files {target}.*-of-* are no longer needed.")
+    Notices(DOCUMENT_LEFT_OUT).finish(done.bad, done.lost, done.problems)
 
 
 def _inputs(sources: Sequence[Path], documents: Sequence[object]) -> Sequence[Path]:
@@ -115,12 +135,15 @@ def _note_formats(job: ExtractionJob) -> None:
         tell(f"{written} has no room for what --explain adds; these have: {', '.join(able)}")
 
 
-def _print_done(done: Extracted, place: Path, tag: str) -> None:
+def _print_done(done: Extracted, place: Path, tag: str = "", shard: Shard | None = None) -> None:
     """Say what was done; why documents have no relations; how the types of their mentions were understood."""
+    from classifier.extract.shards import shard_file
+
     resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
-    where = "stdout" if place == STDOUT else place
+    where = "stdout" if place == STDOUT else shard_file(place, shard) if shard else place
+    of = f"shard {shard}: " if shard else ""
     tell(
-        f"{_count(done.documents, 'document')}{resumed}, {_count(done.pairs, 'pair')}, "
+        f"{of}{_count(done.documents, 'document')}{resumed}, {_count(done.pairs, 'pair')}, "
         f"{_count(done.relations, 'relation')} -> {where}, "
         f"{duration(done.seconds)}"
     )
@@ -139,4 +162,4 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-COMMANDS: Commands = {"extract": extract_command}
+COMMANDS: Commands = {"extract": extract_command, "join": join_command}

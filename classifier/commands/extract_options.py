@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir, given
-from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of, precisions
+from featstore.commands.options import EncoderDevice, encoder_specs, finite, one_of, precisions, read_shard
 from featstore.errors import UsageError
 from featstore.files import STDOUT, check_input, check_output_file, check_readable_folder
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from classifier.extract.extractor import Extractor
     from classifier.extract.wanted import Wanted
     from featstore.formats import Reading
+    from featstore.scale import Shard
 
 TABLE = "table"
 
@@ -250,6 +251,16 @@ class OutputOptions:
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the attention on each token.", rich_help_panel="Output")
     ] = False
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            callback=read_shard,
+            metavar="I/N",
+            help="Extract only share I of N of the documents, into OUTPUT.I-of-N; cli join joins them.",
+            rich_help_panel="Output",
+        ),
+    ] = None
     fresh: Annotated[
         bool,
         typer.Option(
@@ -297,6 +308,13 @@ class OutputOptions:
         if self.as_json and self.target == STDOUT:
             raise UsageError("-o - and --json both write to stdout; leave one of them out.")
         check_output_file(self.place)
+
+    @property
+    def share(self) -> Shard | None:
+        """The share of the documents that is wanted; None: all of them."""
+        from featstore.scale import Shard
+
+        return None if self.shard is None else Shard.read(self.shard)
 
     def wanted(self, types: str) -> Wanted:
         """Return which relations are wanted; ``types`` are the user's names of types, ``NAME=TYPE,..``."""

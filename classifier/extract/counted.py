@@ -73,16 +73,22 @@ def open_documents(
     return CountedDocuments(first), None
 
 
-def skip_done(documents: CountedDocuments, done: Figures, target: Path) -> None:
-    """Pass over the documents that an interrupted extraction has done.
+def skip_done(documents: CountedDocuments, done: Figures, read: int, target: Path) -> None:
+    """Pass over the documents that an interrupted extraction has read.
+
+    Args:
+        documents: the input.
+        done: what the extraction has done.
+        read: how many documents it has read.
+        target: the output.
 
     Raises:
         MismatchError: they are not those that it read.
     """
-    for _ in islice(documents, done.documents):
+    for _ in islice(documents, read):
         pass
-    if done.documents and (documents.count, documents.digest) != (done.documents, done.digest):
+    if read and (documents.count, documents.digest) != (read, done.digest):
         raise MismatchError(
-            f"the first {done.documents:,} documents are not those of which {target}.part was made; give the same "
+            f"the first {read:,} documents are not those of which the unfinished {target} was made; give the same "
             "input, name another file with -o, or begin anew with --fresh."
         )

@@ -27,6 +27,7 @@ import numpy as np
 from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
+from classifier.extract.blocks import blocks
 from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import entity_of, find_candidates, seen_by
 from classifier.extract.models import model_folder
@@ -199,6 +200,7 @@ class Extractor:
         documents: Iterable[Document | BadDocument],
         wanted: Wanted | None = None,
         *,
+        after: int = 0,
         scored: PairsScored | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
         """Yield the same, window by window; of ``documents`` no more has been read than was yielded.
@@ -206,6 +208,7 @@ class Extractor:
         Args:
             documents: see :meth:`extract_documents`.
             wanted: likewise.
+            after: how many documents of the input came before them; a window ends where a block of the input does.
             scored: called after each few seconds of work on a document that has very many pairs.
 
         Raises:
@@ -214,10 +217,11 @@ class Extractor:
         """
         pairing = checked_pairing(self.checkpoint, wanted or Wanted())
         with self._encoding() as encoding:
-            groups = self._tagging.groups(documents, encoding, self._encoders)
-            for window in self._windows(groups, repeat(wanted or Wanted()), pairing, encoding, scored):
-                encoding.forget()
-                yield window
+            for block in blocks(documents, after):
+                groups = self._tagging.groups(block, encoding, self._encoders)
+                for window in self._windows(groups, repeat(wanted or Wanted()), pairing, encoding, scored):
+                    encoding.forget()
+                    yield window
 
     def extract_together(
         self, requests: Sequence[tuple[Sequence[Document], Wanted]]

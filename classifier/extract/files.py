@@ -20,11 +20,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from classifier.extract.counted import open_documents, skip_done
+from classifier.extract.counted import CountedDocuments, open_documents, skip_done
 from classifier.extract.extractor import Extractor
-from classifier.extract.journal import Figures, open_extraction
+from classifier.extract.journal import Figures, Output, open_extraction
 from classifier.extract.reasons import UNLIKE_THE_MODEL
 from classifier.extract.report import Report, Told, refused
+from classifier.extract.shards import ShardFile, input_position, own_documents
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
@@ -34,6 +35,7 @@ from featstore.formats.contract import AS_USUAL, Reading
 from featstore.formats.source import Begun
 from featstore.progress import Progress
 from featstore.records import Document
+from featstore.scale.shard import Shard
 from featstore.types import kind_of, shown
 
 PAIRS = "pairs"
@@ -57,6 +59,7 @@ class ExtractionJob:
         reading: how the sources are read, where their format leaves a choice.
         given: documents that come before those of the sources.
         strict: leave out a document in which anything is malformed, instead of the malformed part alone.
+        shard: extract from the blocks of this shard only, into a file beside ``target``; None: from all documents.
     """
 
     sources: Sequence[Path]
@@ -68,6 +71,7 @@ class ExtractionJob:
     reading: Reading = AS_USUAL
     given: Sequence[Document] = ()
     strict: bool = False
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Extracted:
     """What an extraction did.
 
     Attributes:
-        documents: read (pairs: lines).
+        documents: extracted from, or found bad (pairs: lines).
         bad: documents that could not be read or written, and are not in the output.
         pairs: candidates that were scored.
         relations: written.
@@ -130,6 +134,8 @@ def extract_files(
     for source in job.sources:
         if not isinstance(source, Begun) and not is_stream(source):
             check_input(source)
+    if job.shard and is_stream(job.target):
+        raise UsageError(f"shard {job.shard} needs a file to be written beside; name the output of all shards with -o.")
     if not is_stream(job.target) and behind_links(job.target) in map(behind_links, job.sources):
         raise UsageError(f"{job.target} is input and output; name another file with -o.")
     pairs = job.sources and not job.given and all(map(jsonl.holds_pairs, job.sources))
@@ -143,13 +149,15 @@ def extract_files(
     facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, "strict": job.strict}
     facts |= asdict(job.wanted)
     types: dict[str, str] = {}
-    with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
+    with closing(_open_output(job, facts, documents, writer)) as part:
         resumed_at = part.figures.documents
-        skip_done(documents, part.figures, job.target)
+        read = resumed_at if job.shard is None else input_position(resumed_at, job.shard)
+        skip_done(documents, part.figures, read, job.target)
         part.begin(writer.header(extractor.facts, collection))
         told = Told(report, part.figures, collection if has_place else None)
-        standing = _Standing(job, resumed_at, progress)
-        for window in extractor.windows(documents, job.wanted, scored=standing.within):
+        standing = _Standing(job, documents.count, progress)
+        own = documents if job.shard is None else own_documents(documents, job.shard)
+        for window in extractor.windows(own, job.wanted, after=resumed_at, scored=standing.within):
             text, figures = _written(window, job, writer, extractor.facts, part.figures, told)
             part.add(text, replace(figures, digest=documents.digest))
             _note_types(window, extractor, job.wanted, types)
@@ -157,6 +165,15 @@ def extract_files(
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name not in ("digest", "mentions")}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
+
+
+def _open_output(
+    job: ExtractionJob, facts: Mapping[str, object], documents: CountedDocuments, writer: Writer
+) -> Output:
+    """Open the output of a job, or of its shard."""
+    if job.shard is None:
+        return open_extraction(job.target, facts, fresh=job.fresh)
+    return ShardFile(job.target, job.shard, facts, documents, (writer.separator, writer.footer()), fresh=job.fresh)
 
 
 class _Standing:
@@ -238,7 +255,7 @@ def _piece(found: Extraction, writer: Writer, model: ModelFacts, *, strict: bool
 
 def _classify_pairs(extractor: Extractor, job: ExtractionJob, start: float, progress: Progress | None) -> Extracted:
     """Classify sentences with marked pairs: one object a line, in the order given."""
-    if job.target_format != "jsonl" or job.wanted != Wanted() or len(job.sources) != 1:
+    if job.target_format != "jsonl" or job.wanted != Wanted() or len(job.sources) != 1 or job.shard:
         raise UsageError("pairs are classified as they stand: one file of them, to jsonl, without further options.")
     corpus = jsonl.read(str(job.sources[0]), extractor.marking, None)
     labels = extractor.checkpoint.labels

@@ -102,7 +102,7 @@ def tag_files(
     documents, collection = open_documents(job.sources, job.source_format, strict=job.strict)
     with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part, tagger.encoding() as encoding:
         resumed_at = part.figures.documents
-        skip_done(documents, part.figures, job.target)
+        skip_done(documents, part.figures, resumed_at, job.target)
         part.begin(writer.header(model, collection))
         told = Told(report, part.figures, collection if TABLE[job.target_format].collects else None)
         for window in windows(documents):

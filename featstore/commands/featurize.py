@@ -26,6 +26,7 @@ from featstore.commands.options import (
     EncoderPrecision,
     Indicators,
     Instances,
+    ShardOf,
     Store,
     backends,
     check_store,
@@ -73,6 +74,7 @@ def featurize(
             "each core pays.",
         ),
     ] = None,
+    shard: ShardOf = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space, and write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +82,7 @@ def featurize(
     from featstore.corpora import load_corpus
     from featstore.encoders import EncoderOptions, check_specs
     from featstore.featurize.encode import distinct_sentences
+    from featstore.scale import Shard
 
     show_log()
     specs = encoder_specs(encoders)
@@ -87,7 +90,9 @@ def featurize(
     options = EncoderOptions(precision, device)
     check_specs(specs, options)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
-    sentences = distinct_sentences(loaded.instances)
+    sentences: KeyedSentences = distinct_sentences(loaded.instances)
+    if shard is not None:
+        sentences = Shard.read(shard).sentences(sentences)
     target = _Target(store, dtype, backend, options)
     if dry_run:
         forecasts = [target.forecast(sentences, spec, len(loaded.instances)) for spec in specs]

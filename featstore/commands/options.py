@@ -74,6 +74,13 @@ def _device(value: str) -> str:
     return check_device(value)
 
 
+def read_shard(value: str | None) -> str | None:
+    """Return the shard that was named, as ``I/N``, once it is known to be one."""
+    from featstore.scale.shard import Shard
+
+    return None if value is None else str(Shard.read(value))
+
+
 CORPORA = (
     "sample, chemprot, gad, euadr, drugprot, drugprot-new, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa, lll, "
     "documents (annotated documents of your own) or jsonl (marked pairs)"
@@ -141,6 +148,15 @@ EncoderDevice = Annotated[
         envvar="FEATSTORE_DEVICE",
         callback=_device,
         help="Device that the encoders run on: cpu, or cuda where there is a GPU.",
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        callback=read_shard,
+        metavar="I/N",
+        help="Do only share I of N, as one job of an array of a batch scheduler. All N together do the whole work.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]

@@ -27,6 +27,7 @@ WORKING: dict[str, tuple[str, ...]] = {
     "eval": (),
     "ablate": ("--features", "glove", "--corpus", "jsonl:pairs.jsonl", "--max-epochs", "1", "--hidden", "4"),
     "extract": ("pairs.jsonl", "-o", "found.jsonl"),
+    "join": ("found.jsonl",),
     "bundle": ("-o", "again"),
     "serve": ("--model", "model", "--port", "0"),
     "data check": ("jsonl:pairs.jsonl",),

@@ -68,6 +68,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "tag": ("always", "never"),
     "system": ("head", "mixture"),
     "weights": ("equal", "dev"),
+    "shard": ("1/2", "2/2"),
 }
 OF_KIND: dict[type, tuple[Any, Any]] = {int: (3, 4), float: (0.25, 0.5), bool: (True, False)}
 REQUIRED = {"name": "gad", "names": "a", "bundle": "b", "target": "t", "sources": "s", "text": "t", "out_folder": "o"}

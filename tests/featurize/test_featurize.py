@@ -20,6 +20,7 @@ from featstore.featurize.encode import featurize
 from featstore.featurize.forecast import forecast
 from featstore.ragged import Ragged
 from featstore.records import sentence_key
+from featstore.scale import Shard
 from featstore.stores import find_sets, open_store
 from featstore.stores.pace import read_pace
 
@@ -265,3 +266,16 @@ def test_the_toy_is_imported_only_when_asked_for() -> None:
     sys.modules.pop("toy_encoder", None)
     load_encoder("toy")
     assert "toy_encoder" in sys.modules
+
+
+@pytest.mark.parametrize("backend", ["hdf5", "zarr"])
+def test_shards_fill_one_store_as_one_job_does(tmp_path: Path, backend: str) -> None:
+    texts = sentences(60)
+    options: dict[str, Any] = {"dtype": "float16", "backend": backend}
+    featurize(texts, "toy", root=tmp_path / "one", **options)
+    shards = [Shard(number, 4).sentences(texts) for number in (3, 1, 4, 2)]
+    done = [featurize(shard, "toy", root=tmp_path / "all", **options) for shard in shards]
+    assert sum(result.encoded for result in done) == 60
+    one, together = stored(tmp_path / "one"), stored(tmp_path / "all")
+    assert one.keys() == together.keys()
+    assert all(one[key].tobytes() == together[key].tobytes() for key in one)

@@ -40,7 +40,7 @@ def _writable() -> tuple[str, ...]:
 
 
 def _modes() -> tuple[str, ...]:
-    from classifier.entities.tagger import MODES
+    from classifier.entities.windows import MODES
 
     return MODES
 

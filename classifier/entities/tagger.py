@@ -26,6 +26,7 @@ from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.entities.predict import find_mentions
 from classifier.entities.sentences import TaggedSentence, sentences_of
+from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.featurize.plan import running_threads
@@ -34,11 +35,7 @@ from featstore.formats.bioc import with_mentions
 from featstore.records import Document, Entity, check_choice
 from featstore.stores import FeatureStore
 
-MODES = ("missing", "always", "never")
-SHIPPED = "models/tagger"
-WINDOW_CHARACTERS = 25_000  # of the documents that are tagged together: about 4,000 tokens, a few seconds of work
 CHUNK_TOKENS = 65536  # encoded at once, where one document alone has more
-WINDOW_DOCUMENTS = 512
 
 
 class Tagger:
@@ -164,25 +161,6 @@ class Tagger:
             found = find_mentions(checkpoint.network, batcher, np.arange(len(sentences)))
         for n, sentence in enumerate(sentences):
             yield [(sentence.offsets[m.start][0], sentence.offsets[m.end - 1][1], m.type) for m in found[n]]
-
-
-def windows(documents: Iterable[Document | BadDocument]) -> Iterator[list[Document | BadDocument]]:
-    """Yield documents in groups that are tagged together; where a group ends depends on its own documents alone."""
-    window: list[Document | BadDocument] = []
-    characters = 0
-    for document in documents:
-        window.append(document)
-        characters += len(document.text) if isinstance(document, Document) else 0
-        if characters >= WINDOW_CHARACTERS or len(window) >= WINDOW_DOCUMENTS:
-            yield window
-            window, characters = [], 0
-    if window:
-        yield window
-
-
-def is_tagged(document: Document, mode: str) -> bool:
-    """Tell whether a mode tags a document."""
-    return mode == "always" or (mode == "missing" and not document.entities)
 
 
 def _chunks(sentences: Sequence[TaggedSentence]) -> Iterator[list[TaggedSentence]]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,16 +29,12 @@ from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.extract.blocks import blocks
-from classifier.extract.bundle import is_bundle, read_bundle
 from classifier.extract.candidates import entity_of, find_candidates, seen_by
 from classifier.extract.models import model_folder
-from classifier.extract.precision import at_precision
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
-from classifier.runs.classify import classify
-from classifier.systems.saved import AnyModel, Fitted, load_model
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder
@@ -46,6 +43,9 @@ from featstore.featurize.plan import running_threads
 from featstore.formats import BadDocument, ModelFacts
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import FeatureStore
+
+if TYPE_CHECKING:  # torch takes a second to import, and only a model that is loaded needs it
+    from classifier.systems.saved import AnyModel
 
 # Called with a document's id, how many of its pairs have been scored, and how many it has.
 PairsScored = Callable[[str, int, int], None]
@@ -121,6 +121,9 @@ class Extractor:
             UsageError: a spec of an encoder that the model does not read, or a precision that it cannot have.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """
+        from classifier.extract.bundle import is_bundle, read_bundle
+        from classifier.systems.saved import load_model
+
         folder = model_folder(path, fold)
         if is_bundle(folder):
             bundle = read_bundle(folder, device)
@@ -129,6 +132,8 @@ class Extractor:
             checkpoint, specs = load_model(folder, device), {}
             name = folder.resolve().parent.name
         if precision is not None:
+            from classifier.extract.precision import at_precision
+
             checkpoint = at_precision(checkpoint, precision, device)
         return cls(
             checkpoint,
@@ -312,6 +317,9 @@ class Extractor:
         return encoding.fill({instance.key: instance.tokens for instance in instances}, self.checkpoint.features)
 
     def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
+        from classifier.runs.classify import classify
+        from classifier.systems.saved import Fitted
+
         with running_threads(self._threads):
             if isinstance(self.checkpoint, Fitted):
                 found = self.checkpoint.model.probabilities(instances, filled)

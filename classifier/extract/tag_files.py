@@ -12,7 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from classifier.entities.tagger import MODES, Tagger, windows
+from classifier.entities.tagger import Tagger
+from classifier.entities.windows import MODES, windows
 from classifier.extract.counted import open_documents, skip_done
 from classifier.extract.journal import open_extraction
 from classifier.extract.report import Report, Told

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from classifier.entities.encoding import Encoding
 from classifier.entities.facts import read_tagger
-from classifier.entities.tagger import MODES, SHIPPED, Tagger, is_tagged, windows
+from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.errors import MissingFileError
 from featstore.formats import BadDocument
 from featstore.records import Document, check_choice
+
+if TYPE_CHECKING:  # torch takes a second to import, and only a tagger that is loaded needs it
+    from classifier.entities.tagger import Tagger
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Tagging:
 
     def _loaded(self, encoding: Encoding, loaded: Mapping[str, Encoder]) -> Tagger:
         if self._tagger is None:
+            from classifier.entities.tagger import Tagger
+
             self._tagger = Tagger.load(self.path, loaded=loaded, threads=self.threads, device=self.device)
         encoding.include(self._tagger.encoders.values())
         return self._tagger

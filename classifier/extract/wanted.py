@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
-from classifier.systems.saved import AnyModel, Fitted
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
 from featstore.records import Document, Instance, Problem, Relation
 from featstore.types import kind_of, shown
+
+if TYPE_CHECKING:  # torch takes a second to import, and only a model that is loaded needs it
+    from classifier.systems.saved import AnyModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def checked_pairing(model: AnyModel, wanted: Wanted) -> Pairing:
             has none.
     """
     pairing = model.pairing
-    if wanted.explain and isinstance(model, Fitted):
+    if wanted.explain and not model.has_attention:
         raise UsageError("the model has no attention on the tokens to show, as it is no head; leave --explain out.")
     if pairing is None:
         raise UsageError(

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -62,6 +63,7 @@ class Checkpoint:
         training: what training measured.
         pairing: how the pairs it was trained on were made; None if an earlier version trained it.
         encoders: for each encoder the facts behind its identity; empty if an earlier version trained it.
+        has_attention: whether its predictions hold weights of the tokens.
     """
 
     head: AnyHead
@@ -75,6 +77,7 @@ class Checkpoint:
     training: TrainingFacts
     pairing: Pairing | None = None
     encoders: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    has_attention: ClassVar[bool] = True
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,8 @@ from classifier.data.batch import Batcher
 from classifier.data.features import FeatureSpec
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences, Vectors
 from classifier.runs.checkpoint import Checkpoint
-from classifier.training.predict import Predictions, predict
+from classifier.training.predict import predict
+from classifier.training.predictions import Predictions
 from featstore.errors import MismatchError
 from featstore.records import Instance
 from featstore.stores import FeatureStore

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from classifier.scores.metrics import Scores, scores
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from featstore.gold import GoldPair
 from featstore.records import Corpus, Instance
 

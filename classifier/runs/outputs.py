@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from featstore.errors import DataError
 from featstore.records import Instance
 

@@ -20,7 +20,7 @@ from classifier.runs.config import CARD, CONFIG, PREDICTIONS, RunConfig, config_
 from classifier.runs.facts import METRICS, CorpusFacts, EvaluationFacts, RunFacts, read_run, to_json
 from classifier.runs.outputs import predictions_tsv
 from classifier.scores.metrics import Metrics, score
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from classifier.training.resume import forget_unfinished
 from featstore.errors import MismatchError
 from featstore.files import make_folder, write_file

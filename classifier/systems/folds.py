@@ -35,7 +35,7 @@ from classifier.systems.table import find_system
 from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.estimate import TrainingPlan
 from classifier.training.loop import reproducible
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from classifier.training.resume import forget_unfinished, read_unfinished, write_unfinished
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from classifier.data.features import Feature, FeatureSpec
 from classifier.data.pairing import Pairing
@@ -92,11 +93,13 @@ class Fitted:
         model: the system.
         facts: the content of ``run.json``.
         precision: of its matrix products where it is not the one that it was fitted with; else None.
+        has_attention: whether its predictions hold weights of the tokens.
     """
 
     model: FittedSystem
     facts: RunFacts
     precision: str | None = None
+    has_attention: ClassVar[bool] = False
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:

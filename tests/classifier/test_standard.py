@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from classifier.runs.gold_standard import against_gold_standard
-from classifier.training.predict import Predictions
+from classifier.training.predictions import Predictions
 from featstore.gold import GoldPair, GoldRelation, GoldStandard, gold_pair
 from featstore.records import Corpus
 

@@ -7,7 +7,7 @@ import pytest
 from toy_model import WordEncoder, make_checkpoint
 from toy_tagger import toy_tagger
 
-from classifier.entities import tagger as tagger_module
+from classifier.entities import windows
 from classifier.entities.checkpoint import TaggerCheckpoint
 from classifier.extract.extractor import Extractor
 from classifier.extract.files import ExtractionJob, extract_files
@@ -64,7 +64,7 @@ def test_the_mode_says_which_documents_are_tagged(toy_checkpoint: TaggerCheckpoi
 def test_an_extraction_of_plain_text_resumes(
     toy_checkpoint: TaggerCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tagger_module, "WINDOW_CHARACTERS", 300)
+    monkeypatch.setattr(windows, "WINDOW_CHARACTERS", 300)
     source = tmp_path / "in.jsonl"
     lines = [f'{{"id": "{d.id}", "text": "{d.text}", "entities": []}}\n' for d in plain(12)]
     source.write_text("".join(lines))

@@ -6,7 +6,7 @@ import pytest
 from toy_model import WordEncoder
 from toy_tagger import toy_tagger
 
-from classifier.entities import tagger as module
+from classifier.entities import tagger, windows
 from classifier.entities.checkpoint import TaggerCheckpoint
 from featstore.errors import MismatchError, UsageError
 from featstore.formats import BadDocument
@@ -55,8 +55,8 @@ def test_documents_keep_their_order_and_bad_ones_stay(toy_checkpoint: TaggerChec
 def test_windows_and_chunks_change_nothing(toy_checkpoint: TaggerCheckpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     documents: list[Document | BadDocument] = [Document(str(n), f"Akt {n} was seen.\n{TEXT}", ()) for n in range(9)]
     whole = list(toy_tagger(toy_checkpoint).tag(documents))
-    monkeypatch.setattr(module, "WINDOW_CHARACTERS", 150)
-    monkeypatch.setattr(module, "CHUNK_TOKENS", 10)
+    monkeypatch.setattr(windows, "WINDOW_CHARACTERS", 150)
+    monkeypatch.setattr(tagger, "CHUNK_TOKENS", 10)
     assert list(toy_tagger(toy_checkpoint).tag(documents)) == whole
 
 

@@ -4,14 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from featstore.formats import BadDocument, ModelFacts, read_documents
 from featstore.records import Document, Entity, Relation
-
-# A busy machine is no failure.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 TEXT = "Aspirin and COX-2.\nAspirin (ASA) blocks COX-2, but 𝛼-tocopherol does not."
 

@@ -1,6 +1,6 @@
 """A writer dies at any instant, and nothing that reads as finished is ever half there.
 
-Two ways to die: SIGKILL at random instants (FEATSTORE_CRASH_KILLS of them for each backend, 100 unless told), and,
+Two ways to die: SIGKILL at random instants (FEATSTORE_CRASH_KILLS of them for each backend, 60 unless told), and,
 so that no step is left to chance, at each single call by which a writer changes files.
 """
 
@@ -22,7 +22,7 @@ from featstore.stores import create_store, list_sets, local, open_store
 from featstore.stores.maintenance.verify import verify
 
 Make = Callable[..., Any]
-KILLS = int(os.environ.get("FEATSTORE_CRASH_KILLS", "100"))
+KILLS = int(os.environ.get("FEATSTORE_CRASH_KILLS", "60"))
 SENTENCES, STEP, DIM = 1600, 32, 64
 KILLS_A_STORE = 10
 

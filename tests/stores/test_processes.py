@@ -170,7 +170,7 @@ def test_an_interrupted_writer_leaves_the_store_intact(
 ) -> None:
     root = tmp_path / "features"
     draw = np.random.default_rng(int(how))
-    for _ in range(8):
+    for _ in range(4):
         pid = writers.start(root=str(root), backend=backend, first=0, stop=4000, step=8, dim=8)
         time.sleep(draw.uniform(0.01, 0.1))
         writers.kill(pid, how)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from toy_model import WordEncoder, make_checkpoint
 
-from classifier.entities.tagger import WINDOW_DOCUMENTS, is_tagged
+from classifier.entities.windows import WINDOW_DOCUMENTS, is_tagged
 from classifier.extract.extractor import Extractor
 from classifier.extract.tagging import Tagging
 from featstore.formats import BadDocument

@@ -102,7 +102,7 @@ def ablate_command(
     from classifier.ablate import ablate
     from classifier.ablate import grid as grids
     from classifier.ablate.ablation import summarise_grid
-    from classifier.ablate.publish import HTML, JSON, write_report
+    from classifier.ablate.publish import write_report
     from classifier.systems.words import split_systems
 
     check_output_folder(out_folder)
@@ -131,10 +131,16 @@ def ablate_command(
         _print_plan(grids.plan(grid, runs), as_json)
         return
     with grid_progress(grid) as progress:
-        held = int(ram_budget * GB)
-        events = ablate(grid, store, runs, jobs=jobs, ram_budget=held, progress=progress)
+        events = ablate(grid, store, runs, jobs=jobs, ram_budget=int(ram_budget * GB), progress=progress)
     ablation = summarise_grid(grid, events, store, runs)
     write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
+    _report(ablation, out_folder, as_json)
+
+
+def _report(ablation: Ablation, out_folder: Path, as_json: bool) -> None:
+    """Print the report and say where it lies; exit with 3 if a cell failed."""
+    from classifier.ablate.publish import HTML, JSON
+
     if as_json:
         sys.stdout.write((out_folder / JSON).read_text(encoding="utf-8"))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,6 +42,11 @@ from featstore.commands.options import (
 )
 from featstore.errors import UsageError
 from featstore.files import check_output_folder
+
+if TYPE_CHECKING:
+    from classifier.runs.config import RunConfig
+    from classifier.runs.facts import TrainingFacts
+    from featstore.corpora import CorpusChoice
 
 
 @with_system_options
@@ -92,22 +97,18 @@ def train_command(
     """Train the head on stored vectors, or another system."""
     from classifier.runs.config import read_config_file, run_corpus
     from classifier.runs.find import run_place
-    from classifier.systems.choice import options_of, run_config, run_name
+    from classifier.systems.choice import options_of, run_name
     from classifier.systems.folds import plan_fold, reads_of, train_fold
     from featstore.corpora import CorpusChoice
 
+    marked = CorpusChoice(corpus, indicators, context, instances)
     if config_file:
         own = ("system", "features", "corpus", "context", "indicators", "instances", "seed", *training)
         if clashing := given(called, own):
             raise UsageError(f"--config says what the run is; leave out {', '.join(clashing)}.")
         config = read_config_file(config_file)
     else:
-        if system != HEAD:  # the recipe and the features of the head are no defaults of other systems
-            said = given(called, ("head", "features"))
-            training["head"] = training["head"] if "--head" in said else None
-            features = features if "--features" in said else None
-        options = {"features": features, "seed": seed, **training}
-        config = run_config(CorpusChoice(corpus, indicators, context, instances), system, options)
+        config = _config(called, marked, system, {"features": features, "seed": seed, **training})
     reads = config.train.features if config.system is None else reads_of(options_of(config.system))
     if reads:
         check_features([reads], store)
@@ -133,21 +134,27 @@ def train_command(
             progress=display.progress,
             ram_budget=held,
         )
+    _report(folder, fold, measured, store, as_json)
+
+
+def _config(called: typer.Context, corpus: CorpusChoice, system: str, options: dict[str, object]) -> RunConfig:
+    """Return what the options say that the run is."""
+    from classifier.systems.choice import run_config
+
+    if system != HEAD:  # the recipe and the features of the head are no defaults of other systems
+        said = given(called, ("head", "features"))
+        options |= {name: None for name in ("head", "features") if f"--{name}" not in said}
+    return run_config(corpus, system, options)
+
+
+def _report(folder: Path, fold: int, measured: TrainingFacts, store: str, as_json: bool) -> None:
+    """Print what the training measured, and how to go on."""
     if as_json:
         print_json({"run": folder, "fold": fold, "best": measured.best, "training": measured})
         return
+    figures = [str(fold), str(len(measured.epochs)), str(measured.best_epoch), percent(measured.best.dev_f1)]
     print_table(
-        str(folder),
-        ["fold", "epochs", "best epoch", "dev F1", "time"],
-        [
-            [
-                str(fold),
-                str(len(measured.epochs)),
-                str(measured.best_epoch),
-                percent(measured.best.dev_f1),
-                duration(measured.seconds),
-            ]
-        ],
+        str(folder), ["fold", "epochs", "best epoch", "dev F1", "time"], [[*figures, duration(measured.seconds)]]
     )
     tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', folder, '--store', store)}")
 

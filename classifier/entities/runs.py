@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifier.data.features import open_features, parse_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
@@ -99,12 +100,9 @@ def train_tagger(
         ) as stores,
     ):
         vectors = Vectors(features, stores, unique, ram_budget)
-        inputs = tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs)
-        network = Network(_shape(config, inputs, parts.types))
-        network.standardise(vectors.moments(np.unique(unique.of_instance[:count])))
+        network = _network(config, vectors, parts.types, np.unique(unique.of_instance[:count]))
         batcher = SentenceBatcher(sentences, parts.annotated, vectors, parts.types)
-        facts = [FORMAT_VERSION, asdict(config), [c.digest for c in corpora], [asdict(s) for s in vectors.specs]]
-        digest = sha256(json.dumps([*facts, version("torch")]).encode()).hexdigest()
+        digest = _digest(config, corpora, vectors)
         training = Training(network, config, load_state(folder, digest))
         training.run(
             batcher,
@@ -128,12 +126,30 @@ def train_tagger(
             epochs=tuple(training.epochs),
         ),
     )
+    _publish(folder, checkpoint)
+    return checkpoint
+
+
+def _network(config: TaggerConfig, vectors: Vectors, types: tuple[str, ...], train: NDArray[np.int64]) -> Network:
+    """Return a network as initialised, which standardises its inputs by the sentences ``train``."""
+    network = Network(_shape(config, tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs), types))
+    network.standardise(vectors.moments(train))
+    return network
+
+
+def _digest(config: TaggerConfig, corpora: Sequence[MentionCorpus], vectors: Vectors) -> str:
+    """Return a digest of all that a training depends on; the state of another one is not taken up."""
+    facts = [FORMAT_VERSION, asdict(config), [c.digest for c in corpora], [asdict(s) for s in vectors.specs]]
+    return sha256(json.dumps([*facts, version("torch")]).encode()).hexdigest()
+
+
+def _publish(folder: Path, checkpoint: TaggerCheckpoint) -> None:
+    """Write a tagger and its card, in the place of one that was there."""
     for path in metrics_files(folder):
         path.unlink()  # of the tagger before
     written = save_tagger(folder, checkpoint)
     write_file(folder / CARD, tagger_card(written).encode("utf-8"))
     forget_unfinished(folder)
-    return checkpoint
 
 
 def evaluate_tagger(

@@ -29,7 +29,7 @@ from classifier.runs.memory import PeakMemory
 from classifier.runs.prepare import featurize_command
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
 from classifier.systems.choice import options_of
-from classifier.systems.contract import FitTask, KeptState, SystemOptions
+from classifier.systems.contract import Fit, FitTask, KeptState, SystemOptions
 from classifier.systems.saved import Described, load_fitted, save_fitted
 from classifier.systems.table import find_system
 from classifier.training.epoch import Epoch, Notice, RunProgress
@@ -118,24 +118,7 @@ def train_fold(
         if announce:
             announce(_plan(choice, task, keeper, fold))
         fit = system.fit(task)
-        features = parse_features(reads_of(task.options)) if task.stores else ()
-        described = Described(
-            choice=choice,
-            sources=sources,
-            corpus=CorpusFacts.of(corpus),
-            fold=fold,
-            features=tuple(feature_spec(f, store.meta) for f, store in zip(features, task.stores, strict=True)),
-            labels=corpus.labels,
-            positive=corpus.positive,
-            pairing=pairing_of([*task.train, *task.dev], corpus.indicators),
-            encoders={store.meta.name: store.meta.facts for store in task.stores},
-            sizes=(len(task.train), len(task.dev)),
-            epochs=fit.epochs,
-            refit=fit.refit,
-            seconds=time.perf_counter() - start,
-            peak_memory=memory.bytes,
-            versions=versions(*system.packages),
-        )
+        described = _described(task, fit, choice, sources, corpus, time.perf_counter() - start, memory.bytes)
     saved: list[RunFacts] = []
 
     def save() -> RunFacts:
@@ -144,6 +127,36 @@ def train_fold(
 
     publish(config, run_dir, folder, save)
     return saved[0].training
+
+
+def _described(
+    task: FitTask[Any],
+    fit: Fit,
+    choice: SystemChoice,
+    sources: Mapping[str, str],
+    corpus: Corpus,
+    seconds: float,
+    peak_memory: int | None,
+) -> Described:
+    """Return what is known of a fit besides the fitted system; the stores of its task are open."""
+    features = parse_features(reads_of(task.options)) if task.stores else ()
+    return Described(
+        choice=choice,
+        sources=sources,
+        corpus=CorpusFacts.of(corpus),
+        fold=task.fold,
+        features=tuple(feature_spec(f, store.meta) for f, store in zip(features, task.stores, strict=True)),
+        labels=task.labels,
+        positive=task.positive,
+        pairing=pairing_of([*task.train, *task.dev], corpus.indicators),
+        encoders={store.meta.name: store.meta.facts for store in task.stores},
+        sizes=(len(task.train), len(task.dev)),
+        epochs=fit.epochs,
+        refit=fit.refit,
+        seconds=seconds,
+        peak_memory=peak_memory,
+        versions=versions(*find_system(choice.name).packages),
+    )
 
 
 def evaluate_fold(

@@ -18,10 +18,12 @@ from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_en
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
 from featstore.featurize.plan import Plan, plan_work, running_threads
-from featstore.featurize.producer import EncodingJob, batches, encode_here, encode_in_workers
+from featstore.featurize.producer import EncodingJob, batches, encode_here, encoding_items
 from featstore.progress import Progress
 from featstore.records import Instance, KeyedSentences
-from featstore.stores import FeatureStore, create_store
+from featstore.scale.engine import Engine
+from featstore.scale.local import LocalEngine
+from featstore.stores import FeatureMeta, FeatureStore, create_store
 from featstore.stores.pace import Pace, add_pace
 from featstore.stores.places import join
 from featstore.stores.sets import directory_name
@@ -69,6 +71,7 @@ def featurize(
     dtype: str,
     backend: str,
     workers: int | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     options: EncoderOptions = DEFAULT_OPTIONS,
 ) -> Featurized:
@@ -81,7 +84,8 @@ def featurize(
         dtype: ``float16`` or ``float32``.
         backend: ``hdf5`` or ``zarr``.
         workers: processes, one thread each; None: what :func:`featstore.featurize.plan.plan_work` finds fastest.
-        progress: called with (sentences done, sentences to do) after each batch.
+        engine: whose workers encode; None: this process, or processes of this machine.
+        progress: called with (sentences done, sentences to do) after each batch, or each item of a worker.
         options: how the encoder computes.
 
     Raises:
@@ -93,23 +97,27 @@ def featurize(
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers were asked for; at least 1 is needed.")
     encoder = load_encoder(spec, device=options.device, precision=options.precision)
-    job = EncodingJob(spec, options, root, feature_meta(encoder, dtype=dtype, backend=backend))
-    with closing(create_store(job.root, job.meta)) as store:
+    meta = feature_meta(encoder, dtype=dtype, backend=backend)
+    path = join(str(root), directory_name(meta))
+    with closing(create_store(root, meta)) as store:
         missing = {key: sentences[key] for key in store.missing(list(sentences))}
         _check_space(stored_bytes(list(missing), sentences, encoder, dtype), root)
-        plan = plan_work(missing, encoder, options.device) if workers is None else Plan(workers, 1, "as asked")
+        plan = _plan(missing, encoder, options.device, workers, engine)
         if missing:
             log.info("%s: %s", encoder.name, plan)
         begun = time.perf_counter()
-        if plan.workers == 1:
+        if engine is None and plan.workers == 1:
             with running_threads(plan.threads):
                 failed = encode_missing(missing, encoder, store, progress=progress)
         else:
-            failed = _encode_in_workers(missing, job, plan.workers, progress)
+            job = EncodingJob(spec, options, path)
+            _run(engine or LocalEngine(plan.workers), job, meta, missing, _Counter(progress, len(missing)))
+            store.refresh()
+            failed = store.missing(list(missing))
         took = (time.perf_counter() - begun) * plan.workers
     tokens = sum(map(len, missing.values())) - sum(len(missing[key]) for key in failed)
     if tokens:
-        add_pace(join(str(root), directory_name(job.meta)), Pace(tokens, took))
+        add_pace(path, Pace(tokens, took))
     return Featurized(
         encoder=encoder.name,
         sentences=len(sentences),
@@ -123,13 +131,19 @@ def featurize(
     )
 
 
-def _encode_in_workers(
-    missing: KeyedSentences, job: EncodingJob, workers: int, progress: Progress | None
-) -> list[bytes]:
-    """Encode in several processes; return the keys of the sentences that are still missing."""
-    encode_in_workers(batches(missing), job, workers, _Counter(progress, len(missing)))
-    with closing(create_store(job.root, job.meta)) as store:  # opened anew, it sees the shards of the processes
-        return store.missing(list(missing))
+def _plan(missing: KeyedSentences, encoder: Encoder, device: str, workers: int | None, engine: Engine | None) -> Plan:
+    """Return how many workers encode; where nobody has said it, a probe does."""
+    if engine is not None:
+        return Plan(engine.workers, 1, "those of the engine")
+    return plan_work(missing, encoder, device) if workers is None else Plan(workers, 1, "as asked")
+
+
+def _run(engine: Engine, job: EncodingJob, meta: FeatureMeta, missing: KeyedSentences, report: _Counter) -> None:
+    """Encode in workers; an item whose workers were lost stays missing."""
+    items = encoding_items(batches(missing), meta, engine.workers)
+    with closing(engine.run(job, items)) as done:
+        for item in done:
+            report(item.result or 0)
 
 
 def encode_missing(

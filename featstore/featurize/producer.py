@@ -1,36 +1,35 @@
 """The one producer loop: batch, encode what fits in memory, commit a shard; in this process or in several.
 
 In: sentences that a feature set lacks, their encoder. Out: shards in the set. An interrupted run loses at most the
-shard that each process was filling, and a second run encodes what is missing. Worker processes are given batch after
-batch, so they end at about the same time, and batches that a dead worker never received go to the others. Each worker
-writes its own shards, so workers do not communicate.
+shard that each process was filling, and a second run encodes what is missing. Workers are given item after item, a
+shard's worth of batches each, so they end at about the same time. Each worker writes its own shards, so workers do not
+communicate.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import platform
 import random
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
 import numpy as np
 
 from featstore.encoders import Encoder, EncoderOptions, load_encoder
 from featstore.encoders.ladder import encode_what_fits
-from featstore.errors import FeatstoreError
+from featstore.errors import MismatchError
 from featstore.ragged import Ragged
 from featstore.records import KeyedSentences
-from featstore.stores import FeatureMeta, FeatureStore, create_store
+from featstore.stores import FeatureMeta, FeatureStore, open_store
 from featstore.stores.checks import check_vectors
 
 BATCH_TOKENS = 8192  # one call of the encoder, enough to fill its lanes; it cuts further where its budget is smaller
 COMMIT_BYTES = 32 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
+ITEMS_A_WORKER = 8  # at least, where there are so many batches: workers then end at about the same time
+EncodingItem = Sequence[KeyedSentences]  # the batches of about one shard
 
 
 def batches(sentences: KeyedSentences) -> list[KeyedSentences]:
@@ -108,94 +107,61 @@ def encode_here(
 
 @dataclass(frozen=True, slots=True)
 class EncodingJob:
-    """What a worker needs to make its own encoder and open the same feature set.
+    """The encoding of sentences by workers, each of which writes its own shards (:mod:`featstore.scale.engine`).
 
     Attributes:
         spec: of the encoder.
         options: how the encoder computes.
-        root: the store.
-        meta: of the feature set.
+        path: the feature set, which exists.
     """
 
     spec: str
     options: EncoderOptions
-    root: str | Path
-    meta: FeatureMeta
+    path: str
+
+    @contextmanager
+    def worker(self) -> Iterator[Callable[[EncodingItem], int]]:
+        """Load the encoder and open the feature set; return what encodes and commits an item.
+
+        Raises:
+            MissingFileError: a worker on another machine does not see the feature set.
+            MismatchError: the encoder is another one there.
+        """
+        with closing(open_store(self.path)) as store:
+            encoder = load_encoder(self.spec, device=self.options.device, precision=self.options.precision)
+            if encoder.identity != store.meta.identity:
+                raise MismatchError(
+                    f"the encoder '{self.spec}' of the machine {platform.node()} is not the one that fills "
+                    f"{self.path}; install the same version of featstore, and the same files, on all machines."
+                )
+
+            def encode(item: EncodingItem) -> int:
+                store.refresh()  # a worker that was lost at this item may have committed some of it
+                left = [{key: batch[key] for key in store.missing(list(batch))} for batch in item]
+                encode_here(filter(None, left), encoder, store, lambda _: None)
+                return sum(map(len, item))
+
+            yield encode
 
 
-def encode_in_workers(
-    todo: Sequence[KeyedSentences], job: EncodingJob, workers: int, report: Callable[[int], None]
-) -> None:
-    """Share batches among ``workers`` processes of one thread each and wait for all of them.
+def encoding_items(todo: Sequence[KeyedSentences], meta: FeatureMeta, workers: int) -> Iterator[EncodingItem]:
+    """Put batches together to items: as many as fill a shard, but fewer if workers would have too few items to share.
 
-    If a process dies, the batches since its last commit are lost and stay missing.
-
-    Raises:
-        FeatstoreError: what ended a worker, such as a full disk; the others commit what they have.
+    Args:
+        todo: the batches.
+        meta: of the feature set, which says how large a vector is.
+        workers: how many share the items.
     """
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    ends, processes = [], []
-    for _ in range(workers):
-        # A pipe each: a queue's lock would stay locked if its holder were killed.
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(job, theirs))
-        process.start()
-        theirs.close()
-        ends.append(ours)
-        processes.append(process)
-    try:
-        _hand_out(todo, ends, report)
-    except KeyboardInterrupt:
-        for process in processes:
-            if process.pid is not None and process.is_alive():
-                os.kill(process.pid, signal.SIGINT)
-        raise
-    finally:
-        for process in processes:
-            process.join()
-
-
-def _hand_out(todo: Sequence[KeyedSentences], ends: Sequence[Connection], report: Callable[[int], None]) -> None:
-    """Give the next batch to every worker that asks, or None when none is left, until all workers have ended."""
-    waiting, open_ends = iter(todo), set(ends)
-    failure: FeatstoreError | None = None
-    while open_ends:
-        for end in wait(list(open_ends)):
-            assert isinstance(end, Connection)
-            try:
-                done = end.recv()
-                if isinstance(done, FeatstoreError):
-                    failure = failure or done
-                    continue
-                report(done)
-                end.send(None if failure else next(waiting, None))
-            except (EOFError, OSError):  # the worker has ended, one way or another
-                open_ends.remove(end)
-                end.close()
-    if failure:
-        raise failure
-
-
-def _work(job: EncodingJob, end: Connection) -> None:
-    """Run in a worker process: load an encoder and write shards, with one thread."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when the encoder imports torch
-    store = create_store(job.root, job.meta)
-    try:
-        encoder = load_encoder(job.spec, device=job.options.device, precision=job.options.precision)
-        end.send(0)
-        encode_here(_handed(end), encoder, store, end.send)
-    except KeyboardInterrupt:
-        return  # the parent tells the user
-    except FeatstoreError as error:
-        end.send(error)
-    finally:
-        store.close()
-
-
-def _handed(end: Connection) -> Iterator[KeyedSentences]:
-    """Yield the batches that the parent sends; if the parent is gone, there are no more."""
-    try:
-        while (batch := end.recv()) is not None:
-            yield batch
-    except EOFError:
-        return
+    row = meta.dim * np.dtype(meta.dtype).itemsize
+    tokens = [sum(map(len, batch.values())) for batch in todo]
+    room = min(COMMIT_BYTES // row, sum(tokens) // (workers * ITEMS_A_WORKER))
+    item: list[KeyedSentences] = []
+    held = 0
+    for batch, count in zip(todo, tokens, strict=True):
+        if item and held + count > room:
+            yield item
+            item, held = [], 0
+        item.append(batch)
+        held += count
+    if item:
+        yield item

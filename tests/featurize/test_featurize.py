@@ -140,11 +140,12 @@ def test_workers_share_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_killed_worker_costs_only_its_unfinished_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producer, "BATCH_TOKENS", 16)
+    monkeypatch.setattr(producer, "COMMIT_BYTES", 1)  # a shard, and so an item, is a batch
     install_in_children(tmp_path, monkeypatch)
     texts = sentences(50)
     broken = featurize(texts, toy_that(tmp_path, kill_at="w20_3"), root=tmp_path / "store", workers=2, **HDF5)
     (batch,) = (batch for batch in producer.batches(texts) if any("w20_3" in text for text in batch.values()))
-    assert set(broken.failed) == set(batch)  # the other worker takes over what the dead one never got
+    assert set(broken.failed) == set(batch)  # every worker that gets it dies
     assert len(stored(tmp_path / "store")) == broken.encoded == 50 - len(broken.failed)
     mended = featurize(texts, "toy", root=tmp_path / "store", **HDF5)
     assert (mended.stored, mended.encoded, mended.failed) == (broken.encoded, len(broken.failed), ())

@@ -1,0 +1,105 @@
+"""Jobs, items and engines: who works on what.
+
+A *job* is work that falls into *items* which do not need each other: shards of sentences, blocks of documents. A
+*worker* is a process that loads what the job needs, such as an encoder, once, and then does item after item. An
+*engine* starts workers, hands them items and yields what they return. There is one for the processes of this machine
+(:mod:`featstore.scale.local`) and one for those of a Ray cluster (:mod:`featstore.scale.on_ray`).
+
+Doing an item twice must do no harm and give the same: the item of a worker that is lost goes to another worker. What an
+item leaves behind, a shard for instance, is committed before its result is returned, so nothing else is lost with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+WorkT = TypeVar("WorkT")
+OutcomeT = TypeVar("OutcomeT")
+_Item = TypeVar("_Item", contravariant=True)
+_Result = TypeVar("_Result", covariant=True)
+TRIES = 2  # workers that an item is given to: one that kills two of them would kill them all
+
+
+class Job(Protocol[_Item, _Result]):
+    """What workers do. A job is pickled and sent to each worker, so it holds names and options, not loaded things."""
+
+    def worker(self) -> AbstractContextManager[Callable[[_Item], _Result]]:
+        """Load what the items need, and return what does one item. It is entered once in each worker.
+
+        Raises:
+            FeatstoreError: what is needed is not there; this ends the run.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[OutcomeT]):
+    """What became of an item.
+
+    Attributes:
+        number: which item it was, counted from 0 in the order in which they came.
+        result: what the worker returned; None if every worker that was given the item was lost.
+    """
+
+    number: int
+    result: OutcomeT | None
+
+
+class Engine(Protocol):
+    """Where the items of a job are done."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are, at most."""
+        ...
+
+    def run(self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT]) -> Generator[Done[OutcomeT], None, None]:
+        """Do all items and yield what became of each, as they end. Close the generator to end the workers early.
+
+        An item is taken from ``items`` when a worker is free for it.
+
+        Raises:
+            FeatstoreError: what ended the work on an item; the other workers are ended, too.
+            ResourceError: a worker was lost before it could do anything.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handed(Generic[WorkT]):
+    """An item in the hands of a worker.
+
+    Attributes:
+        number: which item it is.
+        item: the item.
+        tries: how many workers it has been given to.
+    """
+
+    number: int
+    item: WorkT
+    tries: int = 1
+
+
+class Handout(Generic[WorkT]):
+    """Hands out items, and once more those of lost workers."""
+
+    def __init__(self, items: Iterable[WorkT]) -> None:
+        self._rest = enumerate(items)
+        self._again: deque[Handed[WorkT]] = deque()
+
+    def next(self) -> Handed[WorkT] | None:
+        """Return what the next free worker shall do, or None if nothing is left."""
+        if self._again:
+            return self._again.popleft()
+        return next((Handed(number, item) for number, item in self._rest), None)
+
+    def lost(self, handed: Handed[WorkT]) -> bool:
+        """Note that the worker of an item was lost; return whether the item will be given to another."""
+        if handed.tries >= TRIES:
+            return False
+        self._again.append(replace(handed, tries=handed.tries + 1))
+        return True

@@ -1,0 +1,54 @@
+"""A job for the engines: its items say what shall happen to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from featstore.errors import DataError, ResourceError
+
+
+@dataclass(frozen=True)
+class ToyJob:
+    """Squares numbers. Each process that loads, and each that is at an item, leaves a file in ``folder``."""
+
+    folder: Path
+    loading: str = ""
+
+    @contextmanager
+    def worker(self) -> Iterator[Callable[[tuple[str, int]], int]]:
+        self._note("loaded")
+        if self.loading == "data":
+            raise DataError("the weights are damaged.")
+        if self.loading == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield self._do
+
+    def _do(self, item: tuple[str, int]) -> int:
+        what, number = item
+        self._note(f"{what}-{number}")
+        if what == "kill" or (what == "kill once" and len(list(self.folder.glob(f"{what}-{number}-*"))) == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "full":
+            raise ResourceError("the disk is full.")
+        if what == "bug":
+            raise IndexError("a bug")
+        if what == "sleep":
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                self._note("committed")
+                raise
+        return number * number
+
+    def _note(self, what: str) -> None:
+        (self.folder / f"{what}-{os.getpid()}").touch()
+
+    def pids(self, what: str) -> list[int]:
+        """The processes that left a file."""
+        return [int(path.name.rpartition("-")[2]) for path in self.folder.glob(f"{what}-*")]

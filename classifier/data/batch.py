@@ -29,7 +29,8 @@ class Batch:
     """The instances that a head scores at once, the longest sequence first.
 
     Shape: ``rows`` (R, layers * D) for each feature; ``index`` (B, T) int64, see ``Head.forward``; ``lengths`` (B,)
-    int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions.
+    int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions; ``targets``
+    (B, labels) float32, the probability of each label that is to be learnt, or None where it is the label alone.
     """
 
     rows: tuple[Tensor, ...]
@@ -37,6 +38,7 @@ class Batch:
     lengths: Tensor
     labels: Tensor
     positions: NDArray[np.int64]
+    targets: Tensor | None = None
 
 
 class Batcher:
@@ -57,6 +59,7 @@ class Batcher:
         self, instances: Sequence[Instance], vectors: Vectors, labels: Sequence[str], tags: Sequence[str]
     ) -> None:
         self._vectors = vectors
+        self._targets: Tensor | None = None
         numbers = {label: n for n, label in enumerate(labels)}
         self._labels = np.array([_label(instance, numbers) for instance in instances], dtype=np.int64)
         layouts = [_layout(instance, tags) for instance in instances]
@@ -68,6 +71,16 @@ class Batcher:
     def labels(self) -> NDArray[np.int64]:
         """The label of each instance, -1 where there is none. Shape: (n,)."""
         return self._labels
+
+    def teach(self, probabilities: NDArray[np.float32], share: float) -> None:
+        """Let batches hold targets between the labels and the probabilities that a teacher gives.
+
+        Args:
+            probabilities: of each label, for all instances. Shape: (n, labels).
+            share: of the teacher; the labels have the rest.
+        """
+        labels = np.eye(probabilities.shape[1], dtype=np.float32)[self._labels]
+        self._targets = torch.from_numpy((1 - share) * labels + share * probabilities)
 
     def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:
         """Yield each of ``positions`` once, in an order that ``seed`` determines.
@@ -115,6 +128,7 @@ class Batcher:
             lengths=torch.from_numpy(lengths),
             labels=torch.from_numpy(self._labels[positions]),
             positions=positions,
+            targets=None if self._targets is None else self._targets[torch.from_numpy(positions)],
         )
 
 

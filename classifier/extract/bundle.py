@@ -125,7 +125,8 @@ def _describe(
     """Write the model, its scores if the fold has any, the card, and the manifest, which lists all files."""
     metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
     if isinstance(checkpoint, Checkpoint):
-        facts = save_checkpoint(folder, replace(checkpoint, corpus=checkpoint.corpus.without_path()))
+        config = replace(checkpoint.config, teacher=Path(checkpoint.config.teacher).name)
+        facts = save_checkpoint(folder, replace(checkpoint, corpus=checkpoint.corpus.without_path(), config=config))
     else:
         facts = copy_fitted(fold_dir, folder)
     if metrics is not None:

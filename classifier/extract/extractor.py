@@ -23,8 +23,6 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
@@ -317,14 +315,10 @@ class Extractor:
         return encoding.fill({instance.key: instance.tokens for instance in instances}, self.checkpoint.features)
 
     def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
-        from classifier.runs.classify import classify
-        from classifier.systems.saved import Fitted
+        from classifier.systems.saved import scored
 
         with running_threads(self._threads):
-            if isinstance(self.checkpoint, Fitted):
-                found = self.checkpoint.model.probabilities(instances, filled)
-                return Predictions(found, (np.zeros(0, dtype=np.float32),) * len(found))
-            return classify(self.checkpoint, instances, filled)
+            return scored(self.checkpoint, instances, filled)
 
     def _encoding(self) -> Encoding:
         """Return the head's encoders at work."""

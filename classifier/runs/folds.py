@@ -20,7 +20,7 @@ from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig, check_config
 from classifier.runs.facts import RUN, CorpusFacts, PartSizes, TrainingFacts
 from classifier.runs.memory import PeakMemory
-from classifier.runs.prepare import Prepared, featurize_command, prepared
+from classifier.runs.prepare import Prepared, Teacher, featurize_command, prepared
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
 from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
@@ -31,14 +31,21 @@ from featstore.records import Corpus
 
 
 def plan_fold(
-    corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int, run_dir: Path, *, ram_budget: int = RAM_BUDGET
+    corpus: Corpus,
+    store_root: str | Path,
+    config: RunConfig,
+    fold: int,
+    run_dir: Path,
+    *,
+    teacher: Teacher | None = None,
+    ram_budget: int = RAM_BUDGET,
 ) -> TrainingPlan:
     """Return what :func:`train_fold` would do with the same arguments, and write nothing.
 
     Raises:
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
-    with prepared(corpus, store_root, config, fold, run_dir, ram_budget) as ready:
+    with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
         return _plan(ready, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest))
 
 
@@ -49,6 +56,7 @@ def train_fold(
     fold: int,
     run_dir: Path,
     *,
+    teacher: Teacher | None = None,
     announce: Callable[[TrainingPlan], None] | None = None,
     progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
@@ -61,6 +69,7 @@ def train_fold(
         config: the run.
         fold: the fold.
         run_dir: the run's folder.
+        teacher: what the head learns from besides the labels, if the configuration names a teacher.
         announce: called before the first epoch with what will be trained; the estimate of the time takes a few steps.
         progress: called after each epoch.
         ram_budget: bytes of vectors to hold in memory.
@@ -71,10 +80,12 @@ def train_fold(
         MissingFeatureError: a feature that was not featurized.
     """
     start, memory, folder = time.perf_counter(), PeakMemory(), run_dir / f"fold-{fold}"
-    with prepared(corpus, store_root, config, fold, run_dir, ram_budget) as ready:
+    with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
         state = load_state(folder, ready.digest)
         if announce:
             announce(_plan(ready, config, fold, state))
+        if teacher:
+            ready.batcher.teach(teacher.probabilities(ready.instances), config.train.teacher_share)
         fitted = fit_head(
             ready.head,
             ready.new_head,
@@ -125,13 +136,15 @@ def evaluate_fold(
     fold: int,
     run_dir: Path,
     *,
+    teacher: Teacher | None = None,
     announce: Callable[[TrainingPlan], None] | None = None,
     progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Evaluation:
     """Evaluate one fold on its test part and write ``metrics.json`` and ``predictions.tsv``.
 
-    A fold that is not trained yet is trained first; ``announce`` and ``progress`` hear of it, as in :func:`train_fold`.
+    A fold that is not trained yet is trained first; ``teacher``, ``announce`` and ``progress`` are as in
+    :func:`train_fold`.
 
     Raises:
         MismatchError: the corpus has changed since the fold was trained, or the store holds other vectors.
@@ -147,7 +160,15 @@ def evaluate_fold(
         if progress:
             progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))
         checkpoint = train_fold(
-            corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
+            corpus,
+            store_root,
+            config,
+            fold,
+            run_dir,
+            teacher=teacher,
+            announce=announce,
+            progress=progress,
+            ram_budget=ram_budget,
         )
     check_same_corpus(folder, checkpoint.corpus, corpus)
     start, keys = time.perf_counter(), DistinctSentences.of(instances).keys

@@ -58,9 +58,28 @@ class Prepared:
     new_head: Callable[[NDArray[np.int64]], AnyHead]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Teacher:
+    """A trained model whose probabilities a head learns besides the labels (Hinton et al. 2015).
+
+    Attributes:
+        fingerprint: a digest of all that its answers depend on.
+        probabilities: scores instances. Shape of what it returns: (n, labels).
+    """
+
+    fingerprint: str
+    probabilities: Callable[[Sequence[Instance]], NDArray[np.float32]]
+
+
 @contextmanager
 def prepared(
-    corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int, run_dir: Path, ram_budget: int
+    corpus: Corpus,
+    store_root: str | Path,
+    config: RunConfig,
+    fold: int,
+    run_dir: Path,
+    ram_budget: int,
+    teacher: Teacher | None = None,
 ) -> Iterator[Prepared]:
     """Read and make all that training a fold needs; the vectors can be read inside."""
     check_config(config, corpus, run_dir)
@@ -87,7 +106,7 @@ def prepared(
             batcher=Batcher(instances, vectors, corpus.labels, tags),
             tags=tags,
             encoders={store.meta.name: store.meta.facts for store in stores},
-            digest=_training_digest(config, corpus, fold, vectors.specs),
+            digest=_training_digest(config, corpus, fold, vectors.specs, teacher),
             new_head=new_head,
         )
 
@@ -103,10 +122,14 @@ def _new_head(
     return head
 
 
-def _training_digest(config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec]) -> str:
+def _training_digest(
+    config: RunConfig, corpus: Corpus, fold: int, specs: Sequence[FeatureSpec], teacher: Teacher | None
+) -> str:
     """Return a digest of all that determines how a fold is trained."""
     encoders = [asdict(spec) for spec in specs]
     facts = [FORMAT_VERSION, config_toml(config), asdict(CorpusFacts.of(corpus)), fold, encoders, version("torch")]
+    if teacher:
+        facts.append(teacher.fingerprint)
     return sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -32,6 +32,7 @@ from classifier.systems.choice import options_of
 from classifier.systems.contract import Fit, FitTask, KeptState, SystemOptions
 from classifier.systems.saved import Described, load_fitted, save_fitted
 from classifier.systems.table import find_system
+from classifier.systems.teacher import teacher_of
 from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.estimate import TrainingPlan
 from classifier.training.loop import reproducible
@@ -75,7 +76,8 @@ def plan_fold(
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
     if config.system is None:
-        return head_folds.plan_fold(corpus, store_root, config, fold, run_dir, ram_budget=ram_budget)
+        teacher = teacher_of(config, corpus, store_root, fold)
+        return head_folds.plan_fold(corpus, store_root, config, fold, run_dir, teacher=teacher, ram_budget=ram_budget)
     with _task(corpus, store_root, config, config.system, fold, run_dir, _silent) as (task, keeper, _):
         return _plan(config.system, task, keeper, fold)
 
@@ -110,7 +112,15 @@ def train_fold(
     """
     if config.system is None:
         return head_folds.train_fold(
-            corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
+            corpus,
+            store_root,
+            config,
+            fold,
+            run_dir,
+            teacher=teacher_of(config, corpus, store_root, fold),
+            announce=announce,
+            progress=progress,
+            ram_budget=ram_budget,
         ).training
     start, memory, choice = time.perf_counter(), PeakMemory(), config.system
     folder, system = run_dir / f"fold-{fold}", find_system(choice.name)
@@ -177,12 +187,21 @@ def evaluate_fold(
         DataError: the test part is empty or holds an instance without a label.
         UsageError, MissingFeatureError: as :func:`train_fold`.
     """
+    folder = run_dir / f"fold-{fold}"
     if config.system is None:
         return head_folds.evaluate_fold(
-            corpus, store_root, config, fold, run_dir, announce=announce, progress=progress, ram_budget=ram_budget
+            corpus,
+            store_root,
+            config,
+            fold,
+            run_dir,
+            teacher=None if (folder / RUN).exists() else teacher_of(config, corpus, store_root, fold),
+            announce=announce,
+            progress=progress,
+            ram_budget=ram_budget,
         )
     check_config(config, corpus, run_dir)
-    folder, instances = run_dir / f"fold-{fold}", tested_part(corpus, fold)
+    instances = tested_part(corpus, fold)
     if (folder / RUN).exists():
         forget_unfinished(folder)  # of a fit that was killed as it finished
     else:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from classifier.data.features import Feature, FeatureSpec
 from classifier.data.pairing import Pairing
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint
+from classifier.runs.classify import classify
 from classifier.runs.config import SystemChoice
 from classifier.runs.facts import (
     FORMAT_VERSION,
@@ -36,9 +39,12 @@ from classifier.systems.choice import options_of
 from classifier.systems.contract import FittedSystem
 from classifier.systems.table import find_system
 from classifier.training.epoch import Epoch
+from classifier.training.predictions import Predictions
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256, fingerprint
+from featstore.records import Instance
+from featstore.stores import FeatureStore
 
 _BETWEEN = ":,+"  # between the paths of an option
 MODEL = "model"  # the folder of a system's own files
@@ -165,6 +171,20 @@ def load_model(folder: Path, device: str | None = None) -> AnyModel:
             :func:`classifier.runs.checkpoint.load_checkpoint` and :func:`load_fitted`.
     """
     return load_checkpoint(folder) if read_run(folder).system is None else load_fitted(folder, device)
+
+
+def scored(model: AnyModel, instances: Sequence[Instance], stores: Sequence[FeatureStore]) -> Predictions:
+    """Score instances with any model.
+
+    Args:
+        model: the model.
+        instances: marked as the model's corpus was.
+        stores: a set for each of the model's features, in their order.
+    """
+    if isinstance(model, Fitted):
+        found = model.model.probabilities(instances, stores)
+        return Predictions(found, (np.zeros(0, dtype=np.float32),) * len(found))
+    return classify(model, instances, stores)
 
 
 def copy_fitted(source: Path, target: Path) -> RunFacts:

@@ -188,6 +188,15 @@ class TrainConfig:
         "part together for that many epochs. It suits a model that is to be used: more labels are learnt from, but no "
         "part is left to choose by.",
     )
+    teacher: str = option(
+        "",
+        "Folder of a trained run, of any system, whose probabilities the head learns besides the labels (distillation, "
+        "Hinton et al. 2015). So a fast head takes over a part of what a slow model knows. The run must have the fold "
+        "trained, on the same corpus, marked alike.",
+    )
+    teacher_share: float = option(
+        0.5, "Share of the teacher's probabilities in what the head learns; the labels have the rest.", above=0, most=1
+    )
     max_epochs: int = option(100, "Largest number of epochs. With the cosine schedule it is the exact number.", least=1)
     patience: int = option(
         3, "Number of epochs without improvement on the dev part after which 'plateau' halves the rate.", least=1

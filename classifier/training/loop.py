@@ -266,21 +266,23 @@ def _epoch(
 def loss_of(head: Head, batch: Batch, consistency: float) -> Tensor:
     """Return the loss of a batch: cross-entropy, or with a ``consistency`` that of R-Drop (Liang et al. 2021, eq. 4).
 
+    The cross-entropy is that with the labels, or with the batch's targets if it has any.
     Each instance is then scored twice, each time with another dropout of its vectors and of h*: the mean
     cross-entropy of both, and besides ``consistency`` times the mean of the two Kullback-Leibler divergences.
     """
+    wanted = batch.labels if batch.targets is None else batch.targets
     if not consistency:
         logits: Tensor = head(batch.rows, batch.index, batch.lengths).logits
-        return torch.nn.functional.cross_entropy(logits, batch.labels)
+        return torch.nn.functional.cross_entropy(logits, wanted)
     # Each instance twice in a row, the second on the second copy of the rows: faster than two batches.
-    index, labels = batch.index.repeat_interleave(2, 0), batch.labels.repeat_interleave(2)
+    index, wanted = batch.index.repeat_interleave(2, 0), wanted.repeat_interleave(2, 0)
     second = index[1::2]
     second += len(batch.rows[0]) * (second >= 0)
     twice = index, batch.lengths.repeat_interleave(2)
     logits = head(batch.rows, *twice, copies=2).logits
     p, q = logits[0::2].log_softmax(1), logits[1::2].log_softmax(1)
     divergence = ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
-    return torch.nn.functional.cross_entropy(logits, labels) + consistency * divergence
+    return torch.nn.functional.cross_entropy(logits, wanted) + consistency * divergence
 
 
 def _evaluate(

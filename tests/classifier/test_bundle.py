@@ -42,7 +42,8 @@ def checkpoint_of(spec: str) -> Checkpoint:
     toy = make_checkpoint()
     feature = FeatureSpec(encoder.name, encoder.identity, "float16", "mix", 1, encoder.dim)
     head = Head(HeadConfig((InputConfig(encoder.dim),), labels=3, tags=4, hidden=4)).eval()
-    return replace(toy, head=head, features=(feature,))
+    config = replace(toy.config, teacher="/home/someone/runs/teacher")
+    return replace(toy, head=head, features=(feature,), config=config)
 
 
 @pytest.fixture

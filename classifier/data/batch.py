@@ -21,6 +21,7 @@ from featstore.records import Instance
 
 WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
 MOST_STEPS = 8192  # of a batch that is only scored: memory is bounded however long its sentences are
+FEWEST = 32  # sequences of such a batch: a head computes no fewer at once (classifier.head.inference.SEQUENCES)
 POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
 
 
@@ -97,14 +98,14 @@ class Batcher:
     def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[Batch]:
         """Yield each of ``positions`` once, by length, sentence by sentence: the least work.
 
-        A batch has at most ``size`` members, and fewer where they are so long that it would exceed MOST_STEPS.
+        A batch has at most ``size`` members; where they are so long that it would exceed MOST_STEPS it has fewer, but
+        not less than FEWEST.
         """
         sentences = self._vectors.sentences.of_instance[positions]
         order = np.lexsort((positions, sentences, self.lengths[positions]))
         lengths, start = self.lengths[positions[order]], 0
         while start < len(order):
-            longest = np.arange(1, size + 1)[: len(order) - start] * lengths[start : start + size]
-            stop = start + max(1, int(np.searchsorted(longest, MOST_STEPS, side="right")))
+            stop = start + fitting(lengths[start : start + size])
             yield self.batch(positions[order[start:stop]])
             start = stop
 
@@ -130,6 +131,12 @@ class Batcher:
             positions=positions,
             targets=None if self._targets is None else self._targets[torch.from_numpy(positions)],
         )
+
+
+def fitting(lengths: NDArray[np.int64]) -> int:
+    """Return how many sequences, the shortest first, make a batch that is only scored; Shape: lengths (n,), n > 0."""
+    steps = np.arange(1, len(lengths) + 1) * lengths
+    return max(min(FEWEST, len(lengths)), int(np.searchsorted(steps, MOST_STEPS, side="right")))
 
 
 def bucketed(

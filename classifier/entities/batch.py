@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifier.data.batch import MOST_STEPS, WINDOW, bucketed, shard_windows
+from classifier.data.batch import WINDOW, bucketed, fitting, shard_windows
 from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.entities.sentences import TaggedSentence, tag_names, tags_of
 from classifier.entities.surface import surface_of
@@ -88,12 +88,11 @@ class SentenceBatcher:
                 yield self.batch(part[chosen])
 
     def in_order(self, positions: NDArray[np.int64], size: int) -> Iterator[TaggerBatch]:
-        """Yield each of ``positions`` once, by length; a batch holds MOST_STEPS tokens at most, or one sentence."""
+        """Yield each of ``positions`` once, by length, as many at once as make a batch."""
         order = positions[np.lexsort((positions, self.lengths[positions]))]
         lengths, start = self.lengths[order], 0
         while start < len(order):
-            longest = np.arange(1, size + 1)[: len(order) - start] * lengths[start : start + size]
-            stop = start + max(1, int(np.searchsorted(longest, MOST_STEPS, side="right")))
+            stop = start + fitting(lengths[start : start + size])
             yield self.batch(order[start:stop])
             start = stop
 

@@ -13,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.data.batch import Batch, Batcher, bucketed, shard_windows, tag_names
+from classifier.data.batch import FEWEST, Batch, Batcher, bucketed, shard_windows, tag_names
 from classifier.data.features import Feature, open_features
 from classifier.data.vectors import DistinctSentences, Vectors
+from classifier.head.inference import SEQUENCES
 from featstore.errors import DataError, MismatchError
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore
@@ -178,10 +179,16 @@ def test_long_sentences_make_small_batches(
     longest = max(batcher.lengths)
     for most in (3 * longest, longest, 1):
         monkeypatch.setattr("classifier.data.batch.MOST_STEPS", most)
-        batches = list(batcher.in_order(positions, 5))
-        assert sorted(chain.from_iterable(batch.positions.tolist() for batch in batches)) == positions.tolist()
-        assert all(len(b.positions) == 1 or b.index.numel() <= most for b in batches)
-        assert (max(len(b.positions) for b in batches) > 1) == (most > longest)
+        for fewest in (1, 2):
+            monkeypatch.setattr("classifier.data.batch.FEWEST", fewest)
+            batches = list(batcher.in_order(positions, 5))
+            assert sorted(chain.from_iterable(batch.positions.tolist() for batch in batches)) == positions.tolist()
+            assert all(len(b.positions) == fewest or b.index.numel() <= most for b in batches[:-1])
+            assert max(len(b.positions) for b in batches) == (fewest if most <= longest else 3)
+
+
+def test_a_batch_fills_the_sequences_that_a_head_computes() -> None:
+    assert FEWEST == SEQUENCES
 
 
 def test_refuses_what_does_not_fit(

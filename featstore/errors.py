@@ -71,3 +71,8 @@ def did_you_mean(given: str, allowed: list[str] | tuple[str, ...]) -> str:
 
     close = get_close_matches(given, allowed, n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number and what is counted, as a message has it: ``1 column``, ``1,024 columns``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

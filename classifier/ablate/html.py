@@ -38,6 +38,7 @@ from classifier.ablate.words import (
     title,
 )
 from classifier.scores.percent import percent
+from featstore.errors import count_of
 
 KINDS = {
     FOUND: "positive, found",
@@ -174,7 +175,8 @@ def _test_matrix(ablation: Ablation) -> str:
             gap = sign * test.comparison.difference
             sure = test.p_holm is not None and test.p_holm < SIGNIFICANT
             bold |= sure
-            tip = f"{test.comparison.method}, {test.comparison.pairs} pairs, p {probability(test.comparison.p)}, "
+            pairs = count_of(test.comparison.pairs, "pair")
+            tip = f"{test.comparison.method}, {pairs}, p {probability(test.comparison.p)}, "
             tip += f"after Holm {probability(test.p_holm)}"
             kind = f"{'up' if gap > 0 else 'down'}{' sure' if sure else ''}"
             cells.append(

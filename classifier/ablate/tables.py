@@ -14,12 +14,12 @@ from classifier.ablate.grid import row_name
 from classifier.ablate.paper import PaperRow, corpus_name, rows_of_paper
 from classifier.ablate.words import (
     about_tests,
-    count,
     interval,
     names,
     probability,
 )
 from classifier.scores.percent import percent
+from featstore.errors import count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def beside_paper(ablation: Ablation) -> Table | None:
         (name, "", "", "", *_in_paper(row), "", "", _ms(row.ms), "") for name, row in theirs.items() if row not in here
     ]
     gad = corpus_name(ablation.grid.corpus) == "gad"
-    ours = count(len(ablation.grid.folds), "fold") if gad else "the test part"
+    ours = count_of(len(ablation.grid.folds), "fold") if gad else "the test part"
     timed = any(row.ms for row in theirs.values())
     return _table(
         "Beside the paper's Tables 2 and 3" if timed else "Beside the paper's Table 2",

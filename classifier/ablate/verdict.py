@@ -6,8 +6,9 @@ In: an :class:`~classifier.ablate.ablation.Ablation`. Out: which row is best, by
 from __future__ import annotations
 
 from classifier.ablate.ablation import Ablation, RowResult
-from classifier.ablate.words import best_row, count, every_result, interval, names, no_power
+from classifier.ablate.words import best_row, every_result, interval, names, no_power
 from classifier.scores.percent import percent
+from featstore.errors import count_of
 
 SIGNIFICANT = 0.05
 
@@ -20,7 +21,7 @@ def verdict(ablation: Ablation) -> list[str]:
     within = f" (95 % interval {interval(best)})" if best.interval else ""
     said = [
         f"{called[best.row]} has the highest mean F1, {percent(best.summary.f1)}{within}, over "
-        f"{count(folds, 'fold')} and {count(seeds, 'seed')}."
+        f"{count_of(folds, 'fold')} and {count_of(seeds, 'seed')}."
     ]
     said += _significance(ablation, best)
     near = best.without_near
@@ -31,7 +32,7 @@ def verdict(ablation: Ablation) -> list[str]:
         )
     if ablation.failed:
         verb = "is" if len(ablation.failed) == 1 else "are"
-        said.append(f"{count(len(ablation.failed), 'cell')} failed and {verb} left out of every figure.")
+        said.append(f"{count_of(len(ablation.failed), 'cell')} failed and {verb} left out of every figure.")
     return said
 
 

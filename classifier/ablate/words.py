@@ -13,6 +13,7 @@ from classifier.ablate.grid import GridRow, row_name
 from classifier.ablate.paper import corpus_name
 from classifier.runs.results import FoldResult
 from classifier.scores.percent import percent
+from featstore.errors import count_of
 from featstore.labels import meaning_of
 
 FEWEST_PAIRS = 5  # a paired test over fewer folds or sentences cannot find any but huge differences
@@ -99,11 +100,6 @@ def no_power(ablation: Ablation) -> str:
     if fewest >= FEWEST_PAIRS:
         return ""
     return (
-        f"The paired test has no power: it compares {count(fewest, 'pair')} and needs at least {FEWEST_PAIRS} to tell "
-        "rows apart. Evaluate more folds."
+        f"The paired test has no power: it compares {count_of(fewest, 'pair')} and needs at least {FEWEST_PAIRS} to "
+        "tell rows apart. Evaluate more folds."
     )
-
-
-def count(n: int, what: str) -> str:
-    """Return a number and what it counts, ``1 fold`` or ``2 folds``."""
-    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -32,7 +32,7 @@ from featstore.commands.options import (
     encoder_specs,
     finite,
 )
-from featstore.errors import UsageError
+from featstore.errors import UsageError, count_of
 from featstore.files import check_input, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
@@ -274,7 +274,8 @@ def tag_command(
     if as_json:
         print_json(done)
     err.print(
-        f"{done.documents:,} documents, {done.mentions:,} mentions -> {escape(str(target))}, {duration(done.seconds)}",
+        f"{count_of(done.documents, 'document')}, {count_of(done.mentions, 'mention')} -> {escape(str(target))}, "
+        f"{duration(done.seconds)}",
         soft_wrap=True,
     )
     notices.finish(done.bad, done.lost, done.problems)

@@ -14,7 +14,7 @@ from classifier.commands.notices import Notices
 from featstore.commands.console import duration, out, print_json, progress_bar, tell
 from featstore.commands.grouped import with_option_groups
 from featstore.commands.options import AsJson, Commands
-from featstore.errors import UsageError
+from featstore.errors import UsageError, count_of
 from featstore.files import STDOUT, check_input
 
 if TYPE_CHECKING:
@@ -143,23 +143,19 @@ def _print_done(done: Extracted, place: Path, tag: str = "", shard: Shard | None
     where = "stdout" if place == STDOUT else shard_file(place, shard) if shard else place
     of = f"shard {shard}: " if shard else ""
     tell(
-        f"{of}{_count(done.documents, 'document')}{resumed}, {_count(done.pairs, 'pair')}, "
-        f"{_count(done.relations, 'relation')} -> {where}, "
+        f"{of}{count_of(done.documents, 'document')}{resumed}, {count_of(done.pairs, 'pair')}, "
+        f"{count_of(done.relations, 'relation')} -> {where}, "
         f"{duration(done.seconds)}"
     )
     for reason, count in done.nothing.items():
         hint = "; --tag missing would look for them" if reason == "no mentions" and tag == "never" else ""
-        tell(f"without a relation: {_count(count, 'document')}, {reason}{hint}")
+        tell(f"without a relation: {count_of(count, 'document')}, {reason}{hint}")
     read = [f"{name} as {known}" for name, known in done.types.items() if known and name.upper() != known]
     if read:
         tell(f"types: {', '.join(read)}")
     other = [name for name, known in done.types.items() if not known]
     if other and done.nothing:
         tell(f"types that the model does not pair: {', '.join(other)}; say with --types NAME=TYPE what is meant by one")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 COMMANDS: Commands = {"extract": extract_command, "join": join_command}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import typer
 
 from featstore.commands.console import err, escape, tell
+from featstore.errors import count_of
 from featstore.records import Problem
 
 _SHOWN = {True: 10, False: 3}  # of a kind, by whether it costs something
@@ -52,6 +53,6 @@ class Notices:
         for kind, count in problems.items():
             tell(f"{kind}: {count:,}")
         if bad:
-            tell(f"bad, and not in the output: {bad:,} document{'' if bad == 1 else 's'}")
+            tell(f"bad, and not in the output: {count_of(bad, 'document')}")
         if bad or lost:
             raise typer.Exit(3)

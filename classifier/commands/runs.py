@@ -25,6 +25,7 @@ from featstore.commands.options import (
     AsJson,
     Commands,
 )
+from featstore.errors import count_of
 from featstore.files import check_readable_folder
 
 RunNames = Annotated[
@@ -134,7 +135,7 @@ def runs_compare(
         out.print(
             escape(
                 f"{compared.folders[0].name} less {folder.name}: {100 * test.difference:+.2f} F1, {p} ({test.method}, "
-                f"{test.pairs} pairs)"
+                f"{count_of(test.pairs, 'pair')})"
             ),
             soft_wrap=True,
         )

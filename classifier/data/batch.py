@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifier.data.vectors import Vectors
-from featstore.errors import DataError, MismatchError
+from featstore.errors import DataError, MismatchError, count_of
 from featstore.records import Instance
 
 WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
@@ -225,7 +225,7 @@ def _layout(instance: Instance, tags: Sequence[str]) -> NDArray[np.int64]:
     layout = np.array(instance.layout, dtype=np.int64)
     if not len(layout) or layout.max() >= len(instance.tokens) or -layout.min() > len(instance.tags):
         raise MismatchError(
-            f"the layout of instance '{instance.id}' leads outside its {len(instance.tokens)} tokens and "
+            f"the layout of instance '{instance.id}' leads outside its {count_of(len(instance.tokens), 'token')} and "
             f"{len(instance.tags)} tags."
         )
     numbers = np.array([-1 - tags.index(tag) for tag in instance.tags], dtype=np.int64)

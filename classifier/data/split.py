@@ -14,7 +14,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.records import Corpus, Instance
 
 
@@ -111,7 +111,7 @@ def check_labelled(instances: Sequence[Instance], what: str) -> None:
         raise DataError(f"{what} is empty.")
     bare = [instance.id for instance in instances if instance.label is None]
     if bare:
-        raise DataError(f"{what} has {len(bare)} instances without a label, the first is '{bare[0]}'.")
+        raise DataError(f"{what} has {count_of(len(bare), 'instance')} without a label, the first is '{bare[0]}'.")
 
 
 def _hash(name: str) -> bytes:

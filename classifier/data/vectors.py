@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifier.data.features import Feature, FeatureSpec, feature_spec, layer_places
-from featstore.errors import DataError, MismatchError
+from featstore.errors import DataError, MismatchError, count_of
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureStore
@@ -157,9 +157,9 @@ class _Reader:
         if (vectors.lengths != expected).any():
             n = int(np.argmax(vectors.lengths != expected))
             raise MismatchError(
-                f"{where} holds {vectors.lengths[n]} rows for the sentence of instance "
-                f"'{self.sentences.names[numbers[n]]}', which has {expected[n]} tokens; the vectors do not belong to "
-                "this corpus. Remove the feature set and run cli featurize again."
+                f"{where} holds {count_of(vectors.lengths[n], 'row')} for the sentence of instance "
+                f"'{self.sentences.names[numbers[n]]}', which has {count_of(expected[n], 'token')}; the vectors do "
+                "not belong to this corpus. Remove the feature set and run cli featurize again."
             )
         if not _all_finite(vectors.values):
             rows = ~np.isfinite(vectors.values.astype(np.float32)).all(1)

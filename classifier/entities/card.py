@@ -15,6 +15,7 @@ from classifier.data.features import parse_features
 from classifier.entities.config import TaggerConfig
 from classifier.entities.facts import TaggerFacts, TaggerMetrics
 from classifier.scores.percent import percent
+from featstore.errors import count_of
 from featstore.markdown import markdown_table
 
 
@@ -40,9 +41,9 @@ def tagger_card(facts: TaggerFacts, evaluations: Sequence[TaggerMetrics] = ()) -
     ]
     encoders = [[f.name, f"`{f.identity}`", f.layer, f"{f.layers} x {f.dim}", f.dtype] for f in facts.features]
     chosen = (
-        f"{len(training.epochs)} epochs, the last was kept"
+        f"{count_of(len(training.epochs), 'epoch')}, the last was kept"
         if config.with_dev
-        else f"{len(training.epochs)} epochs, the best was {training.best_epoch}"
+        else f"{count_of(len(training.epochs), 'epoch')}, the best was {training.best_epoch}"
     )
     return (
         "\n\n".join(

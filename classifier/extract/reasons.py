@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from classifier.data.pairing import Pairing
 from classifier.extract.wanted import Wanted
+from featstore.errors import count_of
 from featstore.formats.contract import Nothing
 from featstore.records import Document
 from featstore.types import kind_of
@@ -52,7 +53,9 @@ def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int
     if not any({head, tail} <= present for head, tail in pairing.kinds):
         why = f"the model relates {pairing.in_words}; the document has {', '.join(types)}."
         return Nothing(Reason.OTHER_TYPES, why)
-    apart = "" if wanted.max_distance is None else f" with at most {wanted.max_distance} tokens between them"
+    apart = (
+        "" if wanted.max_distance is None else f" with at most {count_of(wanted.max_distance, 'token')} between them"
+    )
     return Nothing(Reason.APART, f"no {pairing.in_words} lie in one sentence{apart}.")
 
 

@@ -16,6 +16,7 @@ from classifier.runs.facts import RunFacts, SystemFacts, TrainingFacts
 from classifier.scores.metrics import Metrics
 from classifier.scores.percent import percent
 from classifier.training.config import recipe
+from featstore.errors import count_of
 from featstore.labels import meaning_of
 from featstore.markdown import markdown_table
 
@@ -195,7 +196,9 @@ def _made_of(run: RunFacts) -> list[str]:
 
 
 def _refit(training: TrainingFacts) -> str:
-    return f"on both parts together, for {len(training.refit)} epochs; so no F1 on the dev part can be given"
+    return (
+        f"on both parts together, for {count_of(len(training.refit), 'epoch')}; so no F1 on the dev part can be given"
+    )
 
 
 def _scores(metrics: Metrics) -> str:

@@ -34,6 +34,7 @@ from featstore.commands.options import (
     encoder_specs,
     one_of,
 )
+from featstore.errors import count_of
 
 if TYPE_CHECKING:
     from featstore.encoders import EncoderOptions
@@ -151,7 +152,7 @@ def _print_failed(encoder: str, failed: list[Sequence[str]]) -> None:
     """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
     for tokens in failed[:FAILED_SHOWN]:
         start = " ".join(tokens)[:60]
-        tell(f"{encoder}: failed: {len(tokens):,} tokens, '{start}'")
+        tell(f"{encoder}: failed: {count_of(len(tokens), 'token')}, '{start}'")
     if len(failed) > FAILED_SHOWN:
         tell(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more")
 

@@ -31,7 +31,7 @@ from featstore.commands.options import (
     Store,
     encoder_specs,
 )
-from featstore.errors import UsageError
+from featstore.errors import UsageError, count_of
 
 if TYPE_CHECKING:
     from featstore.stores.sets import SetInfo
@@ -209,7 +209,7 @@ def store_explain(
         print_json(results)
         return
     for result in results:
-        wanted = f"({result.sentences:,} sentences wanted of {result.identity[:16]})"
+        wanted = f"({count_of(result.sentences, 'sentence')} wanted of {result.identity[:16]})"
         out.print(f"{escape(result.name)}: {result.verdict} {wanted}", soft_wrap=True)
         for found in result.sets:
             counts = f"has {found.stored:,}, lacks {found.missing:,}"

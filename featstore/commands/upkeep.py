@@ -34,6 +34,7 @@ from featstore.commands.options import (
     one_of,
 )
 from featstore.commands.store import SetName, one_set, sets_named
+from featstore.errors import count_of
 from featstore.files import check_input, check_output_file
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def store_verify(
         )
         for damage in (damage for result in results for damage in result.damages):
             keys = ", ".join(key.hex() for key in damage.keys[:3]) + (", .." if len(damage.keys) > 3 else "")
-            out.print(escape(f"{damage.shard}: {damage.what} ({len(damage.keys)} sentences: {keys})"), soft_wrap=True)
+            out.print(
+                escape(f"{damage.shard}: {damage.what} ({count_of(len(damage.keys), 'sentence')}: {keys})"),
+                soft_wrap=True,
+            )
     if any(result.damages for result in results):
         raise DamagedStoreError(f"damage was found. {_repair_commands(store, results)}")
 
@@ -170,7 +174,10 @@ def store_convert(
         print_json(result)
     else:
         out.print(
-            escape(f"{result.source} -> {result.target}: {result.sentences:,} sentences, {result.shards:,} shards"),
+            escape(
+                f"{result.source} -> {result.target}: {count_of(result.sentences, 'sentence')}, "
+                f"{count_of(result.shards, 'shard')}"
+            ),
             soft_wrap=True,
         )
 
@@ -203,7 +210,7 @@ def store_view(
         out.print(
             escape(
                 f"{result.name}: {result.columns[0]:,} -> {result.columns[1]:,} columns, {result.variance:.1%} of the "
-                f"variance, {result.sentences:,} sentences ({result.target})"
+                f"variance, {count_of(result.sentences, 'sentence')} ({result.target})"
             ),
             soft_wrap=True,
         )
@@ -219,7 +226,10 @@ def store_compact(name: SetName, store: Store = "features", dry_run: DryRun = Fa
     if as_json:
         print_json(result)
     else:
-        out.print(f"{result.merged:,} shards -> {result.made:,}; {result.doubles:,} sentences were stored twice")
+        out.print(
+            f"{count_of(result.merged, 'shard')} -> {result.made:,}; stored twice were "
+            f"{count_of(result.doubles, 'sentence')}"
+        )
 
 
 def store_export(
@@ -267,7 +277,10 @@ def _print_bundled(result: Bundled, as_json: bool) -> None:
         print_json(result)
     else:
         out.print(
-            escape(f"{result.bundle} <-> {result.path}: {result.sentences:,} sentences, {result.tokens:,} tokens"),
+            escape(
+                f"{result.bundle} <-> {result.path}: {count_of(result.sentences, 'sentence')}, "
+                f"{count_of(result.tokens, 'token')}"
+            ),
             soft_wrap=True,
         )
 

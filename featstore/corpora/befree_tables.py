@@ -16,7 +16,7 @@ from pathlib import Path
 from featstore.corpora.folds import DISEASE, GENE
 from featstore.corpora.lines import Row, line_error
 from featstore.corpora.text import Span
-from featstore.errors import DataError, MissingFileError
+from featstore.errors import DataError, MissingFileError, count_of
 from featstore.formats.folders import visible
 from featstore.records import Problem
 
@@ -178,7 +178,9 @@ def _table(name: str, path: Path) -> Iterator[tuple[Row, Mapping[str, str], _Lay
     try:
         for number, fields in enumerate(rows):
             if number and len(fields) != len(header):
-                raise line_error(path, line, f"{len(fields)} columns; {len(header)} are wanted, as in the header.")
+                raise line_error(
+                    path, line, f"{count_of(len(fields), 'column')}; {len(header)} are wanted, as in the header."
+                )
             if number:
                 yield Row(path, line, tuple(fields)), dict(zip(header, fields, strict=True)), layout
             line = rows.line_num + 1
@@ -228,6 +230,6 @@ def _span(row: Row, what: str, given: list[str], sentence: str) -> Span:
     start, end = map(int, parts)
     if not start < end <= len(sentence):
         raise row.error(
-            f"the {what} is at {start}-{end}, outside the sentence of {len(sentence)} characters, or empty."
+            f"the {what} is at {start}-{end}, outside the sentence of {count_of(len(sentence), 'character')}, or empty."
         )
     return start, end

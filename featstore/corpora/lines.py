@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.fingerprint import file_sha256
 from featstore.formats.source import opened
 
@@ -93,7 +93,7 @@ def read_rows(path: Path, columns: Sequence[str], *, header: bool = False) -> It
             if row.fields != tuple(columns):
                 raise row.error(f"the header is {list(row.fields)}; {list(columns)} is wanted.")
         elif len(row.fields) != len(columns):
-            raise row.error(f"{len(row.fields)} columns; {len(columns)} are wanted: {', '.join(columns)}.")
+            raise row.error(f"{count_of(len(row.fields), 'column')}; {len(columns)} are wanted: {', '.join(columns)}.")
         else:
             yield row
 

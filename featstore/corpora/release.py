@@ -20,7 +20,7 @@ from pathlib import Path
 
 from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import Row
-from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.errors import DataError, MissingFileError, UsageError, count_of
 from featstore.formats import BadDocument, read_documents
 from featstore.records import Document, Problem
 
@@ -113,7 +113,7 @@ class Release:
             if len(row.fields) == len(columns):
                 yield row
             else:
-                why = f"{len(row.fields)} columns; {len(columns)} are wanted: {', '.join(columns)}."
+                why = f"{count_of(len(row.fields), 'column')}; {len(columns)} are wanted: {', '.join(columns)}."
                 problems.append(Problem.of(row.error(why)))
 
     def documents(self, name: str, format_: str, problems: list[Problem]) -> Iterator[Document]:

@@ -24,7 +24,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
 
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.records import Document, Entity, Instance, Problem
 
 _OFFSET = re.compile(r"\d{1,9}-\d{1,9}([;,]\d{1,9}-\d{1,9})*")
@@ -179,7 +179,9 @@ def _entity(element: Element, text: str, type_: str, inclusive: bool) -> Entity:
     pieces = [tuple(map(int, piece.split("-"))) for piece in re.split("[;,]", given)]
     start, end = pieces[0][0], pieces[-1][1] + inclusive
     if not start < end <= len(text):
-        raise DataError(f"the entity {id_} is at {given}, outside the sentence of {len(text)} characters, or empty.")
+        raise DataError(
+            f"the entity {id_} is at {given}, outside the sentence of {count_of(len(text), 'character')}, or empty."
+        )
     found = " ".join(text[a : b + inclusive] for a, b in pieces)
     if _squeezed(found) != _squeezed(mention):
         raise DataError(f"the entity {id_} is '{mention}', but the sentence has '{found}' at {given}.")

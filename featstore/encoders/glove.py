@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from featstore.bundled import bundled
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
-from featstore.errors import DataError, MissingFileError
+from featstore.errors import DataError, MissingFileError, count_of
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 from featstore.records import check_choice
@@ -174,11 +174,13 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[WordVector
                 continue
         word, *fields = line.rsplit(b" ", dim)
         if len(fields) != dim:
-            raise DataError(f"{path}:{number}: {len(fields)} numbers, but the first line has {dim}.")
+            raise DataError(f"{path}:{number}: {count_of(len(fields), 'number')}, but the first line has {dim}.")
         try:
             name, values = word.decode("utf-8"), list(map(float, fields))
         except ValueError as error:  # a UnicodeDecodeError is one
-            raise DataError(f"{path}:{number}: a word in UTF-8 and {dim} numbers were expected ({error}).") from error
+            raise DataError(
+                f"{path}:{number}: a word in UTF-8 and {count_of(dim, 'number')} were expected ({error})."
+            ) from error
         if not all(map(isfinite, values)):
             raise DataError(f"{path}:{number}: the vector of {name!r} holds NaN or infinity.")
         if name not in rows:

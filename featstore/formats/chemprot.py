@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from featstore.errors import DataError, MissingFileError
+from featstore.errors import DataError, MissingFileError, count_of
 from featstore.formats.chemprot_tables import ABSTRACT, abstract_of, entity_of
 from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
@@ -83,7 +83,7 @@ def _pair(abstracts: Path, entities: Path) -> Iterator[Document | BadDocument]:
             columns, id_ = line.raw.count(b"\t") + 1, _id(line.raw)
             if not seen and columns != len(ABSTRACT):
                 place = place_of(abstracts, line.number)
-                raise DataError(f"{place}: {columns} columns; {', '.join(ABSTRACT)} are wanted.")
+                raise DataError(f"{place}: {count_of(columns, 'column')}; {', '.join(ABSTRACT)} are wanted.")
             try:
                 if id_ in seen:
                     raise Flaw("the document is given twice.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featstore.errors import count_of
 from featstore.formats.content import Flaw, number
 
 # The columns; the files have no header.
@@ -63,4 +64,4 @@ def entity_of(columns: Sequence[str]) -> EntityRow:
 
 def _check_columns(columns: Sequence[str], wanted: Sequence[str]) -> None:
     if len(columns) != len(wanted):
-        raise Flaw(f"{len(columns)} columns; {len(wanted)} are wanted: {', '.join(wanted)}.")
+        raise Flaw(f"{count_of(len(columns), 'column')}; {len(wanted)} are wanted: {', '.join(wanted)}.")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.guess import EXPORT
@@ -53,7 +53,7 @@ def read(
         id_ = str(number) if columns.id is None or columns.id >= len(row.cells) else row.cells[columns.id].strip()
         try:
             if row.why or len(row.cells) != columns.width:
-                raise Flaw(row.why or f"the row has {len(row.cells)} cells, the header {columns.width}.")
+                raise Flaw(row.why or f"the row has {count_of(len(row.cells), 'cell')}, the header {columns.width}.")
             yield make_plain(id_, [(kind, "", row.cells[place]) for kind, place in columns.text], path, row.line)
         except Flaw as flaw:
             yield BadDocument(id_, f"{path}, line {row.line}", flaw.why)

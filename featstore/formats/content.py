@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from featstore.errors import count_of
 from featstore.records import Document, Entity
 
 # Control characters (line breaks and tabs are among them) would break the formats that are written by line.
@@ -119,7 +120,9 @@ def make_entity(
     check_name("id of an entity", id_)
     check_name(f"type of the entity {id_}", type_)
     if not 0 <= start < end <= len(text):
-        raise Misplaced(f"the entity {id_} is at {start}-{end}, outside the text of {len(text)} characters, or empty.")
+        raise Misplaced(
+            f"the entity {id_} is at {start}-{end}, outside the text of {count_of(len(text), 'character')}, or empty."
+        )
     found = text[start:end]
     if mention is not None and not same_but_for_blanks(mention, found):
         raise Misplaced(f"the entity {id_} is '{mention[:60]}', but the text has '{found[:60]}' at {start}-{end}.")

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from featstore.errors import count_of
 from featstore.formats.content import (
     Flaw,
     Misplaced,
@@ -160,7 +161,7 @@ class Draft:
             ):
                 return f"they count {unit}; offsets in characters (Unicode code points) are wanted."
         given = "" if mention is None else f" is '{mention[:60]}', and"
-        return f"the entity {id_}{given} at {start}-{end} has '{found}' of {len(self.text)} characters."
+        return f"the entity {id_}{given} at {start}-{end} has '{found}' of {count_of(len(self.text), 'character')}."
 
 
 def title_and_abstract(text: str) -> tuple[Passage, ...]:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.formats.content import Flaw, number, on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import Draft, place_of, title_and_abstract
@@ -172,7 +172,7 @@ def _add(draft: Draft, line: Line) -> None:
         draft.relations.append(StatedRelation(fields[1], tuple(fields[2:4]), line.number))
         return
     if not 5 <= len(fields) <= 7:
-        raise Flaw(f"{len(fields)} columns; 5 to 7 are wanted for an annotation, 4 or 5 for a relation.")
+        raise Flaw(f"{count_of(len(fields), 'column')}; 5 to 7 are wanted for an annotation, 4 or 5 for a relation.")
     span = number(fields[1], "start"), number(fields[2], "end")
     concept = fields[5] if len(fields) > 5 else None
     draft.mention(f"T{len(draft.entities) + 1}", fields[4], [span], mention=fields[3], concept=concept)

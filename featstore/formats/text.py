@@ -20,7 +20,10 @@ from featstore.records import Document
 
 
 def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]:
-    """Yield the document of a file, or those of its lines; empty lines are passed over."""
+    """Yield the document of a file, or those of its lines; empty lines are passed over.
+
+    A file without text is a bad document, as its name promises one; a pipe that nothing came through holds none.
+    """
     name = "stdin" if isinstance(path, Begun) else path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     if lines:
         for line in lines_of(path):
@@ -32,7 +35,9 @@ def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]
                 yield BadDocument(id_, f"{path}, line {line.number}", flaw.why)
         return
     try:
-        yield make_plain(name, [("", "", _whole(path))], path)
+        text = _whole(path)
+        if text.strip() or not isinstance(path, Begun):
+            yield make_plain(name, [("", "", text)], path)
     except Flaw as flaw:
         yield BadDocument(name, str(path), flaw.why)
 

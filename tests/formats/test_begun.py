@@ -42,6 +42,8 @@ def test_a_pipe_is_guessed_and_read_from_its_first_byte(tmp_path: Path, packed: 
     ("content", "reading", "ids"),
     [
         ("Aspirin blocks COX-2.", Reading(), ["stdin"]),
+        ("", Reading(), []),
+        (" \n", Reading(), []),
         ("Aspirin.\nCOX-2.\n", Reading(lines=True), ["stdin:1", "stdin:2"]),
         ("key,body\nk1,Aspirin.\n", Reading(text_column=("body",), id_column="key"), ["k1"]),
         ("7|t|Aspirin.\n\n", Reading(), ["7"]),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from classifier.systems.spinn.trees import Tree, TreeError, balanced, parse_tree, right_branching
 from featstore.corpora.lines import line_error, read_lines
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError, UsageError, count_of
 from featstore.files import check_input, clear_errors
 from featstore.records import Instance
 
@@ -122,7 +122,7 @@ class _Table:
         for number, line in enumerate(lines[1:], start=2):
             fields = line.split("\t")
             if len(fields) != len(header):
-                raise line_error(path, number, f"{len(fields)} columns; the header has {len(header)}.")
+                raise line_error(path, number, f"{count_of(len(fields), 'column')}; the header has {len(header)}.")
             pmid, chemical, gene, tree = (fields[place] for place in places)
             if (pmid, chemical, gene) in self._rows:
                 raise line_error(path, number, f"the pair {chemical}, {gene} of document {pmid} has a tree already.")

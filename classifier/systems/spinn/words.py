@@ -19,7 +19,7 @@ from classifier.systems.spinn.sources import HEAD, OTHER, TAIL
 from classifier.systems.spinn.trees import Tree
 from featstore.bundled import bundled
 from featstore.corpora.lines import line_error, read_lines
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError, UsageError, count_of
 
 UNKNOWN = "<unknown>"
 BUNDLED = "bioglove"
@@ -102,7 +102,9 @@ def _read_vectors(path: Path) -> tuple[list[str], NDArray[np.float32]]:
             raise line_error(path, number, f"{error}; a word and its numbers are wanted.") from error
         width = width or len(values)
         if not width or len(values) != width or not np.isfinite(values).all():
-            raise line_error(path, number, f"{len(values)} numbers; {width or 'one or more'} finite ones are wanted.")
+            raise line_error(
+                path, number, f"{count_of(len(values), 'number')}; {width or 'one or more'} finite ones are wanted."
+            )
         found.setdefault(word, values)
     if not found:
         raise DataError(f"{path} holds no word vectors.")

@@ -27,7 +27,7 @@ from classifier.systems.svm.members import MEMBERS, FittedMember, fit_machine
 from classifier.systems.svm.space import FeatureNames, Matrix, Space, describe
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.favour import PRIOR, best_shift
-from featstore.errors import DataError
+from featstore.errors import DataError, count_of
 from featstore.records import Instance
 
 Gold = NDArray[np.int64]
@@ -102,7 +102,7 @@ def parts_of(instances: Sequence[Instance], gold: Gold, labels: tuple[str, ...],
         sentences = len(set(groups[gold == number]))
         if sentences < 2:
             raise DataError(
-                f"the training part has {sentences} sentence{'' if sentences == 1 else 's'} with the label '{label}', "
+                f"the training part has {count_of(sentences, 'sentence')} with the label '{label}', "
                 "and the SVMs need two or more of each label: one to learn from, one to be calibrated on."
             )
     count = min(count, len(set(groups)))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.errors import DamagedStoreError, MissingFileError
+from featstore.errors import DamagedStoreError, MissingFileError, count_of
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.records import KEY_BYTES
@@ -249,7 +249,9 @@ def _choose_rows(shard: _Examined, candidates: list[NDArray[np.floating] | None]
         if values is None:
             continue
         if values.shape != (index.rows, shard.values.shape[1]) or values.dtype != shard.values.dtype:
-            shard.problems.append(f"its data hold {values.shape} {values.dtype}, its index lists {index.rows} rows")
+            shard.problems.append(
+                f"its data hold {values.shape} {values.dtype}, its index lists {count_of(index.rows, 'row')}"
+            )
             continue
         whole = checksums(np.ascontiguousarray(values), index.offsets) == index.checksums
         if not whole.all():

@@ -24,6 +24,7 @@ from featstore.commands.options import (
     Corpus,
     EncoderDevice,
     EncoderPrecision,
+    EngineName,
     Indicators,
     Instances,
     ShardOf,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from featstore.featurize.encode import Featurized
     from featstore.featurize.forecast import Forecast
     from featstore.records import KeyedSentences
+    from featstore.scale import Engine
 
 FAILED_SHOWN = 10
 
@@ -72,9 +74,10 @@ def featurize(
         typer.Option(
             min=1,
             help="Number of processes, with one thread each. By default a probe of the speed decides whether one for "
-            "each core pays.",
+            "each core pays; with --engine ray there is one for each core of the cluster.",
         ),
     ] = None,
+    engine: EngineName = "local",
     shard: ShardOf = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Forecast time and space, and write nothing.")] = False,
     as_json: AsJson = False,
@@ -83,7 +86,7 @@ def featurize(
     from featstore.corpora import load_corpus
     from featstore.encoders import EncoderOptions, check_specs
     from featstore.featurize.encode import distinct_sentences
-    from featstore.scale import Shard
+    from featstore.scale import Shard, open_engine
 
     show_log()
     specs = encoder_specs(encoders)
@@ -99,7 +102,8 @@ def featurize(
         forecasts = [target.forecast(sentences, spec, len(loaded.instances)) for spec in specs]
         print_json(forecasts) if as_json else _print_forecast(forecasts)
         return
-    results = [target.fill(sentences, spec, workers) for spec in specs]
+    with open_engine(engine, workers) as opened:
+        results = [target.fill(sentences, spec, workers, opened) for spec in specs]
     print_json(results) if as_json else _print_featurized(results, store)
     if any(result.failed for result in results):
         for result in results:
@@ -131,7 +135,7 @@ class _Target:
             options=self.options,
         )
 
-    def fill(self, sentences: KeyedSentences, spec: str, workers: int | None) -> Featurized:
+    def fill(self, sentences: KeyedSentences, spec: str, workers: int | None, engine: Engine | None) -> Featurized:
         """Encode what the store lacks, with a bar."""
         from featstore.featurize.encode import featurize as run
 
@@ -143,6 +147,7 @@ class _Target:
                 dtype=self.dtype,
                 backend=self.backend,
                 workers=workers,
+                engine=engine,
                 progress=progress,
                 options=self.options,
             )

@@ -81,6 +81,12 @@ def read_shard(value: str | None) -> str | None:
     return None if value is None else str(Shard.read(value))
 
 
+def _engine(value: str) -> str:
+    from featstore.scale.table import check_engine
+
+    return check_engine(value)
+
+
 CORPORA = (
     "sample, chemprot, gad, euadr, drugprot, drugprot-new, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa, lll, "
     "documents (annotated documents of your own) or jsonl (marked pairs)"
@@ -157,6 +163,16 @@ ShardOf = Annotated[
         callback=read_shard,
         metavar="I/N",
         help="Do only share I of N, as one job of an array of a batch scheduler. All N together do the whole work.",
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        callback=_engine,
+        metavar="local|ray[:ADDRESS]",
+        help="Where workers run. local: on this machine. ray: in a Ray that is started here. ray:ADDRESS: on the nodes "
+        "of the Ray cluster at that address, which all see the same files.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]

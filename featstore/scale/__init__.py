@@ -7,5 +7,6 @@ to workers and collect the results, or a batch scheduler starts jobs of which ea
 from featstore.scale.engine import Done, Engine, Job
 from featstore.scale.local import LocalEngine
 from featstore.scale.shard import Shard
+from featstore.scale.table import open_engine
 
-__all__ = ["Done", "Engine", "Job", "LocalEngine", "Shard"]
+__all__ = ["Done", "Engine", "Job", "LocalEngine", "Shard", "open_engine"]

@@ -97,6 +97,10 @@ class Handout(Generic[WorkT]):
             return self._again.popleft()
         return next((Handed(number, item) for number, item in self._rest), None)
 
+    def give_back(self, handed: Handed[WorkT]) -> None:
+        """Take an item back that no worker has seen."""
+        self._again.appendleft(handed)
+
     def lost(self, handed: Handed[WorkT]) -> bool:
         """Note that the worker of an item was lost; return whether the item will be given to another."""
         if handed.tries >= TRIES:

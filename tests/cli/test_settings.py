@@ -69,6 +69,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "system": ("head", "mixture"),
     "weights": ("equal", "dev"),
     "shard": ("1/2", "2/2"),
+    "engine": ("ray", "ray:auto"),
 }
 OF_KIND: dict[type, tuple[Any, Any]] = {int: (3, 4), float: (0.25, 0.5), bool: (True, False)}
 REQUIRED = {"name": "gad", "names": "a", "bundle": "b", "target": "t", "sources": "s", "text": "t", "out_folder": "o"}

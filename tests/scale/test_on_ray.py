@@ -1,0 +1,81 @@
+"""Work on a Ray cluster of two nodes gives what this machine alone gives, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_job import ToyJob
+
+from featstore.errors import DataError, MismatchError, ResourceError, UsageError
+from featstore.featurize import producer
+from featstore.featurize.encode import featurize
+from featstore.records import sentence_key
+from featstore.scale import on_ray, open_engine
+from featstore.scale.actor import versions
+from featstore.scale.on_ray import ray_engine
+from featstore.scale.table import check_engine
+from featstore.stores import find_sets, open_store
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.usefixtures("cluster")
+GLOVE = "alpha 1 2 3\nbeta 4 5 6\n"
+
+
+def test_workers_of_a_cluster_keep_the_promises_of_an_engine(tmp_path: Path) -> None:
+    job = ToyJob(tmp_path)
+    items = [("square", 0), ("kill once", 1), *(("square", number) for number in range(2, 8))]
+    with open_engine("ray") as engine:
+        assert engine
+        assert engine.workers == 2
+        with closing(engine.run(job, items)) as done:
+            assert {each.number: each.result for each in done} == {number: number * number for number in range(8)}
+        assert len(job.pids("kill once")) == 2
+        for what, error, says in (("full", ResourceError, "the disk is full"), ("bug", RuntimeError, "IndexError")):
+            with pytest.raises(error, match=says), closing(engine.run(job, [(what, 0)])) as done:
+                list(done)
+        with pytest.raises(DataError, match="damaged"), closing(engine.run(ToyJob(tmp_path, "data"), items)) as done:
+            list(done)
+        assert list(engine.run(job, [])) == []
+
+
+def test_a_store_that_was_begun_here_is_finished_on_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 16)
+    (tmp_path / "vectors.txt").write_text(GLOVE)
+    texts = {sentence_key(text): text for text in (tuple(["alpha"] * n + ["beta"]) for n in range(40))}
+    spec, options = f"glove:{tmp_path / 'vectors.txt'}", {"dtype": "float16", "backend": "hdf5"}
+    stores = {}
+    for name, cut in (("here", 0), ("both", 15)):
+        begun = dict(list(texts.items())[:cut])
+        featurize(begun, spec, root=tmp_path / name, **options)  # type: ignore[arg-type]
+        with ray_engine() as engine:
+            done = featurize(texts, spec, root=tmp_path / name, engine=engine if cut else None, **options)  # type: ignore[arg-type]
+        assert (done.stored, done.encoded, done.failed) == (cut, 40 - cut, ())
+        (found,) = find_sets(tmp_path / name, "glove")
+        with closing(open_store(found.path, check=True)) as store:
+            stores[name] = store.read(list(texts))
+    assert np.array_equal(stores["here"].values, stores["both"].values)
+    assert np.array_equal(stores["here"].offsets, stores["both"].offsets)
+
+
+def test_a_node_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = versions(["numpy", "no-such-package"])
+    assert here == {"Python": here["Python"], "numpy": np.__version__, "no-such-package": "none"}
+    monkeypatch.setattr(on_ray, "versions", lambda _: here | {"numpy": "0.1", "no-such-package": "2"})
+    with ray_engine() as engine, pytest.raises(MismatchError) as raised:
+        list(engine.run(ToyJob(tmp_path), [("square", 0)]))
+    assert re.search(
+        r"the node \S+ has numpy \d.*, not 0\.1; no-such-package none, not 2: all nodes", str(raised.value)
+    )
+    assert ToyJob(tmp_path).pids("loaded") == []
+
+
+@pytest.mark.parametrize("spec", ["", "dask", "ray:", "local:2", "rays"])
+def test_an_engine_that_is_none_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="is unknown; write local, ray"):
+        check_engine(spec)

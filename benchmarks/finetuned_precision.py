@@ -1,8 +1,8 @@
 """What bfloat16 and int8 save and change when a fine-tuned transformer extracts.
 
 In: a trained fold of ``--system bert`` and its corpus. Out: for each precision the time of a test instance (median of
-rounds in turns, one thread), F1 on the test part, and how far the probabilities are from those in float32. ``trained``
-is the precision of the training, by torch's own products; the others are what ``cli extract --precision`` uses.
+rounds in turns, one thread), F1 on the test part, and how far the probabilities are from those in float32. These are
+what ``cli extract --precision`` uses.
 
     python benchmarks/finetuned_precision.py --run RUN [--fold 1] [--instances 533] [--rounds 3]
 """
@@ -42,7 +42,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, model in models.items():
             times[name].append(timed(model, instances))
-    gold = np.array([models["trained"].labels.index(instance.label or "") for instance in instances])
+    gold = np.array([models["float32"].labels.index(instance.label or "") for instance in instances])
     print(f"{len(instances)} test instances; milliseconds a sample, medians of {options.rounds} rounds")
     print("precision   wall    cpu     F1  mean change  largest  labels changed")
     for name, model in models.items():
@@ -54,8 +54,8 @@ def main() -> None:
 
 
 def models_of(folder: Path) -> dict[str, Fitted]:
-    """Return the model as it was trained, and at each precision."""
-    models = {"trained": load_fitted(folder)}
+    """Return the model at each precision."""
+    models = {}
     for precision in PRECISIONS:
         model = at_precision(load_fitted(folder), precision, "cpu")
         assert isinstance(model, Fitted)

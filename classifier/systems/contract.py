@@ -158,14 +158,15 @@ class FittedSystem(Protocol):
 
 
 @runtime_checkable
-class ExchangeableProducts(Protocol):
-    """A fitted system whose matrix products can be exchanged for others, of another precision, when it is to score."""
+class ChangeablePrecision(Protocol):
+    """A fitted system that can compute at another precision than its fit, when it is to score."""
 
-    def with_products(self, exchange: Callable[[nn.Module], None]) -> FittedSystem:
-        """Return the system with other products; it can no longer be saved, and this object is used up.
+    def at_precision(self, precision: str, to_bytes: Callable[[nn.Module], None]) -> FittedSystem:
+        """Return the system at a precision; it can no longer be saved, and this object is used up.
 
         Args:
-            exchange: replaces the linear layers below a module.
+            precision: ``float32``, ``bfloat16`` or ``int8``.
+            to_bytes: replaces the linear layers below a module by products of bytes.
         """
         ...
 

@@ -167,7 +167,8 @@ class _Product(nn.Module):
         self._rows = linear(layer.weight.detach(), bias, precision, device)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._rows(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+        rows = self._rows(x.reshape(-1, x.shape[-1]).float())
+        return rows.to(x.dtype).reshape(*x.shape[:-1], -1)
 
 
 def use_kernels(module: nn.Module, precision: str, device: torch.device) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,13 +68,15 @@ class FineTuned:
         """Return the probability of each label; Shape: (n, labels)."""
         return probabilities(self.network, self.reader.read(instances), self.precision, self.device)
 
-    def with_products(self, exchange: Callable[[nn.Module], None]) -> FineTuned:
-        """Return the model with other matrix products.
+    def at_precision(self, precision: str, to_bytes: Callable[[nn.Module], None]) -> FineTuned:
+        """Return the model at a precision; see :meth:`classifier.systems.contract.ChangeablePrecision.at_precision`.
 
-        See :meth:`classifier.systems.contract.ExchangeableProducts.with_products`.
+        With products of bytes, all that is between them is computed in bfloat16.
         """
-        exchange(self.network.encoder)  # the output layer costs next to nothing
-        return FineTuned(self.network, self.reader, "float32", self.device)
+        if precision == "int8":
+            to_bytes(self.network.encoder)  # the output layer costs next to nothing
+            precision = "bfloat16"
+        return replace(self, precision=precision)
 
     def save(self, folder: Path) -> None:
         """Write the model; see :meth:`classifier.systems.contract.FittedSystem.save`."""

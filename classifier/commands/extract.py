@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.commands.extract_options import TABLE, InputOptions, MentionOptions, ModelOptions, OutputOptions
+from classifier.commands.extract_model import MentionOptions, ModelOptions
+from classifier.commands.extract_options import TABLE, InputOptions, OutputOptions
 from classifier.commands.notices import Notices
 from featstore.commands.console import duration, out, print_json, progress_bar, tell
 from featstore.commands.grouped import with_option_groups
@@ -47,8 +48,10 @@ def extract_command(
     """
     from classifier.extract import ExtractionJob, extract_files
     from classifier.extract.report import DOCUMENT_LEFT_OUT
+    from classifier.extract.workers import ExtractionWorkers
     from featstore.formats.plain import plain_document
     from featstore.formats.source import source_of
+    from featstore.scale import open_engine
 
     model.check(called)
     output.check()
@@ -67,12 +70,19 @@ def extract_command(
         shard=output.share,
     )
     _note_formats(job)
-    extractor = model.load(called, mentions)
+    load = model.loader(called, mentions)
+    extractor = load()
     tell(f"model: {extractor.facts.name}, which relates {extractor.related}")
     notices = Notices(DOCUMENT_LEFT_OUT)
     shown = job.target_format == TABLE and job.target == STDOUT  # a bar would get in the way
-    with nullcontext() if shown else progress_bar("extracting", "documents") as progress:
-        done = extract_files(extractor, job, writer=_writer(job), report=notices.tell, progress=progress)
+    with (
+        open_engine(model.engine, model.workers) as engine,
+        nullcontext() if shown else progress_bar("extracting", "documents") as progress,
+    ):
+        workers = None if engine is None else ExtractionWorkers(engine, load)
+        done = extract_files(
+            extractor, job, workers=workers, writer=_writer(job), report=notices.tell, progress=progress
+        )
     if output.summarised:
         print_json(done)
     _print_done(done, job.target, mentions.tag, job.shard)

@@ -19,6 +19,7 @@ extraction that goes on at the end of a window gives, to the last digit, what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,6 +206,7 @@ class Extractor:
         *,
         after: int = 0,
         scored: PairsScored | None = None,
+        encoding: Encoding | None = None,
     ) -> Iterator[list[Extraction | BadDocument]]:
         """Yield the same, window by window; of ``documents`` no more has been read than was yielded.
 
@@ -213,17 +215,18 @@ class Extractor:
             wanted: likewise.
             after: how many documents of the input came before them; a window ends where a block of the input does.
             scored: called after each few seconds of work on a document that has very many pairs.
+            encoding: what :meth:`encoding` returned, open, for a caller that extracts again and again.
 
         Raises:
             UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
                 the options name.
         """
         pairing = checked_pairing(self.checkpoint, wanted or Wanted())
-        with self._encoding() as encoding:
+        with nullcontext(encoding) if encoding else self.encoding() as at_work:
             for block in blocks(documents, after):
-                groups = self._tagging.groups(block, encoding, self._encoders)
-                for window in self._windows(groups, repeat(wanted or Wanted()), pairing, encoding, scored):
-                    encoding.forget()
+                groups = self._tagging.groups(block, at_work, self._encoders)
+                for window in self._windows(groups, repeat(wanted or Wanted()), pairing, at_work, scored):
+                    at_work.forget()
                     yield window
 
     def extract_together(
@@ -242,7 +245,7 @@ class Extractor:
         every = [(document, wanted) for documents, wanted in requests for document in documents]
         if not every:
             return [[] for _ in requests]
-        with self._encoding() as encoding:
+        with self.encoding() as encoding:
             groups = self._tagging.groups([document for document, _ in every], encoding, self._encoders)
             group = [document for group in groups for document in group]
             (window,) = self._windows([group], (wanted for _, wanted in every), pairing, encoding)
@@ -276,7 +279,7 @@ class Extractor:
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
-        with self._encoding() as encoding:
+        with self.encoding() as encoding:
             filled, lost = self._encode(instances, encoding)
             if lost:
                 raise ResourceError(f"memory has no room to encode {len(lost):,} of the sentences.")
@@ -320,6 +323,6 @@ class Extractor:
         with running_threads(self._threads):
             return scored(self.checkpoint, instances, filled)
 
-    def _encoding(self) -> Encoding:
-        """Return the head's encoders at work."""
+    def encoding(self) -> Encoding:
+        """Return the model's encoders at work, a context manager."""
         return Encoding(self._encoders.values(), store=self._store, threads=self._threads)

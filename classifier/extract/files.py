@@ -12,10 +12,9 @@ a line, whatever its label.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,9 @@ from classifier.extract.journal import Figures, Output, open_extraction
 from classifier.extract.reasons import UNLIKE_THE_MODEL
 from classifier.extract.report import Report, Told, refused
 from classifier.extract.shards import ShardFile, input_position, own_documents
+from classifier.extract.standing import Standing
 from classifier.extract.wanted import Extraction, Wanted
+from classifier.extract.workers import ExtractionWorkers, ReadSoFar, said_of_blocks
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
@@ -41,8 +42,6 @@ from featstore.types import kind_of, shown
 PAIRS = "pairs"
 _MOST_TYPES = 1000
 _PAIRS_AT_ONCE = 1024  # of marked pairs
-_SECONDS_BETWEEN_LINES = 5.0  # of the log, about one document
-_log = logging.getLogger("featstore.extract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,7 @@ def extract_files(
     extractor: Extractor,
     job: ExtractionJob,
     *,
+    workers: ExtractionWorkers | None = None,
     writer: Writer | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
@@ -117,6 +117,7 @@ def extract_files(
     Args:
         extractor: the model.
         job: what shall be extracted.
+        workers: who extracts, block by block; None: this process, window by window.
         writer: writes the output; None: the writer of the job's format.
         report: called with each bad document, and with everything that is malformed in the others.
         progress: called with (documents done, documents to do) after each few seconds of work; those that an
@@ -155,16 +156,35 @@ def extract_files(
         skip_done(documents, part.figures, read, job.target)
         part.begin(writer.header(extractor.facts, collection))
         told = Told(report, part.figures, collection if has_place else None)
-        standing = _Standing(job, documents.count, progress)
+        standing = Standing(progress, documents.count, _to_do(job) if progress else None)
         own = documents if job.shard is None else own_documents(documents, job.shard)
-        for window in extractor.windows(own, job.wanted, after=resumed_at, scored=standing.within):
-            text, figures = _written(window, job, writer, extractor.facts, part.figures, told)
-            part.add(text, replace(figures, digest=documents.digest))
-            _note_types(window, extractor, job.wanted, types)
-            standing.tell(documents.count)
+        fingerprint = extractor.facts.fingerprint
+        with closing(
+            said_of_blocks(workers, fingerprint, job.wanted, documents, own, resumed_at)
+            if workers
+            else _said_here(extractor, job.wanted, documents, own, resumed_at, standing)
+        ) as found:
+            for said, position in found:
+                text, figures = _written(said, job, writer, extractor.facts, part.figures, told)
+                part.add(text, replace(figures, digest=position.digest))
+                _note_types(said, extractor, job.wanted, types)
+                standing.tell(position.documents)
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name not in ("digest", "mentions")}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
+
+
+def _said_here(
+    extractor: Extractor,
+    wanted: Wanted,
+    documents: CountedDocuments,
+    own: Iterable[Document | BadDocument],
+    after: int,
+    standing: Standing,
+) -> Generator[tuple[list[Extraction | BadDocument], ReadSoFar], None, None]:
+    """Yield what the model says, window by window, and where in the input each ends."""
+    for window in extractor.windows(own, wanted, after=after, scored=standing.within):
+        yield window, ReadSoFar.of(documents)
 
 
 def _open_output(
@@ -176,29 +196,10 @@ def _open_output(
     return ShardFile(job.target, job.shard, facts, documents, (writer.separator, writer.footer()), fresh=job.fresh)
 
 
-class _Standing:
-    """Tells how far an extraction is."""
-
-    def __init__(self, job: ExtractionJob, resumed_at: int, progress: Progress | None) -> None:
-        self._progress, self._resumed_at = progress, resumed_at
-        counts = [count_documents(source, job.source_format) for source in job.sources] if progress else []
-        self._total = None if None in counts else len(job.given) + sum(filter(None, counts)) - resumed_at
-        self._done = 0
-        self._logged = time.monotonic()
-
-    def tell(self, documents: int) -> None:
-        """Tell that so many documents are done, those of an interrupted extraction too."""
-        self._done = documents - self._resumed_at
-        if self._progress:
-            # The total of a large file is an estimate, which may turn out too low.
-            self._progress(self._done, None if self._total is None else max(self._total, self._done))
-
-    def within(self, id_: str, scored: int, pairs: int) -> None:
-        """Tell that a document is at work that has many pairs."""
-        self.tell(self._done + self._resumed_at)
-        if time.monotonic() - self._logged >= _SECONDS_BETWEEN_LINES:
-            self._logged = time.monotonic()
-            _log.info("document %s: %s of %s pairs are scored", id_, f"{scored:,}", f"{pairs:,}")
+def _to_do(job: ExtractionJob) -> int | None:
+    """Return how many documents a job has, about; None where that is not known."""
+    counts = [count_documents(source, job.source_format) for source in job.sources]
+    return None if None in counts else len(job.given) + sum(filter(None, counts))
 
 
 def _note_types(

@@ -12,7 +12,7 @@ item leaves behind, a shard for instance, is committed before its result is retu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
@@ -107,3 +107,14 @@ class Handout(Generic[WorkT]):
             return False
         self._again.append(replace(handed, tries=handed.tries + 1))
         return True
+
+
+def in_order(done: Iterable[Done[OutcomeT]]) -> Iterator[Done[OutcomeT]]:
+    """Yield what became of items in the order of the items; what comes too early waits in memory."""
+    early: dict[int, Done[OutcomeT]] = {}
+    number = 0
+    for each in done:
+        early[each.number] = each
+        while number in early:
+            yield early.pop(number)
+            number += 1

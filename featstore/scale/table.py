@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from featstore.errors import UsageError
 from featstore.scale.engine import Engine
+from featstore.scale.local import LocalEngine
 
 LOCAL = "local"
 RAY = "ray"
@@ -36,10 +37,10 @@ def open_engine(spec: str, workers: int | None = None) -> Iterator[Engine | None
 
     Args:
         spec: its name.
-        workers: how many; None: as many as it has cores.
+        workers: how many; None: on a cluster, as many as it has cores.
 
     Yields:
-        the engine; None for ``local``: whoever has the work starts processes if that pays.
+        the engine; None for ``local`` with one worker, or an unknown number: the work can be done in this process.
 
     Raises:
         UsageError: an unknown name, or a package that is missing.
@@ -47,7 +48,7 @@ def open_engine(spec: str, workers: int | None = None) -> Iterator[Engine | None
     """
     name, _, address = check_engine(spec).partition(":")
     if name == LOCAL:
-        yield None
+        yield LocalEngine(workers) if workers is not None and workers > 1 else None
         return
     from featstore.scale.on_ray import ray_engine
 

@@ -11,24 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from toy_model import WordEncoder, make_document, make_extractor
+from toy_model import WordEncoder, make_document, make_extractor, write_documents
 
-from classifier.extract import ExtractionJob, extract_files, files, journal, work
+from classifier.extract import ExtractionJob, extract_files, journal, standing, work
 from classifier.extract.journal import Figures, PartFile
 from classifier.extract.wanted import Wanted
 from classifier.extract.work import Chunk, windows
 from featstore.errors import ResourceError
 from featstore.formats import BadDocument
 from featstore.records import Document, Entity
-
-
-def write_documents(path: Path, documents: Sequence[Document]) -> Path:
-    lines = []
-    for document in documents:
-        entities = [{"id": e.id, "type": e.type, "start": e.start, "end": e.end} for e in document.entities]
-        lines.append(json.dumps({"id": document.id, "text": document.text, "entities": entities}) + "\n")
-    path.write_text("".join(lines))
-    return path
 
 
 def crowded(mentions: int) -> Document:
@@ -80,7 +71,7 @@ def test_one_crowded_sentence_tells_where_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(work, "WINDOW_STEPS", 1000)
-    monkeypatch.setattr(files, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(standing, "_SECONDS_BETWEEN_LINES", 0.0)
     source = write_documents(tmp_path / "in.jsonl", [make_document(0), crowded(12), make_document(1)])
     told: list[tuple[int, int | None]] = []
     with caplog.at_level(logging.INFO, "featstore"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,16 @@ def make_document(number: int, pairs: int = 1) -> Document:
             text += name
         text += " in cells.\n"
     return Document(str(number), text + "Nothing else was seen.", tuple(entities))
+
+
+def write_documents(path: Path, documents: Sequence[Document]) -> Path:
+    """Write documents as JSONL; return ``path``."""
+    lines = []
+    for document in documents:
+        entities = [{"id": e.id, "type": e.type, "start": e.start, "end": e.end} for e in document.entities]
+        lines.append(json.dumps({"id": document.id, "text": document.text, "entities": entities}) + "\n")
+    path.write_text("".join(lines))
+    return path
 
 
 def load_words(path: str | None, *, device: str = "cpu", precision: str = "float32") -> WordEncoder:

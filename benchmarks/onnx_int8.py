@@ -26,6 +26,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 
+from featstore.encoders.beginnings import find_beginnings
 from featstore.encoders.lanes import schedule
 from featstore.encoders.options import PRECISIONS
 from featstore.encoders.recurrent import lstm_layer, run
@@ -72,7 +73,8 @@ def by_us(weights: dict[str, torch.Tensor], precision: str) -> Callable[[np.ndar
         precision=precision,
         input_precision="float32",
     )
-    plan = schedule(np.full(STRINGS, LENGTH), STRINGS)
+    unlike = np.repeat(np.arange(STRINGS), LENGTH)
+    plan = schedule(find_beginnings(unlike, np.full(STRINGS, LENGTH)), STRINGS)
 
     @torch.inference_mode()
     def encode(x: np.ndarray) -> np.ndarray:

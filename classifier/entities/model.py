@@ -29,7 +29,7 @@ from classifier.head.inference import (
     whole_batch,
     whole_rows,
 )
-from classifier.head.model import FeatureInput
+from classifier.head.model import FeatureInput, standard_normal
 
 
 class Network(nn.Module):
@@ -55,7 +55,7 @@ class Network(nn.Module):
         self.table: nn.Parameter | None = None
         self.looks: nn.Parameter | None = None
         if config.surface:
-            self.table = nn.Parameter(0.5 * torch.randn(ROWS, config.surface))
+            self.table = nn.Parameter(standard_normal(ROWS, config.surface).mul_(0.5))
             self.looks = nn.Parameter(torch.empty(2, GATES * config.hidden, config.surface).uniform_(-bound, bound))
         self.drop = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(2 * config.hidden, tags)

@@ -58,6 +58,16 @@ class LayerMix(nn.Module):
         return mixed
 
 
+def standard_normal(*shape: int) -> Tensor:
+    """Return standard normal numbers, or a tensor without values on the device ``meta``.
+
+    There torch would draw them, or scale them other than in place, with code of its compiler, whose import takes as
+    long as its own.
+    """
+    numbers = torch.empty(*shape)
+    return numbers if numbers.is_meta else numbers.normal_()
+
+
 class FeatureInput(nn.Module):
     """The input side of one feature: its rows are standardised, mixed and dropped out; it has the weights and the tag
     vectors."""
@@ -70,10 +80,10 @@ class FeatureInput(nn.Module):
         bound = config.hidden**-0.5
         width = min(config.project or feature.dim, feature.dim)
         self.weight = nn.Parameter(torch.empty(2, GATES * config.hidden, width).uniform_(-bound, bound))
-        self.tags = nn.Parameter(torch.randn(config.tags, width))
+        self.tags = nn.Parameter(standard_normal(config.tags, width))
         self.projection: nn.Parameter | None = None
         if width < feature.dim:
-            self.projection = nn.Parameter(torch.randn(width, feature.dim))
+            self.projection = nn.Parameter(standard_normal(width, feature.dim))
         self.mix = LayerMix(feature.layers) if feature.layers > 1 else None
         self.mean: Tensor | None
         self.scale: Tensor | None
@@ -123,7 +133,7 @@ class Head(nn.Module):
         self.features = nn.ModuleList(FeatureInput(feature, config) for feature in config.inputs)
         self.bias = nn.Parameter(torch.empty(2, GATES * config.hidden).uniform_(-bound, bound))
         self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
-        self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1) * (2 * config.hidden) ** -0.5)
+        self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1).mul_((2 * config.hidden) ** -0.5))
         self.drop = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(2 * config.hidden, config.labels)
 

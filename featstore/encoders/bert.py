@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featstore.encoders.beginnings import Ints
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import linear
-from featstore.encoders.lanes import Ints
 from featstore.encoders.options import PRECISIONS, device_of
 from featstore.encoders.spec import ALL
 from featstore.errors import DataError, MissingFileError, UsageError

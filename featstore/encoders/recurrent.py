@@ -6,7 +6,7 @@ state stays with the runner from block to block, so the memory does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from featstore.encoders.beginnings import Ints
 from featstore.encoders.kernels import Linear, linear
-from featstore.encoders.lanes import Ints, LaneSchedule
+from featstore.encoders.lanes import LaneSchedule
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
 BLOCK_ROWS = 512
 
 # torch handles the last elements of a stretch that does not fill this many one by one, and they round differently.
 VECTOR = 32
+
+Move = tuple[Tensor, Tensor]  # lanes and slots
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +107,16 @@ def _gates(rows: Tensor, room: int) -> Tensor:
 
 
 class WantedStates:
-    """The rows of a plan whose outputs are kept, found on the host so that a device never has to wait."""
+    """The beginnings whose outputs are kept, found on the host so that a device never has to wait."""
 
-    def __init__(self, plan: LaneSchedule, target: Ints, device: torch.device) -> None:
-        """Store where the output of each item goes; -1 if it is not wanted. Shape: target (items,)."""
-        goes = target[plan.rows]
-        self._at = np.flatnonzero(goes >= 0)
+    def __init__(self, plan: LaneSchedule, wanted: Ints, device: torch.device) -> None:
+        """Store which beginnings' outputs are wanted, in the order in which they are; Shape: wanted (n,)."""
+        row = np.empty(len(plan.rows), dtype=np.int64)
+        row[plan.rows] = np.arange(len(plan.rows))
+        goes = np.argsort(row[wanted], kind="stable")
+        self._at = row[wanted][goes]
         self._rows = torch.from_numpy(self._at).to(device)
-        self._goes = torch.from_numpy(goes[self._at]).to(device)
+        self._goes = torch.from_numpy(goes).to(device)
 
     def within(self, block: slice) -> tuple[Tensor, Tensor]:
         """Return the wanted rows of a block, counted from its first, and where they go; Shape: (n,) each."""
@@ -126,30 +131,35 @@ def run(
 
     Args:
         layers: from the lowest up.
-        plan: which item is read when.
-        source: gives the input of items (rows of the first layer's ``ih``).
+        plan: which beginning is read when.
+        source: gives the input of the last items of beginnings (rows of the first layer's ``ih``).
         device: where the weights are.
 
     Yields:
         the rows of ``plan`` that a block covers, and each layer's output for them; Shape: (rows, P).
     """
-    states = [
-        (torch.zeros(plan.lanes, layer.width, device=device), torch.zeros(plan.lanes, layer.hidden, device=device))
-        for layer in layers
-    ]
+    states = [_State.zero(layer, plan, device) for layer in layers]
     rows = torch.from_numpy(plan.rows).to(device)
-    resets = {step: torch.from_numpy(lanes).to(device) for step, lanes in plan.resets.items()}
+    loads, keeps = _on(device, plan.loads), _on(device, plan.keeps)
     with _denormals_flushed():
         for steps in plan.blocks(BLOCK_ROWS):
             begins = plan.begins[steps.start : steps.stop + 1]
             covered = slice(int(begins[0]), int(begins[-1]))
-            starts = [resets.get(step) for step in steps]
+            moves = [(loads.get(step), keeps.get(step)) for step in steps]
             outputs, x = [], source(rows[covered])
             for layer, state in zip(layers, states, strict=True):
-                y = _block(layer, state, layer.ih(x), (begins - begins[0]).tolist(), starts)
+                y = _block(layer, state, layer.ih(x), (begins - begins[0]).tolist(), moves)
                 x = y.add_(x) if layer.skip else y
                 outputs.append(x)
             yield covered, outputs
+
+
+def _on(device: torch.device, moves: Mapping[int, tuple[Ints, Ints]]) -> dict[int, Move]:
+    """Return lanes and slots, by step, as tensors."""
+    return {
+        step: (torch.from_numpy(lanes).to(device), torch.from_numpy(slots).to(device))
+        for step, (lanes, slots) in moves.items()
+    }
 
 
 @contextmanager
@@ -162,25 +172,55 @@ def _denormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """The state of a layer.
+
+    Attributes:
+        lanes: output and cell of each lane. Shape: (lanes, P) and (lanes, H).
+        slots: outputs and cells that are kept for later. Shape: (slots, P) and (slots, H).
+    """
+
+    lanes: tuple[Tensor, Tensor]
+    slots: tuple[Tensor, Tensor]
+
+    @classmethod
+    def zero(cls, layer: LSTMLayer, plan: LaneSchedule, device: torch.device) -> _State:
+        lanes, slots = (
+            (torch.zeros(rows, layer.width, device=device), torch.zeros(rows, layer.hidden, device=device))
+            for rows in (plan.lanes, plan.slots)
+        )
+        return cls(lanes, slots)
+
+    def load(self, move: Move) -> None:
+        """Put kept states into lanes."""
+        for mine, kept in zip(self.lanes, self.slots, strict=True):
+            mine.index_copy_(0, move[0], kept.index_select(0, move[1]))
+
+    def keep(self, move: Move) -> None:
+        """Keep the states of lanes."""
+        for mine, kept in zip(self.lanes, self.slots, strict=True):
+            kept.index_copy_(0, move[1], mine.index_select(0, move[0]))
+
+
 def _block(
     layer: LSTMLayer,
-    state: tuple[Tensor, Tensor],
+    state: _State,
     gates: Tensor,
     begins: Sequence[int],
-    resets: Sequence[Tensor | None],
+    moves: Sequence[tuple[Move | None, Move | None]],
 ) -> Tensor:
     """Run one layer over a block: Hochreiter and Schmidhuber's cell with ELMo's clipping and projection.
 
-    Shape: gates (rows, 4 H), which is overwritten; state (lanes, P) and (lanes, H), updated; returns (rows, P).
+    Shape: gates (rows, 4 H), which is overwritten; the state is updated; returns (rows, P). ``moves`` are the states
+    that are loaded before each step, and those that are kept after it.
     """
     output = gates.new_empty(len(gates), layer.width)
-    for step, reset in enumerate(resets):
+    for step, (load, keep) in enumerate(moves):
         now = slice(begins[step], begins[step + 1])
-        lanes = now.stop - now.start
-        h, c = state[0][:lanes], state[1][:lanes]
-        if reset is not None:
-            h.index_fill_(0, reset, 0.0)
-            c.index_fill_(0, reset, 0.0)
+        if load is not None:
+            state.load(load)
+        h, c = (each[: now.stop - now.start] for each in state.lanes)
         i, f, o, g = gates[now].add_(layer.hh(h)).sigmoid_().chunk(4, 1)
         torch.addcmul(i, c, f, out=c).addcmul_(i, g, value=-2)
         if layer.cell_clip:
@@ -192,4 +232,6 @@ def _block(
                 out.clamp_(-layer.proj_clip, layer.proj_clip)
         h.copy_(out)
         output[now] = out
+        if keep is not None:
+            state.keep(keep)
     return output

@@ -140,7 +140,7 @@ def _plan(missing: KeyedSentences, encoder: Encoder, device: str, workers: int |
 
 def _run(engine: Engine, job: EncodingJob, meta: FeatureMeta, missing: KeyedSentences, report: _Counter) -> None:
     """Encode in workers; an item whose workers were lost stays missing."""
-    items = encoding_items(batches(missing), meta, engine.workers)
+    items = encoding_items(batches(missing, engine.workers), meta, engine.workers)
     with closing(engine.run(job, items)) as done:
         for item in done:
             report(item.result or 0)

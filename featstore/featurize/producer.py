@@ -20,30 +20,40 @@ import numpy as np
 from featstore.encoders import Encoder, EncoderOptions, load_encoder
 from featstore.encoders.ladder import encode_what_fits
 from featstore.errors import MismatchError
+from featstore.featurize.alike import alike
 from featstore.ragged import Ragged
 from featstore.records import KeyedSentences
 from featstore.stores import FeatureMeta, FeatureStore, open_store
 from featstore.stores.checks import check_vectors
 
-BATCH_TOKENS = 8192  # one call of the encoder, enough to fill its lanes; it cuts further where its budget is smaller
+BATCH_TOKENS = 16384  # one call of the encoder, enough to fill its lanes; it cuts further where its budget is smaller
+FEWEST_TOKENS = 2048  # of a batch that is small only so that each worker gets some
 COMMIT_BYTES = 32 << 20  # a shard is committed when it holds so much ..
 COMMIT_SECONDS = 60.0  # .. or when so long has passed, so that a kill costs at most a minute of encoding
 ITEMS_A_WORKER = 8  # at least, where there are so many batches: workers then end at about the same time
 EncodingItem = Sequence[KeyedSentences]  # the batches of about one shard
 
 
-def batches(sentences: KeyedSentences) -> list[KeyedSentences]:
+def batches(sentences: KeyedSentences, workers: int = 1) -> list[KeyedSentences]:
     """Cut ``sentences`` into batches of about equal length, at most BATCH_TOKENS tokens each.
 
-    Equal lengths need no padding. The batches come in a fixed random order, so that every shard holds short and long
-    sentences and the speed so far predicts the rest.
+    Equal lengths need no padding, and lanes that hold them end together. Sentences that share text stay together, so
+    that it is encoded once. The batches come in a fixed random order, so that every shard holds short and long
+    sentences and the speed so far predicts the rest. Several workers get a few batches each, even of few sentences.
     """
+    most = BATCH_TOKENS
+    if workers > 1:
+        most = min(most, max(FEWEST_TOKENS, sum(map(len, sentences.values())) // (workers * ITEMS_A_WORKER)))
+    keys = list(sentences)
+    groups = [[keys[i] for i in group] for group in alike([sentences[key] for key in keys])]
+    groups.sort(key=lambda group: max((len(sentences[key]), key) for key in group))
     result: list[dict[bytes, Sequence[str]]] = []
     room = 0
-    for key, tokens in sorted(sentences.items(), key=lambda item: (len(item[1]), item[0])):
+    for key in (key for group in groups for key in group):
+        tokens = sentences[key]
         if room < len(tokens) or not result:
             result.append({})
-            room = BATCH_TOKENS
+            room = most
         result[-1][key] = tokens
         room -= len(tokens)
     random.Random(0).shuffle(result)

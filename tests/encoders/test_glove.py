@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from featstore.encoders import load_encoder
-from featstore.encoders.glove import read_table
+from featstore.encoders.word_table import read_table
 from featstore.errors import DataError, MissingFileError, UsageError
 
 TEXT = "the 0.5 -1 2\n. . . 1 2 3\nnaïve 1e-3 0 -0\nat name@domain.com 7 8 9\nthe 9 9 9\np53 1 1 1\n"
@@ -25,6 +25,17 @@ def test_words_with_blanks_and_repeats(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         vectors, np.array([[0.5, -1, 2], [1, 2, 3], [1e-3, 0, 0], [7, 8, 9], [1, 1, 1]], np.float32)
     )
+
+
+def test_numbers_are_what_python_reads_whatever_stands_beside_them(tmp_path: Path) -> None:
+    numbers = ["0.1", "-1.05", "1e-3", "16777217", "3.4028235e38", "+2", ".5", "7.", "1E5", "0.30000000000000004"] * 2
+    lines = [f"w{i} {number} -{number.lstrip('+-')}" for i, number in enumerate(numbers)] + ["w19 1 1", "W19 2 2"]
+    for more, words in (([], 21), (["of the 1 2"], 22)):  # the second cannot be read many lines at once
+        rows, vectors = read_table(write(tmp_path, "\n".join(lines + more)))
+        assert list(rows)[:21] == [*(f"w{i}" for i in range(20)), "W19"]
+        assert len(rows) == words
+        expected = [[float(field) for field in line.split()[-2:]] for line in [*lines[:20], "W19 2 2"]]
+        np.testing.assert_array_equal(vectors[:21], np.array(expected, np.float32))
 
 
 def test_gzip_zip_and_header_hold_the_same(tmp_path: Path) -> None:
@@ -92,9 +103,13 @@ def test_the_bundled_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("the 1 2\nof 1\n", r"glove.txt:2: 1 numbers, but the first line has 2"),
+        ("the 1 2\nof 1\n", r"glove.txt:2: 1 number, but the first line has 2"),
         ("the 1 2\nof 1 x\n", r"glove.txt:2: a word in UTF-8 and 2 numbers"),
         ("the 1 2\n\nof 1 2\n", r"glove.txt:2: 0 numbers"),
+        ("the 1 2\nof 1.2.3\n", r"glove.txt:2: 1 number"),
+        ("the 1 2\nof 1 2.3.4\n", r"glove.txt:2: a word in UTF-8"),
+        ("the 1 2\nof 1 2-\n", r"glove.txt:2: a word in UTF-8"),
+        ("the 1 2\nof 1 1e39\n", r"glove.txt:2: the vector of 'of' holds NaN or infinity"),
         ("the 1 nan\n", r"glove.txt:1: the vector of 'the' holds NaN"),
         ("the\n", r"glove.txt:1: a word and its numbers"),
         ("", "is empty"),

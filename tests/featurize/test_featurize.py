@@ -121,6 +121,25 @@ def test_batches_hold_sentences_of_about_one_length(monkeypatch: pytest.MonkeyPa
         assert max(lengths) - min(lengths) <= 1
 
 
+def test_copies_of_a_sentence_are_in_one_batch_unless_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "BATCH_TOKENS", 60)
+    plain = [tuple(f"w{i}_{j}" for j in range(9 + i % 2)) for i in range(8)]
+    marked = [(*text[:at], "<gene>", *text[at:]) for text in plain for at in (0, 3, 5, 9)]
+    texts = {sentence_key(text): text for text in marked}
+    batches = producer.batches(texts)
+    assert sorted(key for batch in batches for key in batch) == sorted(texts)
+    copies = [marked[i : i + 4] for i in range(0, len(marked), 4)]
+    parts = [sum(any(sentence_key(text) in batch for text in some) for batch in batches) for some in copies]
+    assert sum(parts) <= len(plain) + len(batches) - 1
+
+
+def test_few_sentences_are_cut_so_that_each_worker_gets_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "FEWEST_TOKENS", 10)
+    texts = sentences(40)
+    assert len(producer.batches(texts)) == 1
+    assert len(producer.batches(texts, workers=3)) >= 12
+
+
 def test_a_sentence_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producer, "BATCH_TOKENS", 3)
     texts = {sentence_key(t): t for t in [("a",) * 50, ("b",)]}

@@ -10,7 +10,9 @@ folder). A fault is:
 - an exception that is none of the project's own errors, running out of memory among them;
 - more than some seconds for an input of a kilobyte;
 - a mention that is not the characters at its offsets, or a document that cannot be written as JSON;
-- a word of the input that is in no document although nothing was said of anything.
+- a word of the input that is in no document although nothing was said of anything;
+- where the damage is in the lines of one document: another document that is not what it was, and of which nothing was
+  said, by its id, by a line of it, or by the place from which nothing could be read.
 """
 
 from __future__ import annotations
@@ -26,17 +28,20 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from fuzz_neighbours import Spoilt, damage_one, documents_changed, instances_changed
 from fuzz_samples import MODEL, WORDS, Sample, corpora, documents
 
 from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.table import read_quietly
 from featstore.errors import FeatstoreError
 from featstore.formats import BadDocument, read_documents, writer_of
-from featstore.records import Document
+from featstore.records import Corpus, Document
 
 SECONDS = 10  # for one input; the machine may be busy
 MEMORY = 4_000_000_000  # bytes of address space, of which the libraries take more than half
@@ -48,6 +53,8 @@ TOKENS = (
     *(b"|t|", b"|a|", b"R1\t", b"T1\t", b"id0", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", "\u2028".encode(), b"{}"),
     *(b'"id":"a",', b'"text":"b",', b'"entities":[],', b"[" * 50, b"<a>" * 50, b"NONE", b"CPR:4"),
 )
+
+_UNDAMAGED: dict[str, Sequence[Any]] = {}  # sample -> its documents or instances
 
 
 class TooSlowError(Exception):
@@ -108,15 +115,29 @@ def _damaged(raw: bytes, draw: random.Random) -> bytes:
             return raw[:at] + draw.choice(TOKENS) + raw[draw.choice((at, end)) :]
 
 
-def read(sample: Sample, files: Mapping[str, bytes], folder: Path) -> Outcome:
-    """Read an input, and say what came of it."""
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files into a folder."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+
+
+def read(sample: Sample, files: Mapping[str, bytes], folder: Path, spoilt: Spoilt | None = None) -> Outcome:
+    """Read an input, and say what came of it.
+
+    Args:
+        sample: what it was before it was damaged.
+        files: the input.
+        folder: where it is written.
+        spoilt: the one line that is damaged, if it is one.
+    """
+    write(files, folder)
     kind, _, name = sample.name.partition(" ")
     try:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        return _read_documents(sample, name, files, folder) if kind == "document" else _read_corpus(name, folder)
+        if kind == "document":
+            return _read_documents(sample, name, files, folder, spoilt)
+        return _read_corpus(sample, name, folder, spoilt)
     except FeatstoreError as error:
         return Outcome("refused") if str(error).strip() else Outcome("fault", "an error without a text")
     except Exception as error:
@@ -126,9 +147,10 @@ def read(sample: Sample, files: Mapping[str, bytes], folder: Path) -> Outcome:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _read_documents(sample: Sample, format_: str, files: Mapping[str, bytes], folder: Path) -> Outcome:
-    path = folder / next(iter(files)) if len(files) == 1 else folder
-    found = list(read_documents(path, format_))
+def _read_documents(
+    sample: Sample, format_: str, files: Mapping[str, bytes], folder: Path, spoilt: Spoilt | None
+) -> Outcome:
+    found = list(read_documents(_path(files, folder), format_))
     told = False
     for one in found:
         if isinstance(one, BadDocument):
@@ -143,6 +165,8 @@ def _read_documents(sample: Sample, format_: str, files: Mapping[str, bytes], fo
             writer_of(other).document(one, [], MODEL).encode()
     if not told and sample.accounts and (lost := _lost(files, [one for one in found if isinstance(one, Document)])):
         return Outcome("fault", f"lost without a word: {lost}")
+    if spoilt and (others := documents_changed(_before(sample), found, spoilt, sample)):
+        return Outcome("fault", f"changed without a word, though another was damaged: {others}")
     return Outcome("told" if told else "read")
 
 
@@ -154,13 +178,36 @@ def _lost(files: Mapping[str, bytes], found: list[Document]) -> list[str]:
     return [word for word in words if word.encode() in raw and word not in kept]
 
 
-def _read_corpus(name: str, folder: Path) -> Outcome:
-    only = next(iter(sorted(folder.iterdir())))
-    corpus = read_quietly(CorpusChoice(f"{name}:{only if name == 'jsonl' else folder}", "tags", "sentence", None))
+def _read_corpus(sample: Sample, name: str, folder: Path, spoilt: Spoilt | None) -> Outcome:
+    corpus = _corpus(name, folder)
     ids = Counter(instance.id for instance in corpus.instances)
     if any(count > 1 for count in ids.values()):
         return Outcome("fault", "two instances have one id")
-    return Outcome("told" if corpus.problems else "read")
+    told = bool(corpus.problems)
+    if spoilt and not told and (others := instances_changed(_before(sample), corpus.instances, spoilt)):
+        return Outcome("fault", f"changed without a word, though another was damaged: {others}")
+    return Outcome("told" if told else "read")
+
+
+def _corpus(name: str, folder: Path) -> Corpus:
+    only = next(iter(sorted(folder.iterdir())))
+    is_file = name in ("jsonl", "aimed")
+    return read_quietly(CorpusChoice(f"{name}:{only if is_file else folder}", "tags", "sentence", None))
+
+
+def _path(files: Mapping[str, bytes], folder: Path) -> Path:
+    return folder / next(iter(files)) if len(files) == 1 else folder
+
+
+def _before(sample: Sample) -> Sequence[Any]:
+    """Return the documents or instances of a sample that is not damaged."""
+    if sample.name not in _UNDAMAGED:
+        kind, _, name = sample.name.partition(" ")
+        with tempfile.TemporaryDirectory(prefix="featstore-fuzz-") as place:
+            write(sample.files, Path(place))
+            found = read_documents(_path(sample.files, Path(place)), name) if kind == "document" else ()
+            _UNDAMAGED[sample.name] = list(found) or _corpus(name, Path(place)).instances
+    return _UNDAMAGED[sample.name]
 
 
 def main() -> int:
@@ -208,7 +255,12 @@ def fuzz(sample: Sample, inputs: int, seed: int, keep: Path | None = None) -> tu
     for number in range(inputs):
         draw = random.Random(f"{seed} {sample.name} {number}")
         with tempfile.TemporaryDirectory(prefix="featstore-fuzz-", dir=memory) as place:
-            outcome = read(sample, damage(sample.files, sample.kept, draw), Path(place))
+            spoilt = None
+            if sample.regions and draw.random() < 0.5:
+                files, spoilt = damage_one(sample, draw.choice(sample.regions), partial(_damaged, draw=draw))
+            else:
+                files = damage(sample.files, sample.kept, draw)
+            outcome = read(sample, files, Path(place), spoilt)
             counts[outcome.kind] += 1
             if outcome.fault:
                 fault = outcome.fault.replace(place, "")

@@ -6,7 +6,8 @@ or a relation that is lost can be told from the words that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from featstore.formats import ModelFacts, readable, writer_of
@@ -22,21 +23,38 @@ PLAIN = {
     "tsv": ("id\ttitle\tabstract\n", '{0}\t"{1}\n"\t{2}\n', ""),
     "medline": ("\n", "PMID- {0}\nTI  - {1}\nAB  - {2}\n      goes on.\n\n", ""),
     "pubmed-xml": (
-        "<PubmedArticleSet>",
+        "<PubmedArticleSet>\n",
         "<PubmedArticle><MedlineCitation><PMID>{0}</PMID><Article><ArticleTitle>{1}</ArticleTitle><Abstract>"
-        '<AbstractText Label="X">{2}</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>',
+        '<AbstractText Label="X">{2}</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>\n',
         "</PubmedArticleSet>",
     ),
     "jats": (
-        "<pmc-articleset>",
+        "<pmc-articleset>\n",
         '<article><front><article-meta><article-id pub-id-type="pmc">{0}</article-id><title-group><article-title>{1}'
         "</article-title></title-group></article-meta></front><body><sec><title>X</title><p>{2}</p></sec></body>"
-        "</article>",
+        "</article>\n",
         "</pmc-articleset>",
     ),
 }
 # Formats in which what stands where nothing is read (another field, another element) is passed over by design.
 PASSED_OVER = {"medline", "pubmed-xml", "jats"}
+_PARTS = {"train": "train", "dev": "dev", "test": "test"}  # of a corpus, in the names of its files
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The bytes of one document in a file, without the line end or the comma after them.
+
+    Attributes:
+        file: its name.
+        start, end: the bytes, half-open.
+        owner: the document: its id, or in a corpus what the ids of its instances hold.
+    """
+
+    file: str
+    start: int
+    end: int
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +66,14 @@ class Sample:
         files: content by name.
         kept: how many bytes at the beginning of a file stay as they are: the header that names the columns.
         accounts: whether all words of the files must be read or told.
+        regions: where each document stands, where they can be told apart.
     """
 
     name: str
     files: Mapping[str, bytes]
     kept: int = 0
     accounts: bool = True
+    regions: tuple[Region, ...] = ()
 
 
 def document(number: int) -> Document:
@@ -76,7 +96,24 @@ def relation(of: Document) -> Relation:
 
 def documents() -> list[Sample]:
     """Return a sample for each format that is read."""
-    return [Sample(f"document {name}", _files(name), _kept(name), name not in PASSED_OVER) for name in readable()]
+    samples = []
+    for name in readable():
+        files = _files(name)
+        regions = tuple(_regions(files)) if name != "text" else ()  # which is one document
+        samples.append(Sample(f"document {name}", files, _kept(name), name not in PASSED_OVER, regions))
+    return samples
+
+
+def _regions(files: Mapping[str, bytes]) -> Iterator[Region]:
+    """Yield the lines that hold a word which only one document has."""
+    for file, content in files.items():
+        lines = content.split(b"\n")
+        at = 0
+        for line in lines:
+            owners = [n for n in range(3) if any(w in line for w in (f"id{n}".encode(), f"{WORDS[0]}{n}".encode()))]
+            if len(owners) == 1:
+                yield Region(file, at, at + len(line), f"id{owners[0]}")
+            at += len(line) + 1
 
 
 def corpora() -> list[Sample]:
@@ -111,13 +148,30 @@ def corpora() -> list[Sample]:
             f"{part}.PubTator": _pubtator(n, "Association") for n, part in enumerate(("Train", "Dev", "Test"))
         },
         "corpus ddi": {f"{part}/DrugBank/{part}.xml": _listed(part, "drug") for part in ("Train", "Test")},
+        "corpus euadr": folds,
+        "corpus aimed": {"AImed.xml": "<corpus>\n" + "".join(_interaction(n) for n in range(3)) + "</corpus>\n"},
         "corpus chemprot": _release("chemprot", ("training", "development", "test")),
         "corpus drugprot": _release("drugprot", ("training", "development")),
     }
-    return [
-        Sample(name, {file: text.encode() for file, text in files.items()}, accounts=False)
-        for name, files in made.items()
-    ]
+    samples = []
+    for name, texts in made.items():
+        files = {file: text.encode() for file, text in texts.items()}
+        samples.append(Sample(name, files, accounts=False, regions=tuple(_owned(files))))
+    return samples
+
+
+def _owned(files: Mapping[str, bytes]) -> Iterator[Region]:
+    """Yield the lines of a corpus that are of one document, or of one of its parts; the folds of GAD share theirs."""
+    for file, content in files.items():
+        is_fold = file[0].isdigit()
+        part = "" if is_fold else next((of for word, of in _PARTS.items() if word in file.lower()), "")
+        at = 0
+        for line in content.split(b"\n"):
+            inner = re.search(rb'"id": "(p\d)"|<document id="(d\d)"', line)
+            owner = (inner[1] or inner[2]).decode() if inner else part
+            if owner and line:
+                yield Region(file, at, at + len(line), owner)
+            at += len(line) + 1
 
 
 def _files(format_: str) -> dict[str, bytes]:
@@ -155,6 +209,16 @@ def _pubtator(number: int, label: str) -> str:
         f"{number}|t|Aspirin and ulcers.\n{number}|a|It is known.\n{number}\t0\t7\tAspirin\t{one}\tD1\n"
         f"{number}\t12\t18\tulcers\t{two}\tD2\n{number}\t{label}\tD1\tD2{novel}\n\n"
     )
+
+
+def _interaction(number: int) -> str:
+    entities = "".join(
+        f'<entity id="d{number}.e{n}" charOffset="{at}" type="protein" text="{text}"/>'
+        for n, (at, text) in enumerate((("0-3", "AKT1"), ("11-14", "TP53")))
+    )
+    pair = f'<pair id="d{number}.p0" e1="d{number}.e0" e2="d{number}.e1" interaction="True"/>'
+    sentence = f'<sentence id="d{number}.s0" text="AKT1 binds TP53.">{entities}{pair}</sentence>'
+    return f'<document id="d{number}">{sentence}</document>\n'
 
 
 def _listed(id_: str, type_: str) -> str:

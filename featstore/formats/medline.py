@@ -6,7 +6,8 @@
     AB  - Aspirin blocks COX-2.
 
 In: such a file. Out: its records, with the PMID for an id and the title and abstract for passages, a line break between
-them. A field goes on in lines that begin with blanks, and a record ends where the next PMID is. A book has its title in
+them. A field goes on in lines that begin with blanks, and a record ends where the next PMID is, or a second title or
+abstract: that is of a record without a PMID, which is reported and not added to the one before. A book has its title in
 ``BTI``. Fields other than these are not read. A record without an abstract is its title.
 """
 
@@ -24,6 +25,7 @@ from featstore.formats.source import Line, lines
 from featstore.records import Document
 
 _FIELD = re.compile(r"([A-Z][A-Z0-9]{1,3}) *- ?(.*)")
+_PASSAGE_RAW = re.compile(rb"(TI|BTI|AB) *- ")
 _PASSAGES = {"TI": "title", "BTI": "title", "AB": "abstract"}
 
 
@@ -31,7 +33,7 @@ def read(path: Path) -> Iterator[Document | BadDocument]:
     """Yield the documents of a file."""
     record: _Record | None = None
     for line in lines(path):
-        if line.raw.startswith(b"PMID"):
+        if line.raw.startswith(b"PMID") or (record is not None and record.has_read(line)):
             if record is not None:
                 yield record.document(path)
             record = _Record(line.number)
@@ -54,6 +56,11 @@ class _Record:
         self._open: list[str] | None = None
         self._size = 0
         self._flaw: Flaw | None = None
+
+    def has_read(self, line: Line) -> bool:
+        """Tell whether a line begins a title or an abstract that the record has already."""
+        field = _PASSAGE_RAW.match(line.raw)
+        return field is not None and field[1].decode() in self._fields
 
     def add(self, line: Line) -> None:
         """Take the next line."""
@@ -80,6 +87,8 @@ class _Record:
         try:
             if self._flaw:
                 raise self._flaw
+            if "PMID" not in self._fields:
+                raise Flaw("the record that begins here has no PMID.")
             passages = ((kind, "", " ".join(self._fields.get(name, ()))) for name, kind in _PASSAGES.items())
             return make_plain(id_, passages, path, self._line)
         except Flaw as flaw:

@@ -105,6 +105,21 @@ def test_a_bad_record_of_medline_is_told_and_the_rest_is_read(write: Write) -> N
         list(read_documents(write("b.nbib", "TI  - Aspirin."), "medline"))
 
 
+@pytest.mark.parametrize("lost", ["", "PLID- 2\n", "OWN - NLM\n"])
+@pytest.mark.parametrize("fields", ["TI  - Two.\nAB  - Second.\n", "AB  - Second.\n"])
+def test_a_record_of_medline_without_an_id_does_not_end_up_in_the_one_before(
+    write: Write, lost: str, fields: str
+) -> None:
+    records = f"PMID- 1\nTI  - One.\nAB  - First.\n\n{lost}{fields}\nPMID- 3\nTI  - Three.\n"
+    one, two, three = read_documents(write("a.nbib", records))
+    assert isinstance(one, Document)
+    assert isinstance(three, Document)
+    assert (one.text, three.text) == ("One.\nFirst.", "Three.")
+    assert isinstance(two, BadDocument)
+    assert "has no PMID" in two.why
+    assert f"line {5 + bool(lost)}" in two.where
+
+
 def test_xml_cannot_reach_out_or_grow(write: Write) -> None:
     laughs = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><PubmedArticleSet>&b;</PubmedArticleSet>'
     outside = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PubmedArticleSet>&a;</PubmedArticleSet>'

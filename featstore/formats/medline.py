@@ -56,6 +56,7 @@ class _Record:
         self._open: list[str] | None = None
         self._size = 0
         self._flaw: Flaw | None = None
+        self._is_apart = False  # a blank line came last
 
     def has_read(self, line: Line) -> bool:
         """Tell whether a line begins a title or an abstract that the record has already."""
@@ -69,7 +70,16 @@ class _Record:
         except Flaw as flaw:
             self._flaw = self._flaw or flaw
             return
-        if text[:1].isspace() or not text:
+        if not text.strip():
+            self._is_apart = True
+            return
+        if text[0].isspace() and self._is_apart:
+            self._flaw = self._flaw or Flaw(
+                f"'{text.strip()[:60]}' goes on with a field after a blank line.", line.number
+            )
+            return
+        self._is_apart = False
+        if text[0].isspace():
             part = text.strip()
         elif field := _FIELD.match(text):
             name, part = field[1], field[2].strip()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -14,6 +15,9 @@ import pytest
 import zarr
 
 from featstore.errors import DamagedStoreError, UsageError
+from featstore.featurize.encode import featurize
+from featstore.records import sentence_key
+from featstore.scale import LocalEngine
 from featstore.stores import create_store, list_sets, open_store
 from featstore.stores.maintenance.bundle import export_bundle, import_bundle
 from featstore.stores.maintenance.explain import explain
@@ -124,3 +128,16 @@ except ResourceError as error:
 def test_an_unknown_protocol(make_meta: Make) -> None:
     with pytest.raises(UsageError, match=r"nosuch://.*featstore\[remote\]"):
         create_store("nosuch://bucket/features", make_meta("zarr"))
+
+
+def test_workers_fill_a_store_at_an_address_as_one_process_does(s3: str, tmp_path: Path) -> None:
+    (tmp_path / "vectors.txt").write_text("alpha 1 2 3\nbeta 4 5 6\n")
+    texts = {sentence_key(text): text for text in (tuple(["alpha"] * n + ["beta"]) for n in range(20))}
+    options: dict[str, Any] = {"dtype": "float16", "backend": "zarr"}
+    values = []
+    for root, engine in ((f"{s3}/features", LocalEngine(1)), (tmp_path / "features", None)):
+        done = featurize(texts, f"glove:{tmp_path / 'vectors.txt'}", root=root, engine=engine, **options)
+        assert (done.encoded, done.failed) == (20, ())
+        (info,) = list_sets(root)
+        values.append(open_store(info.path, check=True).read(list(texts)).values)
+    assert np.array_equal(values[0], values[1])

@@ -226,8 +226,15 @@ def trained_folds(run_dir: Path) -> tuple[int, ...]:
     return tuple(sorted(int(path.parent.name.removeprefix("fold-")) for path in run_dir.glob(f"fold-*/{RUN}")))
 
 
-def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
+def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mapping[str, object] | None = None) -> None:
     """Make sure that a corpus was loaded as a run says, and that the run's folder is free or belongs to it.
+
+    Args:
+        config: the run.
+        corpus: the corpus.
+        run_dir: the run's folder.
+        usual: the defaults of another system's options: what a run has that an earlier version began, which did not
+            have all of them.
 
     Raises:
         MismatchError: the corpus was loaded otherwise.
@@ -247,7 +254,7 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
             f"{run_dir} belongs to the system '{remembered.system_name}', not to '{config.system_name}'. Choose "
             "another folder with --run, or remove this one."
         )
-    kept = options_of(remembered)
+    kept = {**(usual or {}), **options_of(remembered)}
     differing = [
         f"{name} is {kept.get(name)!r} there and {new!r} now"
         for name, new in options_of(config).items()

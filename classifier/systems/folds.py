@@ -200,7 +200,7 @@ def evaluate_fold(
             progress=progress,
             ram_budget=ram_budget,
         )
-    check_config(config, corpus, run_dir)
+    check_config(config, corpus, run_dir, asdict(find_system(config.system.name).options()))
     instances = tested_part(corpus, fold)
     if (folder / RUN).exists():
         forget_unfinished(folder)  # of a fit that was killed as it finished
@@ -254,8 +254,8 @@ def _task(
     progress: RunProgress,
 ) -> Iterator[tuple[FitTask[Any], _Keeper, Mapping[str, str]]]:
     """Yield what a system is fitted on, what keeps its state, and the digests of what it is fitted from."""
-    check_config(config, corpus, run_dir)
     system, options = find_system(choice.name), options_of(choice)
+    check_config(config, corpus, run_dir, asdict(system.options()))
     sources = system.sources(options)
     train, dev = (
         [corpus.instances[position] for position in part] for part in training_parts(corpus, fold, options.dev_share)

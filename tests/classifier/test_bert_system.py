@@ -27,7 +27,7 @@ from classifier.systems.bert.scoring import padded, probabilities
 from classifier.systems.bert.system import BERT
 from classifier.systems.bert.tuning import backward, make_optimizer, share_of_rate
 from classifier.systems.choice import run_config, run_name
-from classifier.systems.folds import evaluate_fold, train_fold
+from classifier.systems.folds import evaluate_fold, plan_fold, train_fold
 from classifier.systems.saved import load_fitted
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.resume import UNFINISHED
@@ -190,6 +190,11 @@ def test_a_refit_learns_from_both_parts_and_goes_on_when_killed(
     assert (tmp_path / "cut" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
     plain = config_of(corpus, folder, max_epochs=3, lr=0.003)
     train_fold(corpus, "", plain, 1, tmp_path / "plain")
+    written = tmp_path / "plain/config.toml"
+    written.write_text(written.read_text().replace("refit = false\n", ""))  # as a version without the option wrote it
+    assert plan_fold(corpus, "", plain, 1, tmp_path / "plain").train
+    with pytest.raises(UsageError, match="refit is False there and True now"):
+        plan_fold(corpus, "", config, 1, tmp_path / "plain")
     assert (tmp_path / "plain" / weights).read_bytes() != (tmp_path / "whole" / weights).read_bytes()
     for name, each in (("plain", plain), ("whole", config)):
         evaluate_fold(corpus, "", each, 1, tmp_path / name)

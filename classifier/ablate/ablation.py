@@ -29,7 +29,7 @@ from classifier.scores.significance import Comparison, Scored, holm, number_sent
 from classifier.scores.summary import Summary, summarise
 from featstore.corpora import read_corpus
 from featstore.corpora.audit import Leaked, leaked_instances
-from featstore.errors import DataError
+from featstore.errors import DataError, ResourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,7 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
 
     Raises:
         DataError: no cell is complete.
+        ResourceError: likewise, because disk, memory or a permission was lacking.
         MismatchError: cells belong to different versions of the corpus, or to different encoders of one name.
     """
     failed = tuple(event for event in events if event.status == FAILED)
@@ -155,7 +156,8 @@ def summarise_grid(grid: Grid, events: Sequence[CellEvent], store_root: str | Pa
     results = [read_result(folder) for folder in complete if folder not in of_no_use]
     if not results:
         why = f"; the first failed with: {failed[0].error}" if failed else "."
-        raise DataError(f"no cell of the grid is complete{why}")
+        kind = ResourceError if any(event.is_resource for event in failed) else DataError
+        raise kind(f"no cell of the grid is complete{why}")
     check_one_corpus(results)
     check_one_encoder(results)
     by_row = rows_of(results)

@@ -27,7 +27,7 @@ from classifier.runs.facts import FORMAT_VERSION
 from classifier.runs.results import read_result
 from classifier.systems.folds import evaluate_fold
 from classifier.training.epoch import Epoch, Notice
-from featstore.errors import FeatstoreError, UsageError
+from featstore.errors import FeatstoreError, ResourceError, UsageError
 from featstore.files import check_output_folder
 from featstore.records import Corpus
 
@@ -45,6 +45,7 @@ class CellEvent:
             complete before.
         epoch: the epoch that has just ended; None at the beginning and at the end.
         error: the error of a failed cell.
+        is_resource: whether that is a lack of disk, memory or permission.
         f1: F1 of a complete cell.
     """
 
@@ -52,6 +53,7 @@ class CellEvent:
     status: str
     epoch: Epoch | None = None
     error: str = ""
+    is_resource: bool = False
     f1: float | None = None
 
 
@@ -173,7 +175,8 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> Non
             ram_budget=room.ram_budget,
         )
     except (FeatstoreError, MemoryError, OSError) as error:
-        tell(CellEvent(cell, FAILED, error=str(error) or type(error).__name__))
+        is_resource = isinstance(error, ResourceError) or not isinstance(error, FeatstoreError)
+        tell(CellEvent(cell, FAILED, error=str(error) or type(error).__name__, is_resource=is_resource))
     except Exception as error:
         # An error in our own code must not cost the cells that would have worked. The report shows the traceback.
         tell(CellEvent(cell, FAILED, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))

@@ -12,7 +12,7 @@ import typer
 from classifier.commands.extract_model import MentionOptions, ModelOptions
 from classifier.commands.extract_options import TABLE, InputOptions, OutputOptions
 from classifier.commands.notices import Notices
-from featstore.commands.console import duration, out, print_json, progress_bar, tell
+from featstore.commands.console import duration, out, print_json, progress_bar, show_log, tell
 from featstore.commands.grouped import with_option_groups
 from featstore.commands.options import AsJson, Commands
 from featstore.errors import UsageError, count_of
@@ -69,6 +69,7 @@ def extract_command(
         strict=inputs.strict,
         shard=output.share,
     )
+    show_log()
     _note_formats(job)
     load = model.loader(called, mentions)
     extractor = load()

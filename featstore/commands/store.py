@@ -63,8 +63,25 @@ def sets_named(store: str, name: str | None) -> list[SetInfo]:
     return found
 
 
-def one_set(store: str, name: str) -> SetInfo:
+def _is_so(found: SetInfo, backend: str | None, dtype: str | None) -> bool:
+    return found.meta.backend == (backend or found.meta.backend) and found.meta.dtype == (dtype or found.meta.dtype)
+
+
+def one_set(store: str, name: str, *, target: tuple[str | None, str | None] = (None, None)) -> SetInfo:
+    """Return the feature set that a name means.
+
+    Args:
+        store: the store.
+        name: the name.
+        target: backend and number type that a set is to be converted to, None where they stay. A set that is so already
+            is not meant if there is another: an interrupted conversion has left it.
+
+    Raises:
+        MissingFeatureError, UsageError: there is none, or there are several.
+    """
     found = sets_named(store, name)
+    if any(target):
+        found = [s for s in found if not _is_so(s, *target)] or found
     if len(found) > 1:
         several = ", ".join(Path(s.path).name for s in found)
         raise UsageError(f"{store} has several sets '{name}'; name one of them by its folder: {several}.")

@@ -166,7 +166,7 @@ def store_convert(
     """Store a feature set again in another backend or number type, one shard at a time; the old set stays."""
     from featstore.stores.maintenance.rewrite import convert
 
-    chosen = one_set(store, name)
+    chosen = one_set(store, name, target=(backend, dtype))
     check_store(to or store)
     with progress_bar(chosen.meta.name, "shards") as progress:
         result = convert(chosen.path, to or store, backend=backend, dtype=dtype, dry_run=dry_run, progress=progress)

@@ -18,7 +18,7 @@ from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split
 from classifier.runs.results import read_result
 from classifier.training.epoch import Epoch
 from featstore.corpora import load_corpus
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError, ResourceError, UsageError
 from featstore.stores import find_sets
 from featstore.stores.maintenance.views import make_view
 
@@ -98,6 +98,18 @@ def test_what_another_version_trained_is_not_kept(grid: Grid, store: Path, tmp_p
     (event,) = ablate(small, store, runs)
     assert event.status == FAILED
     assert "another version of featstore (format 1); remove it" in event.error
+
+
+def test_a_grid_without_room_is_no_bad_data(
+    grid: Grid, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ResourceError("no room to write config.toml.")
+
+    monkeypatch.setattr("classifier.ablate.cells.evaluate_fold", full)
+    small = replace(grid, folds=(1,), features=("glove",))
+    with pytest.raises(ResourceError, match="no cell of the grid is complete; the first failed with: no room"):
+        summarise_grid(small, ablate(small, store, tmp_path / "runs"), store, tmp_path / "runs")
 
 
 def test_what_belongs_to_another_corpus_is_not_kept(grid: Grid, store: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from toy_model import write_toy_bundle
 from toy_tagging import make_text_extractor
 
-from classifier.extract import models
+from classifier.extract import models, standing, work
 from classifier.extract.extractor import Extractor
 
 Run = Callable[..., Any]
@@ -50,6 +50,23 @@ def test_a_text_gives_a_relation_with_the_default_model(run: Run, loaded: dict[s
     assert "1 document, 1 pair, 1 relation -> stdout" in found.err
     table = run("extract", "--text", TEXT, *EVERY, "--to", "table")
     assert "[Aspirin] inhibits [COX-2] in human platelets." in table.out
+
+
+def test_a_document_of_many_pairs_says_how_many_are_scored(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "WINDOW_STEPS", 100)
+    monkeypatch.setattr(standing, "_SECONDS_BETWEEN_LINES", 0.0)
+    words = "Aspirin COX-2 " * 6
+    entities = [
+        {"id": f"T{n}", "type": ("CHEMICAL", "GENE")[n % 2], "start": at, "end": at + (7, 5)[n % 2]}
+        for n, at in enumerate(at for at in range(len(words)) if words[at] in "AC")
+    ]
+    (tmp_path / "many.jsonl").write_text(json.dumps({"id": "many", "text": words, "entities": entities}) + "\n")
+    found = run("extract", "many.jsonl", "-o", "out.jsonl")
+    assert found.code == 0, found.err
+    assert "document many: " in found.err
+    assert "of 36 pairs are scored" in found.err
 
 
 def test_on_a_terminal_it_is_a_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

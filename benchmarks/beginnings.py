@@ -134,6 +134,8 @@ def main() -> None:
     parser.add_argument("--precisions", default="float32")
     parser.add_argument("--batches", type=int, default=6, help="that are encoded, of those of the corpus")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", action="store_true", help="count only, and encode nothing")
+    parser.add_argument("--no-count", action="store_true", help="encode only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     corpus = load_corpus(arguments.corpus, indicators=arguments.indicators, context=arguments.context)
@@ -141,7 +143,10 @@ def main() -> None:
     cut = [list(batch.values()) for batch in batches(sentences)]
     cut.sort(key=lambda batch: max(map(len, batch)))
     print(f"{len(corpus.instances):,} instances, {len(sentences):,} distinct sentences, {len(cut)} batches")
-    count(list(sentences.values()), cut)
+    if not arguments.no_count:
+        count(list(sentences.values()), cut)
+    if arguments.count:
+        return
     step = max(1, len(cut) // arguments.batches)
     taken = cut[step // 2 :: step][: arguments.batches]
     print(f"{len(taken)} batches of {sum(len(tokens) for batch in taken for tokens in batch):,} tokens", flush=True)

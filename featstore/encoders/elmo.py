@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LANES = 128
 CNN_TOKENS = 256
-CNN_SIZES = (4, 16, 64, CNN_TOKENS)  # tokens that the character CNN is given at once
+CNN_SIZES = (16, 64, CNN_TOKENS)  # tokens that the character CNN is given at once; of fewer it sums in another order
 CNN_CHARACTERS = 8  # what their lengths are multiples of
 # Character ids beyond the 256 bytes; AllenNLP's ELMoCharacterMapper.
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = 256, 257, 258, 259, 260

@@ -73,7 +73,8 @@ def _connect(ray: ModuleType, address: str | None, workers: int | None) -> None:
     except ConnectionError as error:
         raise ResourceError(
             f"no Ray cluster answers at {address}: {error}. `ray start --head` on one machine starts it, and `ray "
-            "start --address=HOST:6379` on another joins it."
+            "start --address HOST:6379` on another joins it. If it is there, it may want a token: set "
+            "RAY_AUTH_MODE=token, and have the same ~/.ray/auth_token on all machines."
         ) from error
     except RuntimeError as error:  # another version of Ray or Python
         raise MismatchError(f"the Ray cluster at {address} cannot be used from here: {error}") from error

@@ -90,6 +90,16 @@ def test_batch_mates_and_history_change_no_bit(encoder: Encoder, lengths: list[i
         np.testing.assert_array_equal(encoder.encode([batch[i]])[0], together[i])
 
 
+def test_how_many_words_the_shipped_elmo_meets_at_once_changes_no_bit() -> None:
+    """Its real size matters here: the kernels of convolutions sum in another order where there are very few words."""
+    words = tuple(f"inhib{n}s" for n in range(100, 140))
+    whole = load_encoder("elmo").encode([words]).values
+    one_by_one = load_encoder("elmo")
+    for word in words:
+        one_by_one.encode([(word,)])
+    assert np.array_equal(one_by_one.encode([words]).values, whole)
+
+
 @pytest.mark.parametrize("make", [cse, elmo])
 def test_the_number_of_threads_changes_no_bit(tmp_path: Path, make: Callable[[Path], str]) -> None:
     encoder = load_encoder(make(tmp_path))

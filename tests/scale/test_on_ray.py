@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_job import ToyJob
 
-from featstore.errors import DataError, MismatchError, ResourceError, UsageError
+from featstore.errors import MismatchError, ResourceError, UsageError
 from featstore.featurize import producer
 from featstore.featurize.encode import featurize
 from featstore.records import sentence_key
@@ -31,15 +31,21 @@ def test_workers_of_a_cluster_keep_the_promises_of_an_engine(tmp_path: Path) -> 
     with open_engine("ray") as engine:
         assert engine
         assert engine.workers == 2
+        assert list(engine.run(job, [])) == []
         with closing(engine.run(job, items)) as done:
             assert {each.number: each.result for each in done} == {number: number * number for number in range(8)}
-        assert len(job.pids("kill once")) == 2
-        for what, error, says in (("full", ResourceError, "the disk is full"), ("bug", RuntimeError, "IndexError")):
-            with pytest.raises(error, match=says), closing(engine.run(job, [(what, 0)])) as done:
-                list(done)
-        with pytest.raises(DataError, match="damaged"), closing(engine.run(ToyJob(tmp_path, "data"), items)) as done:
-            list(done)
-        assert list(engine.run(job, [])) == []
+    assert len(job.pids("kill once")) == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "says"),
+    [("full", ResourceError, "the disk is full"), ("bug", RuntimeError, "IndexError: a bug")],
+)
+def test_an_error_of_a_worker_of_a_cluster_ends_the_run(
+    tmp_path: Path, item: str, error: type[Exception], says: str
+) -> None:
+    with ray_engine(workers=1) as engine, pytest.raises(error, match=says):
+        list(engine.run(ToyJob(tmp_path), [(item, 0)]))
 
 
 def test_a_store_that_was_begun_here_is_finished_on_the_cluster(
@@ -67,7 +73,7 @@ def test_a_node_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.
     here = versions(["numpy", "no-such-package"])
     assert here == {"Python": here["Python"], "numpy": np.__version__, "no-such-package": "none"}
     monkeypatch.setattr(on_ray, "versions", lambda _: here | {"numpy": "0.1", "no-such-package": "2"})
-    with ray_engine() as engine, pytest.raises(MismatchError) as raised:
+    with ray_engine(workers=1) as engine, pytest.raises(MismatchError) as raised:
         list(engine.run(ToyJob(tmp_path), [("square", 0)]))
     assert re.search(
         r"the node \S+ has numpy \d.*, not 0\.1; no-such-package none, not 2: all nodes", str(raised.value)

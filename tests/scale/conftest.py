@@ -25,7 +25,11 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_enable_worker_prestart", "0")
         patch.setattr(sys, "argv", ["pytest"])
-        found = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        try:
+            node = {"num_cpus": 1, "include_dashboard": False}
+            found = Cluster(initialize_head=True, connect=True, head_node_args=node)
+        except Exception as error:  # no ports to listen on, or a machine too busy for Ray's own time limits
+            pytest.skip(f"no Ray cluster starts on this machine: {error}")
         try:
             found.add_node(num_cpus=1)
             yield found

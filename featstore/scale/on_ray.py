@@ -21,8 +21,8 @@ from featstore.scale import actor
 from featstore.scale.actor import Logged, versions
 from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, WorkT
 
-# What decides, beside the weights, which bytes a worker writes.
 _log = logging.getLogger(__name__)
+# What decides, beside the weights, which bytes a worker writes.
 _PACKAGES = ("featstore", "numpy", "torch", "h5py", "zarr")
 
 

@@ -1,4 +1,4 @@
-"""Sixty kills of featurize, extract, ablate and pre-training; ``benchmarks/kills.py`` makes as many as you like."""
+"""A hundred kills of featurize, extract, ablate and pre-training; ``benchmarks/kills.py`` makes as many as you like."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-KILLS = os.environ.get("FEATSTORE_KILLS", "60")
+KILLS = os.environ.get("FEATSTORE_KILLS", "100")
 
 
 def test_whatever_was_killed_is_resumed_to_the_same_bytes() -> None:

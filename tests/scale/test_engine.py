@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from toy_job import ToyJob
 
 from featstore.errors import DataError, ResourceError
 from featstore.scale import Engine, LocalEngine
-from featstore.scale.engine import TRIES, Handout
+from featstore.scale.engine import TRIES, Done, Handout
 
 Item = tuple[str, int]
 WORKERS = 2
@@ -95,20 +96,21 @@ def test_workers_that_die_while_loading_are_not_started_for_ever(engine: Engine,
     assert len(job_pids := ToyJob(tmp_path).pids("loaded")) <= WORKERS, job_pids
 
 
-def test_workers_end_when_the_run_is_closed(engine: Engine, job: ToyJob) -> None:
-    done = engine.run(job, [("square", 0), ("sleep", 1), ("square", 2)])
-    next(done)
+def run_until_one_sleeps(engine: Engine, job: ToyJob) -> Generator[Done[int], None, None]:
+    """Begin a run of which one worker sleeps, while the other has always more to do."""
+    done = engine.run(job, chain([("sleep", 0)], (("square", number) for number in count(1))))
     while not job.pids("sleep"):
-        time.sleep(0.01)
-    done.close()
+        next(done)
+    return done
+
+
+def test_workers_end_when_the_run_is_closed(engine: Engine, job: ToyJob) -> None:
+    run_until_one_sleeps(engine, job).close()
     assert are_gone(job.pids("loaded"))
 
 
 def test_a_worker_of_this_machine_may_commit_what_it_has_at_an_interrupt(job: ToyJob) -> None:
-    done = LocalEngine(2).run(job, [("square", 0), ("sleep", 1)])
-    next(done)
-    while not job.pids("sleep"):
-        time.sleep(0.01)
+    done = run_until_one_sleeps(LocalEngine(WORKERS), job)
     with pytest.raises(KeyboardInterrupt):
         done.throw(KeyboardInterrupt)
     assert job.pids("committed") == job.pids("sleep")

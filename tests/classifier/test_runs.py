@@ -296,7 +296,7 @@ def test_parts_that_cannot_be_trained_on(make_corpus: Make, make_store: Store, t
     with pytest.raises(DataError, match="no training instance of the label rare"):
         attempt(replace(corpus, labels=("neg", "pos", "rare")))
     unlabelled = tuple(replace(i, label=None) if i.id == "toy:1" else i for i in corpus.instances)
-    with pytest.raises(DataError, match="has 1 instances without a label, the first is 'toy:1'"):
+    with pytest.raises(DataError, match="has 1 instance without a label, the first is 'toy:1'"):
         attempt(replace(corpus, instances=unlabelled))
     split = [
         replace(i, fold=None, split="dev" if i.label == "neg" and i.fold == 1 else "train") for i in corpus.instances

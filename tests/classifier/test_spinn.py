@@ -184,7 +184,7 @@ def test_options_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="joined by"):
         vector_files("bioglove+")
     bad = tmp_path / "bad.txt"
-    for text, said in (("a 1 2\nb 1\n", "line 2: 1 numbers; 2"), ("a x\n", "line 1"), ("a 1 nan\n", "finite")):
+    for text, said in (("a 1 2\nb 1\n", "line 2: 1 number; 2"), ("a x\n", "line 1"), ("a 1 nan\n", "finite")):
         bad.write_text(text)
         with pytest.raises(DataError, match=said):
             build_vocabulary([bad], [])

@@ -121,6 +121,7 @@ def train_fold(
         pairing=pairing_of(ready.instances, corpus.indicators),
         encoders=ready.encoders,
     )
+    check_config(config, corpus, run_dir)  # another process may have made the folder its own in the meantime
     publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
     return checkpoint
 

@@ -135,6 +135,8 @@ def train_fold(
         saved.append(save_fitted(folder, fit.model, described))
         return saved[0]
 
+    # Another process may have made the folder its own in the meantime.
+    check_config(config, corpus, run_dir, asdict(system.options()))
     publish(config, run_dir, folder, save)
     return saved[0].training
 

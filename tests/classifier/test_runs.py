@@ -74,6 +74,23 @@ def test_learns_a_signal(
     assert all(float(row[3]) + float(row[4]) == pytest.approx(1, abs=2e-6) for row in rows[1:])
 
 
+def test_of_two_that_train_into_one_new_folder_the_second_is_refused(
+    make_corpus: Make, make_store: Store, tmp_path: Path
+) -> None:
+    corpus = make_corpus("sentence")
+    store, run = make_store(corpus), tmp_path / "run"
+    mine, other = run_config(corpus, max_epochs=1), run_config(corpus, max_epochs=1, seed=2)
+
+    def meanwhile(_: object) -> None:
+        if not run.exists():
+            train_fold(corpus, store, other, 1, run)
+
+    with pytest.raises(UsageError, match="belongs to another configuration: seed is 2 there and 1 now"):
+        train_fold(corpus, store, mine, 1, run, progress=meanwhile)
+    assert read_config(run) == other
+    assert load_checkpoint(run / "fold-1").config.seed == 2
+
+
 def test_refit_learns_from_the_dev_part_too(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
     corpus = make_corpus("sentence")
     store, heard = make_store(corpus), list[object]()

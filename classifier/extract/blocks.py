@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TypeVar
 
-BLOCK_DOCUMENTS = (
-    256  # some ten windows of abstracts: half a minute of work at most, and a window's rest is little of it
-)
+# Some ten windows of abstracts: half a minute of work at most, and a window's rest is little of it.
+BLOCK_DOCUMENTS = 256
 T = TypeVar("T")
 
 

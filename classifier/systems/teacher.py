@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.features import open_features
+from classifier.data.split import training_parts
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.config import RunConfig
-from classifier.runs.facts import CorpusFacts, read_run
+from classifier.runs.facts import CorpusFacts, PartSizes, read_run
 from classifier.runs.prepare import Teacher, featurize_command
 from classifier.systems.saved import load_model, scored
-from featstore.errors import MismatchError, UsageError
+from featstore.errors import MismatchError, UsageError, count_of
 from featstore.records import Corpus, Instance
 
 
@@ -34,7 +35,7 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
     Raises:
         MissingFileError: the teacher has not trained the fold.
         MismatchError: it was trained on another corpus, or marked otherwise.
-        UsageError: it has learnt from the dev part, by which the head's epoch is to be chosen.
+        UsageError: it has learnt from the dev part, by which the head's epoch is to be chosen, or from a part of it.
     """
     if not config.train.teacher:
         return None
@@ -50,6 +51,13 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
         raise UsageError(
             f"the teacher {folder} has learnt from the dev part too (--refit), so the dev part could no longer choose "
             "the head's epoch. Choose a teacher that was trained without --refit."
+        )
+    train, dev = training_parts(corpus, fold, config.train.dev_share)
+    if facts.training.instances != PartSizes(len(train), len(dev)):
+        theirs = count_of(facts.training.instances.dev, "instance")
+        raise UsageError(
+            f"the teacher {folder} was trained with another dev part ({theirs} there, {len(dev):,} here), so it may "
+            "have learnt from this head's. Give both the same --dev-share."
         )
     model = load_model(folder)
 

@@ -218,6 +218,8 @@ class TrainConfig:
         broken = broken_limits(self)
         if self.consistency and not self.dropout:
             broken.append(f"consistency is {self.consistency:g}, which needs a dropout above 0")
+        if self.teacher_share != 0.5 and not self.teacher:
+            broken.append(f"teacher_share is {self.teacher_share:g}, which needs a teacher")
         if broken:
             raise UsageError(f"the training options cannot be used: {'; '.join(broken)}.")
 

@@ -149,4 +149,9 @@ def test_teachers_that_do_not_belong(make_corpus: Make, make_store: Store, tmp_p
         train_fold(replace(corpus, digest="0" * 64), store, pupil("head"), 1, tmp_path / "out")
     with pytest.raises(UsageError, match=r"learnt from the dev part too \(--refit\)"):
         train_fold(corpus, store, pupil("refit"), 1, tmp_path / "out")
+    larger = replace(pupil("head"), train=replace(pupil("head").train, dev_share=0.3))
+    with pytest.raises(UsageError, match=r"another dev part .*--dev-share"):
+        train_fold(corpus, store, larger, 1, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="needs a teacher"):
+        replace(HEAD, teacher_share=0.9)

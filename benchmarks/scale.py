@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from classifier.extract import ExtractionJob, Extractor, blocks, extract_files
 from classifier.extract.models import model_folder
-from classifier.extract.workers import ExtractionWorkers
+from classifier.extract.workers import BlockWorkers
 from featstore.bundled import bundled
 from featstore.encoders import load_encoder
 from featstore.featurize.encode import featurize
@@ -99,7 +99,7 @@ def run_extract(engine: Engine, folder: Path, number: int) -> float:
     """Extract from documents; return documents a second."""
     rate, load = Rate(), partial(Extractor.load, model_folder("chemprot"), tag="never")
     job = ExtractionJob([write_documents(folder / "in.jsonl", number)], folder / "out.jsonl")
-    extract_files(load(), job, workers=ExtractionWorkers(engine, load), progress=rate)
+    extract_files(load(), job, workers=BlockWorkers(engine, load), progress=rate)
     return rate.rate
 
 

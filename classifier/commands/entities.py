@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from featstore.commands.options import (
     Commands,
     EncoderDevice,
     EncoderPrecision,
+    EngineName,
     Store,
     check_store,
     check_stored,
@@ -244,6 +246,15 @@ def tag_command(
     encoders: Encoders = "",
     store: VectorStore = None,
     threads: Threads = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of processes that tag, each with a tagger of its own. By default it is this process alone; "
+            "with --engine ray there is one for each core of the cluster.",
+        ),
+    ] = None,
+    engine: EngineName = "local",
     device: EncoderDevice = "cpu",
     strict: Annotated[
         bool,
@@ -261,16 +272,21 @@ def tag_command(
     from classifier.entities.tagger import Tagger
     from classifier.extract.report import DOCUMENT_LEFT_OUT
     from classifier.extract.tag_files import TaggingJob, tag_files
+    from classifier.extract.workers import BlockWorkers
+    from featstore.scale import open_engine
 
+    show_log()
     for source in sources:
         check_input(source)
     check_output_file(target)
     specs = encoder_specs(encoders) if encoders else []
-    loaded = Tagger.load(tagger, encoders=specs, store=store, threads=threads, device=device)
+    load = partial(Tagger.load, tagger, encoders=specs, store=store, threads=threads, device=device)
+    loaded = load()
+    job = TaggingJob(sources, target, source_format, target_format, tag, fresh, strict)
     notices = Notices(DOCUMENT_LEFT_OUT)
-    with progress_bar("tagging", "documents") as progress:
-        job = TaggingJob(sources, target, source_format, target_format, tag, fresh, strict)
-        done = tag_files(loaded, job, report=notices.tell, progress=progress)
+    with open_engine(engine, workers) as opened, progress_bar("tagging", "documents") as progress:
+        shared = None if opened is None else BlockWorkers(opened, load)
+        done = tag_files(loaded, job, workers=shared, report=notices.tell, progress=progress)
     if as_json:
         print_json(done)
     err.print(

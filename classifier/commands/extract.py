@@ -48,7 +48,7 @@ def extract_command(
     """
     from classifier.extract import ExtractionJob, extract_files
     from classifier.extract.report import DOCUMENT_LEFT_OUT
-    from classifier.extract.workers import ExtractionWorkers
+    from classifier.extract.workers import BlockWorkers
     from featstore.formats.plain import plain_document
     from featstore.formats.source import source_of
     from featstore.scale import open_engine
@@ -80,7 +80,7 @@ def extract_command(
         open_engine(model.engine, model.workers) as engine,
         nullcontext() if shown else progress_bar("extracting", "documents") as progress,
     ):
-        workers = None if engine is None else ExtractionWorkers(engine, load)
+        workers = None if engine is None else BlockWorkers(engine, load)
         done = extract_files(
             extractor, job, workers=workers, writer=_writer(job), report=notices.tell, progress=progress
         )

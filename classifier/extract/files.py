@@ -27,7 +27,7 @@ from classifier.extract.report import Report, Told, refused
 from classifier.extract.shards import ShardFile, input_position, own_documents
 from classifier.extract.standing import Standing
 from classifier.extract.wanted import Extraction, Wanted
-from classifier.extract.workers import ExtractionWorkers, ReadSoFar, said_of_blocks
+from classifier.extract.workers import BlockWorkers, ExtractBlocks, ReadSoFar, done_by_workers
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
@@ -107,7 +107,7 @@ def extract_files(
     extractor: Extractor,
     job: ExtractionJob,
     *,
-    workers: ExtractionWorkers | None = None,
+    workers: BlockWorkers[Extractor] | None = None,
     writer: Writer | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
@@ -158,9 +158,8 @@ def extract_files(
         told = Told(report, part.figures, collection if has_place else None)
         standing = Standing(progress, documents.count, _to_do(job) if progress else None)
         own = documents if job.shard is None else own_documents(documents, job.shard)
-        fingerprint = extractor.facts.fingerprint
         with closing(
-            said_of_blocks(workers, fingerprint, job.wanted, documents, own, resumed_at)
+            done_by_workers(workers.engine, _blocks(workers, extractor, job), documents, own, resumed_at)
             if workers
             else _said_here(extractor, job.wanted, documents, own, resumed_at, standing)
         ) as found:
@@ -172,6 +171,10 @@ def extract_files(
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name not in ("digest", "mentions")}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
+
+
+def _blocks(workers: BlockWorkers[Extractor], extractor: Extractor, job: ExtractionJob) -> ExtractBlocks:
+    return ExtractBlocks(workers.load, extractor.facts.fingerprint, job.wanted)
 
 
 def _said_here(

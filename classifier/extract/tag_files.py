@@ -7,16 +7,18 @@ goes on after a kill, and reports and skips malformed documents, as extraction d
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from classifier.entities.tagger import Tagger
 from classifier.entities.windows import MODES, windows
-from classifier.extract.counted import open_documents, skip_done
-from classifier.extract.journal import open_extraction
+from classifier.extract.blocks import blocks
+from classifier.extract.counted import CountedDocuments, open_documents, skip_done
+from classifier.extract.journal import Figures, open_extraction
 from classifier.extract.report import Report, Told
+from classifier.extract.workers import Block, BlockWorkers, ReadSoFar, check_same_model, done_by_workers
 from featstore.errors import DataError, UsageError
 from featstore.files import check_output_file, is_stream
 from featstore.formats import FORMATS as TABLE
@@ -74,16 +76,52 @@ class Tagged:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class TagBlocks:
+    """The tagging of blocks of documents (:mod:`featstore.scale.engine`).
+
+    Attributes:
+        load: loads the tagger.
+        fingerprint: the tagger's, where the command runs.
+        mode: which documents are tagged.
+    """
+
+    load: Callable[[], Tagger]
+    fingerprint: str
+    mode: str
+
+    @contextmanager
+    def worker(self) -> Iterator[Callable[[Block], list[Document | BadDocument]]]:
+        """Load the tagger, and return what tags a block.
+
+        Raises:
+            MismatchError: the tagger is another one there.
+        """
+        tagger = self.load()
+        check_same_model(tagger.checkpoint.fingerprint, self.fingerprint)
+
+        def tag(block: Block) -> list[Document | BadDocument]:
+            return list(tagger.tag(block, self.mode))
+
+        yield tag
+
+
 def tag_files(
-    tagger: Tagger, job: TaggingJob, *, report: Report | None = None, progress: Progress | None = None
+    tagger: Tagger,
+    job: TaggingJob,
+    *,
+    workers: BlockWorkers[Tagger] | None = None,
+    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Tagged:
     """Find the mentions in documents and write the documents with them.
 
     Args:
         tagger: the tagger.
         job: what shall be tagged.
+        workers: who tags, block by block; None: this process, window by window.
         report: called with each bad document, and with everything that is malformed in the others.
-        progress: called with (documents done, None) after each window.
+        progress: called with (documents done, None) after each window or block.
 
     Raises:
         UsageError: an unknown format or mode, or a format that has no place for mentions.
@@ -101,32 +139,60 @@ def tag_files(
     model = ModelFacts(tagger.name, tagger.checkpoint.fingerprint, ())
     facts = {"tagger": model.fingerprint, "to": job.target_format, "tag": job.mode, "strict": job.strict}
     documents, collection = open_documents(job.sources, job.source_format, strict=job.strict)
-    with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part, tagger.encoding() as encoding:
+    with closing(open_extraction(job.target, facts, fresh=job.fresh)) as part:
         resumed_at = part.figures.documents
         skip_done(documents, part.figures, resumed_at, job.target)
         part.begin(writer.header(model, collection))
         told = Told(report, part.figures, collection if TABLE[job.target_format].collects else None)
-        for window in windows(documents):
-            figures, pieces = part.figures, []
-            for found in tagger.tag_window(window, encoding, job.mode):
-                piece = found if isinstance(found, BadDocument) else _piece(found, writer, model)
-                if isinstance(piece, BadDocument):
-                    told.left_out(piece)
-                else:
-                    assert isinstance(found, Document)
-                    pieces.append((writer.separator if figures.documents > told.bad else "") + piece)
-                    told.written(found, found.problems)
-                    figures = replace(figures, mentions=figures.mentions + len(found.entities))
-                figures = replace(figures, documents=figures.documents + 1)
-            encoding.forget()
-            figures = replace(figures, bad=told.bad, problems=told.problems, lost=told.lost)
-            part.add("".join(pieces), replace(figures, digest=documents.digest))
-            if progress:
-                progress(documents.count, None)
+        with closing(
+            done_by_workers(workers.engine, _blocks(workers, tagger, job), documents, documents, resumed_at)
+            if workers
+            else _tagged_here(tagger, job.mode, documents, resumed_at)
+        ) as tagged:
+            for found, position in tagged:
+                text, figures = _written(found, writer, model, part.figures, told)
+                part.add(text, replace(figures, digest=position.digest))
+                if progress:
+                    progress(position.documents, None)
         part.finish(writer.footer())
     done = part.figures
     seconds = time.perf_counter() - start
     return Tagged(done.documents, done.bad, done.mentions, done.problems, done.lost, resumed_at, seconds)
+
+
+def _blocks(workers: BlockWorkers[Tagger], tagger: Tagger, job: TaggingJob) -> TagBlocks:
+    return TagBlocks(workers.load, tagger.checkpoint.fingerprint, job.mode)
+
+
+def _tagged_here(
+    tagger: Tagger, mode: str, documents: CountedDocuments, after: int
+) -> Generator[tuple[list[Document | BadDocument], ReadSoFar], None, None]:
+    """Yield documents with their mentions, window by window, and where in the input each window ends."""
+    with tagger.encoding() as encoding:
+        for block in blocks(documents, after):  # a window ends where a block does, as it does for workers
+            for window in windows(block):
+                yield tagger.tag_window(window, encoding, mode), ReadSoFar.of(documents)
+                encoding.forget()
+
+
+def _written(
+    found: Sequence[Document | BadDocument], writer: Writer, model: ModelFacts, before: Figures, told: Told
+) -> tuple[str, Figures]:
+    """Return tagged documents as text, and the figures after them."""
+    pieces: list[str] = []
+    documents, mentions = before.documents, before.mentions
+    for each in found:
+        piece = each if isinstance(each, BadDocument) else _piece(each, writer, model)
+        if isinstance(each, BadDocument) or isinstance(piece, BadDocument):
+            assert isinstance(piece, BadDocument)
+            told.left_out(piece)
+        else:
+            pieces.append((writer.separator if documents > told.bad else "") + piece)
+            told.written(each, each.problems)
+            mentions += len(each.entities)
+        documents += 1
+    figures = replace(before, documents=documents, mentions=mentions, bad=told.bad)
+    return "".join(pieces), replace(figures, problems=told.problems, lost=told.lost)
 
 
 def _piece(document: Document, writer: Writer, model: ModelFacts) -> str | BadDocument:

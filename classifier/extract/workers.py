@@ -1,7 +1,8 @@
-"""Extraction by workers: blocks of documents go out, what the model says of them comes back.
+"""Work on documents by workers: blocks of them go out, what a model makes of each comes back.
 
-In: documents as they are read, and an engine. Out: what the model says, block by block in the order of the documents,
-so that whoever writes it down need not know who found it. Each worker loads the model once.
+In: documents as they are read, and an engine. Out: what the model makes of them, block by block in the order of the
+documents, so that whoever writes it down need not know who found it. Each worker loads the model once. Extraction
+(:class:`ExtractBlocks`) and tagging (:mod:`classifier.extract.tag_files`) are shared among workers in this way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import platform
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from classifier.extract.blocks import blocks
 from classifier.extract.counted import CountedDocuments
@@ -18,14 +20,15 @@ from classifier.extract.wanted import Extraction, Wanted
 from featstore.errors import MismatchError
 from featstore.formats import BadDocument
 from featstore.records import Document
-from featstore.scale.engine import Engine, in_order
+from featstore.scale.engine import Engine, Job, in_order
 
 LOST = (
     "the workers that its block of documents was given to ended before they were done; is there too little memory? "
-    "Extract it with fewer --workers."
+    "Run the command again on this document with fewer --workers."
 )
-_Block = Sequence[Document | BadDocument]
-_Said = list[Extraction | BadDocument]
+ModelT = TypeVar("ModelT")
+FoundT = TypeVar("FoundT")
+Block = Sequence[Document | BadDocument]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class ReadSoFar:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractionWorkers:
-    """Who extracts in place of this process.
+class BlockWorkers(Generic[ModelT]):
+    """Who works on blocks of documents in place of this process.
 
     Attributes:
         engine: where the workers are.
@@ -56,11 +59,28 @@ class ExtractionWorkers:
     """
 
     engine: Engine
-    load: Callable[[], Extractor]
+    load: Callable[[], ModelT]
+
+
+def check_same_model(there: str, here: str) -> None:
+    """Make sure that a worker has loaded the model that the command has.
+
+    Args:
+        there: the fingerprint of the model that this process, a worker, has loaded.
+        here: the fingerprint where the command runs.
+
+    Raises:
+        MismatchError: it is another model.
+    """
+    if there != here:
+        raise MismatchError(
+            f"the model on {platform.node()} is {there[:16]}, and {here[:16]} where the command runs; all machines "
+            "need the same files."
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class BlockJob:
+class ExtractBlocks:
     """The extraction from blocks of documents (:mod:`featstore.scale.engine`).
 
     Attributes:
@@ -74,59 +94,53 @@ class BlockJob:
     wanted: Wanted
 
     @contextmanager
-    def worker(self) -> Iterator[Callable[[_Block], _Said]]:
+    def worker(self) -> Iterator[Callable[[Block], list[Extraction | BadDocument]]]:
         """Load the model, and return what extracts from a block.
 
         Raises:
             MismatchError: the model is another one there.
         """
         extractor = self.load()
-        if extractor.facts.fingerprint != self.fingerprint:
-            raise MismatchError(
-                f"the model on {platform.node()} is {extractor.facts.fingerprint[:16]}, and {self.fingerprint[:16]} "
-                "here; all machines need the same files."
-            )
+        check_same_model(extractor.facts.fingerprint, self.fingerprint)
         with extractor.encoding() as encoding:
 
-            def extract(block: _Block) -> _Said:
+            def extract(block: Block) -> list[Extraction | BadDocument]:
                 windows = extractor.windows(block, self.wanted, encoding=encoding)
                 return [found for window in windows for found in window]
 
             yield extract
 
 
-def said_of_blocks(
-    workers: ExtractionWorkers,
-    fingerprint: str,
-    wanted: Wanted,
+def done_by_workers(
+    engine: Engine,
+    job: Job[Block, list[FoundT]],
     documents: CountedDocuments,
     own: Iterable[Document | BadDocument],
     after: int,
-) -> Generator[tuple[_Said, ReadSoFar], None, None]:
-    """Yield what the model says of each block, and where in the input the block ends.
+) -> Generator[tuple[list[FoundT] | list[BadDocument], ReadSoFar], None, None]:
+    """Yield what a model makes of each block, and where in the input the block ends.
 
     Args:
-        workers: who extracts.
-        fingerprint: of the model.
-        wanted: which relations.
+        engine: where the workers are.
+        job: what they do with a block; it returns something for each of its documents.
         documents: the whole input on its way.
-        own: those of ``documents`` to extract from; taking one reads on in ``documents``.
+        own: those of ``documents`` to work on; taking one reads on in ``documents``.
         after: how many of them came before.
     """
-    given: dict[int, tuple[_Block, ReadSoFar]] = {}
+    given: dict[int, tuple[Block, ReadSoFar]] = {}
 
-    def items() -> Iterator[_Block]:
+    def items() -> Iterator[Block]:
         for number, block in enumerate(blocks(own, after)):
             found = list(block)
             given[number] = found, ReadSoFar.of(documents)
             yield found
 
-    with closing(workers.engine.run(BlockJob(workers.load, fingerprint, wanted), items())) as done:
+    with closing(engine.run(job, items())) as done:
         for each in in_order(done):
             block, position = given.pop(each.number)
             yield (_lost(block) if each.result is None else each.result), position
 
 
-def _lost(block: _Block) -> _Said:
+def _lost(block: Block) -> list[BadDocument]:
     """Return the documents of a block that no worker could do."""
     return [BadDocument(d.id, d.place, LOST) if isinstance(d, Document) else d for d in block]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_job import Backwards
 from toy_model import WordEncoder, make_document, make_extractor, write_documents
 
 from classifier.extract import ExtractionJob, Extractor, blocks, extract_files, join, journal, shards
 from classifier.extract.join import join_shards
 from classifier.extract.wanted import Wanted
-from classifier.extract.workers import LOST, ExtractionWorkers
+from classifier.extract.workers import LOST, BlockWorkers
 from featstore.errors import MismatchError
 from featstore.records import Problem
-from featstore.scale import Done, LocalEngine, Shard
+from featstore.scale import LocalEngine, Shard
 
 DOCUMENTS = 22
 BLOCK = 4
@@ -35,29 +35,11 @@ def source(tmp_path: Path) -> Path:
     return write_documents(tmp_path / "in.jsonl", [make_document(n, pairs=1 + n % 3) for n in range(DOCUMENTS)])
 
 
-@dataclass
-class Backwards:
-    """An engine whose only worker is this process; results come last first, two at a time, and some are lost."""
-
-    lost: Sequence[int] = ()
-    workers: int = 2
-
-    def run(self, job: Any, items: Iterable[Any]) -> Generator[Done[Any], None, None]:
-        held: list[Done[Any]] = []
-        with job.worker() as do:
-            for number, item in enumerate(items):
-                held.append(Done(number, None if number in self.lost else do(item)))
-                if len(held) == 2:
-                    yield from reversed(held)
-                    held = []
-            yield from held
-
-
 def run(
     source: Path, target: Path, engine: Any = None, load: Callable[[], Extractor] = make_extractor, **options: Any
 ) -> Any:
     told: list[tuple[str, Problem]] = []
-    workers = ExtractionWorkers(engine, load) if engine else None
+    workers = BlockWorkers(engine, load) if engine else None
     job = ExtractionJob([source], target, wanted=Wanted(threshold=0.0), **options)
     return extract_files(make_extractor(), job, workers=workers, report=lambda *each: told.append(each)), told
 
@@ -96,7 +78,7 @@ def test_what_one_has_begun_the_other_finishes(
     monkeypatch.setattr(work, "WINDOW_DOCUMENTS", 1)  # this process may stop in the middle of a block
     monkeypatch.setattr(work, "WINDOW_TOKENS", 1)
     job = ExtractionJob([source], tmp_path / "cut", wanted=Wanted(threshold=0.0))
-    workers = ExtractionWorkers(Backwards(), partial(stopping, "drug14")) if begun_by_workers else None
+    workers = BlockWorkers(Backwards(), partial(stopping, "drug14")) if begun_by_workers else None
     with pytest.raises(KeyboardInterrupt):
         extract_files(stopping("drug14"), job, workers=workers)
     done, _ = run(source, tmp_path / "cut", None if begun_by_workers else Backwards())

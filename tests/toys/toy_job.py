@@ -1,16 +1,18 @@
-"""A job for the engines: its items say what shall happen to them."""
+"""A job for the engines, whose items say what shall happen to them; and an engine that needs no process."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from featstore.errors import DataError, ResourceError
+from featstore.scale import Done
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,21 @@ class ToyJob:
     def pids(self, what: str) -> list[int]:
         """The processes that left a file."""
         return [int(path.name.rpartition("-")[2]) for path in self.folder.glob(f"{what}-*")]
+
+
+@dataclass
+class Backwards:
+    """An engine whose only worker is this process; results come last first, two at a time, and some are lost."""
+
+    lost: Sequence[int] = ()
+    workers: int = 2
+
+    def run(self, job: Any, items: Iterable[Any]) -> Generator[Done[Any], None, None]:
+        held: list[Done[Any]] = []
+        with job.worker() as do:
+            for number, item in enumerate(items):
+                held.append(Done(number, None if number in self.lost else do(item)))
+                if len(held) == 2:
+                    yield from reversed(held)
+                    held = []
+            yield from held

@@ -55,7 +55,9 @@ ALLOWED: dict[str, set[str]] = {
     "classifier.runs": LIBRARY | SCORED | {"featstore.corpora"},
     "classifier.systems": LIBRARY | SCORED | {"featstore.corpora", "classifier.runs"},
     "classifier.entities": LIBRARY | FEATURIZE | SCORED | {"featstore.corpora", "featstore.formats", "classifier.runs"},
-    "classifier.ablate": LIBRARY | SCORED | {"featstore.corpora", "classifier.runs", "classifier.systems"},
+    "classifier.ablate": LIBRARY
+    | SCORED
+    | {"featstore.corpora", "featstore.scale", "classifier.runs", "classifier.systems"},
     # The one place that joins both halves.
     "classifier.extract": LIBRARY
     | FEATURIZE

@@ -2,22 +2,18 @@
 
 In: a :class:`~classifier.ablate.grid.Grid`, a store and the folder of runs. Out: one run folder for each cell, as ``cli
 train`` and ``cli eval`` make it, and the outcome of each cell. A complete cell is not run again, so a grid is resumed
-by running the same command again. With several processes, each takes one cell at a time from this one, and holds one
-corpus and its share of the memory budget. If a process dies, only its cell is lost.
+by running the same command again. The workers of an engine (:mod:`featstore.scale.engine`) are given one cell at a time
+each, and hold one corpus and their share of the memory budget. If a worker dies, another goes on with its cell from the
+last saved epoch.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 
 from classifier.ablate.grid import Cell, Grid
@@ -30,8 +26,10 @@ from classifier.training.epoch import Epoch, Notice
 from featstore.errors import FeatstoreError, ResourceError, UsageError
 from featstore.files import check_output_folder
 from featstore.records import Corpus
+from featstore.scale.engine import Engine, Tell
+from featstore.scale.local import LocalEngine
 
-PATIENCE = 10.0  # seconds that a process has to end after it was asked to
+LOST = "the processes that were given it ended before it was done; is there too little memory? Fewer --jobs need less."
 RUNNING, DONE, KEPT, FAILED = "running", "done", "kept", "failed"
 
 
@@ -75,6 +73,7 @@ def ablate(
     runs: Path,
     *,
     jobs: int = 1,
+    engine: Engine | None = None,
     ram_budget: int = RAM_BUDGET,
     progress: CellProgress | None = None,
 ) -> list[CellEvent]:
@@ -84,8 +83,9 @@ def ablate(
         grid: the cells.
         store_root: the store that holds the vectors.
         runs: the folder of the run folders.
-        jobs: number of processes; with one, cells run in this process.
-        ram_budget: number of bytes of vectors that all processes together may hold.
+        jobs: number of processes of this machine; with one, cells run in this process.
+        engine: whose workers run the cells, in place of ``jobs``.
+        ram_budget: number of bytes of vectors that all processes of a machine together may hold.
         progress: called with every event.
 
     Returns:
@@ -116,15 +116,16 @@ def ablate(
             tell(_kept(cell, runs, corpus.digest))
         else:
             todo.append(cell)
-    jobs = max(1, min(jobs, len(todo)))
-    room = _Room(str(store_root), runs, ram_budget // jobs)
-    if jobs == 1:
+    if engine is None and min(jobs, len(todo)) > 1:
+        engine = LocalEngine(min(jobs, len(todo)))
+    if engine is None:
         loader = _Loader(first.config, corpus)
         for cell in todo:
-            _run_cell(cell, room, loader, tell)
+            tell(_run_cell(cell, _Room(str(store_root), runs, ram_budget), loader, tell))
     else:
         del corpus
-        _share(todo, room, jobs, tell)
+        sharing = max(1, min(engine.workers_a_machine, len(todo)))
+        _share(todo, _Room(str(store_root), runs, ram_budget // sharing), engine, tell)
     return [last[cell] for cell in grid.cells()]
 
 
@@ -156,8 +157,8 @@ class _Loader:
         return self._corpus
 
 
-def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> None:
-    """Train and evaluate a cell; an error is turned into an event."""
+def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> CellEvent:
+    """Train and evaluate a cell; tell of each epoch, and return how it ended, if with an error."""
 
     def report(event: Epoch | Notice) -> None:
         if isinstance(event, Epoch):
@@ -174,96 +175,42 @@ def _run_cell(cell: Cell, room: _Room, load: _Loader, tell: CellProgress) -> Non
             progress=report,
             ram_budget=room.ram_budget,
         )
+    except BrokenPipeError:
+        raise  # nobody hears this process any more
     except (FeatstoreError, MemoryError, OSError) as error:
         is_resource = isinstance(error, ResourceError) or not isinstance(error, FeatstoreError)
-        tell(CellEvent(cell, FAILED, error=str(error) or type(error).__name__, is_resource=is_resource))
+        return CellEvent(cell, FAILED, error=str(error) or type(error).__name__, is_resource=is_resource)
     except Exception as error:
         # An error in our own code must not cost the cells that would have worked. The report shows the traceback.
-        tell(CellEvent(cell, FAILED, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
-    else:
-        tell(CellEvent(cell, DONE, f1=evaluation.metrics.micro.f1))
+        return CellEvent(cell, FAILED, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+    return CellEvent(cell, DONE, f1=evaluation.metrics.micro.f1)
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """A process and the cell that it works on."""
+@dataclass(frozen=True, slots=True)
+class CellJob:
+    """The running of cells by workers (:mod:`featstore.scale.engine`); a worker tells of each epoch.
 
-    process: BaseProcess
-    connection: Connection
-    cell: Cell | None = None
+    Attributes:
+        room: where cells read and write.
+    """
 
+    room: _Room
 
-def _share(cells: Sequence[Cell], room: _Room, jobs: int, tell: CellProgress) -> None:
-    """Give cells to ``jobs`` processes, one cell at a time each, until all are done."""
-    waiting = deque(cells)
-    workers: list[_Worker] = []
-    try:
-        while waiting or any(worker.cell for worker in workers):
-            while waiting and len(workers) < jobs:
-                workers.append(_start(room))
-            for worker in workers:
-                if waiting and worker.cell is None:
-                    worker.cell = waiting.popleft()
-                    with suppress(BrokenPipeError):  # the process has died; the next look at its connection shows it
-                        worker.connection.send(worker.cell)
-            ready = wait([worker.connection for worker in workers])
-            for worker in [worker for worker in workers if worker.connection in ready]:
-                if not _listen(worker, tell):
-                    workers.remove(worker)
-    finally:
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join(PATIENCE)
-            worker.process.kill()  # has no effect on a process that has ended
-            worker.process.join()
-            worker.connection.close()
+    @contextmanager
+    def worker(self, tell: Tell) -> Iterator[Callable[[Cell], CellEvent]]:
+        """Return what runs a cell; the corpus is loaded with the first one that reads it."""
+        load = _Loader()
+        yield partial(_run_cell, room=self.room, load=load, tell=tell)
 
 
-def _listen(worker: _Worker, tell: CellProgress) -> bool:
-    """Handle a message of a process; return whether the process is alive."""
-    try:
-        event: CellEvent = worker.connection.recv()
-    except (EOFError, ConnectionResetError):
-        worker.process.join()
-        if worker.cell:
-            code = worker.process.exitcode
-            tell(CellEvent(worker.cell, FAILED, error=f"its process ended with code {code}; was it out of memory?"))
-        return False
-    if event.status != RUNNING:
-        worker.cell = None
-    tell(event)
-    return True
+def _share(cells: Sequence[Cell], room: _Room, engine: Engine, tell: CellProgress) -> None:
+    """Have workers run the cells."""
 
+    def hear(told: object) -> None:
+        assert isinstance(told, CellEvent)
+        tell(told)
 
-def _start(room: _Room) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(room, theirs), daemon=True)
-    with _deaf_to_interrupts():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT inside this context, so that a process that is started here never receives it. Ctrl-C reaches a
-    whole group of processes, and only the first of them must act on it."""
-    resource_tracker.ensure_running()  # its start, which the first process causes, would let SIGINT through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _work(room: _Room, connection: Connection) -> None:
-    """Run in a process: run cell after cell until the process is ended."""
-    load = _Loader()
-    try:
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        while True:
-            _run_cell(connection.recv(), room, load, connection.send)
-    except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        return  # the parent tells the user
+    with closing(engine.run(CellJob(room), cells, hear)) as done:
+        for each in done:
+            lost = CellEvent(cells[each.number], FAILED, error=LOST, is_resource=True)
+            tell(lost if each.result is None else each.result)

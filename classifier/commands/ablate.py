@@ -27,11 +27,13 @@ from featstore.commands.console import (
     out,
     print_json,
     print_table,
+    show_log,
 )
 from featstore.commands.options import (
     AsJson,
     Commands,
     Corpus,
+    EngineName,
     Instances,
     Store,
 )
@@ -85,7 +87,15 @@ def ablate_command(
             envvar="FEATSTORE_CONTEXT", help="What the encoders see: tagged, sentence or both, separated by commas."
         ),
     ] = "tagged",
-    jobs: Annotated[int, typer.Option(min=1, help="Number of processes, which train one cell at a time each.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of processes, which train one cell at a time each. By default it is this process alone; with "
+            "--engine ray there is one for each core of the cluster.",
+        ),
+    ] = None,
+    engine: EngineName = "local",
     store: Store = "features",
     runs: Runs = RUNS,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("ablation"),
@@ -96,15 +106,17 @@ def ablate_command(
     """Train and evaluate a grid of combinations, cell by cell, and report on it (HTML, Markdown, CSV, JSON).
 
     Every cell is a run as `cli train` makes it; what is complete is not run again. --head takes several heads,
-    separated by commas. A cell that fails is reported, and the others are run (exit code 3). All processes share
-    the memory budget.
+    separated by commas. A cell that fails is reported, and the others are run (exit code 3). All processes of a
+    machine share the memory budget.
     """
     from classifier.ablate import ablate
     from classifier.ablate import grid as grids
     from classifier.ablate.ablation import summarise_grid
     from classifier.ablate.publish import write_report
     from classifier.systems.words import split_systems
+    from featstore.scale import open_engine
 
+    show_log()
     check_output_folder(out_folder)
     check_output_folder(runs)
     if systems and (clashing := given(called, ("features", "all_subsets"))):
@@ -130,8 +142,8 @@ def ablate_command(
     if dry_run:
         _print_plan(grids.plan(grid, runs), as_json)
         return
-    with grid_progress(grid) as progress:
-        events = ablate(grid, store, runs, jobs=jobs, ram_budget=int(ram_budget * GB), progress=progress)
+    with open_engine(engine, jobs) as opened, grid_progress(grid) as progress:
+        events = ablate(grid, store, runs, engine=opened, ram_budget=int(ram_budget * GB), progress=progress)
     ablation = summarise_grid(grid, events, store, runs)
     write_report(ablation, store, out_folder, "cli " + shlex.join(sys.argv[1:]))
     _report(ablation, out_folder, as_json)

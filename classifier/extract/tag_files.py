@@ -25,6 +25,7 @@ from featstore.formats import FORMATS as TABLE
 from featstore.formats import BadDocument, ModelFacts, Writer, writer_of
 from featstore.progress import Progress
 from featstore.records import Document, check_choice
+from featstore.scale.engine import Tell
 
 # Written formats whose documents have a place for mentions; the others hold relations alone.
 FORMATS = ("jsonl", "bioc-xml", "bioc-json", "pubtator")
@@ -91,12 +92,13 @@ class TagBlocks:
     mode: str
 
     @contextmanager
-    def worker(self) -> Iterator[Callable[[Block], list[Document | BadDocument]]]:
+    def worker(self, tell: Tell) -> Iterator[Callable[[Block], list[Document | BadDocument]]]:
         """Load the tagger, and return what tags a block.
 
         Raises:
             MismatchError: the tagger is another one there.
         """
+        del tell  # an item takes seconds
         tagger = self.load()
         check_same_model(tagger.checkpoint.fingerprint, self.fingerprint)
 

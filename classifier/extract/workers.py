@@ -20,7 +20,7 @@ from classifier.extract.wanted import Extraction, Wanted
 from featstore.errors import MismatchError
 from featstore.formats import BadDocument
 from featstore.records import Document
-from featstore.scale.engine import Engine, Job, in_order
+from featstore.scale.engine import Engine, Job, Tell, in_order
 
 LOST = (
     "the workers that its block of documents was given to ended before they were done; is there too little memory? "
@@ -94,12 +94,13 @@ class ExtractBlocks:
     wanted: Wanted
 
     @contextmanager
-    def worker(self) -> Iterator[Callable[[Block], list[Extraction | BadDocument]]]:
+    def worker(self, tell: Tell) -> Iterator[Callable[[Block], list[Extraction | BadDocument]]]:
         """Load the model, and return what extracts from a block.
 
         Raises:
             MismatchError: the model is another one there.
         """
+        del tell  # an item takes seconds
         extractor = self.load()
         check_same_model(extractor.facts.fingerprint, self.fingerprint)
         with extractor.encoding() as encoding:

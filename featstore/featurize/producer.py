@@ -23,6 +23,7 @@ from featstore.errors import MismatchError
 from featstore.featurize.alike import alike
 from featstore.ragged import Ragged
 from featstore.records import KeyedSentences
+from featstore.scale.engine import Tell
 from featstore.stores import FeatureMeta, FeatureStore, open_store
 from featstore.stores.checks import check_vectors
 
@@ -130,13 +131,14 @@ class EncodingJob:
     path: str
 
     @contextmanager
-    def worker(self) -> Iterator[Callable[[EncodingItem], int]]:
+    def worker(self, tell: Tell) -> Iterator[Callable[[EncodingItem], int]]:
         """Load the encoder and open the feature set; return what encodes and commits an item.
 
         Raises:
             MissingFileError: a worker on another machine does not see the feature set.
             MismatchError: the encoder is another one there.
         """
+        del tell  # an item takes seconds
         with closing(open_store(self.path)) as store:
             encoder = load_encoder(self.spec, device=self.options.device, precision=self.options.precision)
             if encoder.identity != store.meta.identity:

@@ -1,8 +1,8 @@
 """What runs in an actor of a Ray cluster (:mod:`featstore.scale.on_ray`).
 
-In: a pickled job and its items. Out: results, each with what the worker logged meanwhile. Ray sends this module by
-value, and it imports nothing of the project or of other packages before it has compared their versions: a node on which
-something is missing can still say so.
+In: a pickled job and its items. Out: messages, while an item is done: what the worker tells and logs, and the result at
+last. Ray sends this module by value, and it imports nothing of the project or of other packages before it has compared
+their versions: a node on which something is missing can still say so.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import os
 import pickle
 import platform
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
+TOLD, LOGGED, RESULT, ERROR = "told", "logged", "result", "error"
+Message = tuple[str, Any]  # one of these words, and what belongs to it
 Logged = tuple[str, int, str]  # the logger, the level, the message
 
 
@@ -31,8 +34,33 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
+class Forward(logging.Handler):
+    """Takes what a worker logs elsewhere.
+
+    Args:
+        send: takes a record.
+        prefix: what each message begins with.
+    """
+
+    def __init__(self, send: Callable[[Logged], None], prefix: str = "") -> None:
+        super().__init__(logging.INFO)
+        self._send, self._prefix = send, prefix
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._send((record.name, record.levelno, self._prefix + record.getMessage()))
+
+    def install(self) -> None:
+        """Have all that is logged in this process go here alone."""
+        logging.root.handlers = [self]
+        logging.getLogger("featstore").setLevel(logging.INFO)
+
+
 class Actor:
-    """A worker: it loads once, then does what it is given."""
+    """A worker: it loads once, then does what it is given, all in one thread, while another one passes messages on."""
+
+    def __init__(self) -> None:
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+        self._items: SimpleQueue[object] = SimpleQueue()
 
     def load(self, job: bytes, wanted: Mapping[str, str], folder: str) -> str:
         """Compare versions, and load what the job needs if they are the same.
@@ -53,30 +81,30 @@ class Actor:
             return f"the node {platform.node()} has {'; '.join(differing)}"
         if os.path.isdir(folder):
             os.chdir(folder)
-        self._records = _Records(logging.INFO)
-        for handler in list(logging.root.handlers):
-            logging.root.removeHandler(handler)
-        logging.root.addHandler(self._records)
-        self._held = ExitStack()
-        self._do = self._held.enter_context(pickle.loads(job).worker())
+        Forward(lambda logged: self._messages.put((LOGGED, logged)), f"{platform.node()}: ").install()
+        loaded: SimpleQueue[BaseException | None] = SimpleQueue()
+        Thread(target=self._work, args=(job, loaded), daemon=True).start()
+        if error := loaded.get():
+            raise error
         return ""
 
-    def do(self, item: object) -> tuple[Any, list[Logged]]:
-        """Do an item; return its result and what was logged."""
-        result = self._do(item)
-        return result, self._records.taken()
+    def do(self, item: object) -> Iterator[Message]:
+        """Do an item; yield what the worker tells and logs as it comes, and the result at last."""
+        self._items.put(item)
+        while True:
+            message = self._messages.get()
+            if message[0] == ERROR:
+                raise message[1]
+            yield message
+            if message[0] == RESULT:
+                return
 
-
-class _Records(logging.Handler):
-    """Keeps what is logged until it is taken."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self._kept: list[Logged] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._kept.append((record.name, record.levelno, f"{platform.node()}: {record.getMessage()}"))
-
-    def taken(self) -> list[Logged]:
-        kept, self._kept = self._kept, []
-        return kept
+    def _work(self, job: bytes, loaded: SimpleQueue[BaseException | None]) -> None:
+        try:
+            with pickle.loads(job).worker(lambda told: self._messages.put((TOLD, told))) as do:
+                loaded.put(None)
+                while True:
+                    self._messages.put((RESULT, do(self._items.get())))
+        except BaseException as error:
+            loaded.put(error)  # nobody looks there any more if it has loaded
+            self._messages.put((ERROR, error))

@@ -1,9 +1,10 @@
 """Jobs, items and engines: who works on what.
 
-A *job* is work that falls into *items* which do not need each other: shards of sentences, blocks of documents. A
-*worker* is a process that loads what the job needs, such as an encoder, once, and then does item after item. An
-*engine* starts workers, hands them items and yields what they return. There is one for the processes of this machine
-(:mod:`featstore.scale.local`) and one for those of a Ray cluster (:mod:`featstore.scale.on_ray`).
+A *job* is work that falls into *items* which do not need each other: shards of sentences, blocks of documents, cells of
+a grid. A *worker* is a process that loads what the job needs, such as an encoder, once, and then does item after item.
+An *engine* starts workers, hands them items and yields what they return. There is one for the processes of this machine
+(:mod:`featstore.scale.local`) and one for those of a Ray cluster (:mod:`featstore.scale.on_ray`). While a worker is at
+an item it may tell how far it is, and what it logs is logged where the engine was started.
 
 Doing an item twice must do no harm and give the same: the item of a worker that is lost goes to another worker. What an
 item leaves behind, a shard for instance, is committed before its result is returned, so nothing else is lost with it.
@@ -21,14 +22,18 @@ WorkT = TypeVar("WorkT")
 OutcomeT = TypeVar("OutcomeT")
 _Item = TypeVar("_Item", contravariant=True)
 _Result = TypeVar("_Result", covariant=True)
+Tell = Callable[[object], None]
 TRIES = 2  # workers that an item is given to: one that kills two of them would kill them all
 
 
 class Job(Protocol[_Item, _Result]):
     """What workers do. A job is pickled and sent to each worker, so it holds names and options, not loaded things."""
 
-    def worker(self) -> AbstractContextManager[Callable[[_Item], _Result]]:
+    def worker(self, tell: Tell) -> AbstractContextManager[Callable[[_Item], _Result]]:
         """Load what the items need, and return what does one item. It is entered once in each worker.
+
+        Args:
+            tell: takes anything that can be pickled to whoever started the engine, before the result of the item.
 
         Raises:
             FeatstoreError: what is needed is not there; this ends the run.
@@ -57,10 +62,20 @@ class Engine(Protocol):
         """How many workers there are, at most."""
         ...
 
-    def run(self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT]) -> Generator[Done[OutcomeT], None, None]:
+    @property
+    def workers_a_machine(self) -> int:
+        """How many of them share a machine, at most."""
+        ...
+
+    def run(
+        self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT], hear: Tell | None = None
+    ) -> Generator[Done[OutcomeT], None, None]:
         """Do all items and yield what became of each, as they end. Close the generator to end the workers early.
 
-        An item is taken from ``items`` when a worker is free for it.
+        Args:
+            job: what is done with an item.
+            items: the items; one is taken when a worker is free for it.
+            hear: called in this process with what workers tell.
 
         Raises:
             FeatstoreError: what ended the work on an item; the other workers are ended, too.

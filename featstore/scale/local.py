@@ -1,32 +1,52 @@
 """The engine of this machine: worker processes, each with a pipe of its own.
 
 In: a job and its items. Out: results. A worker has one thread of the matrix products. It announces that it is ready,
-then gets an item for each result that it sends, so the pipes hold one message at most. (A queue's lock would stay
-locked if its holder were killed.) An interrupt reaches the workers as an interrupt; they may commit what they have.
+then gets an item for each result that it sends. (A queue's lock would stay locked if its holder were killed.) An
+interrupt reaches the workers as an interrupt; they may commit what they have.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import traceback
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from threading import Lock
 from types import FrameType
 from typing import Any, Generic
 
 from featstore.errors import FeatstoreError, ResourceError
-from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, WorkT
+from featstore.scale.actor import Forward, Logged
+from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, Tell, WorkT
 
+_log = logging.getLogger(__name__)
 _CONTEXT = multiprocessing.get_context("spawn")  # a forked torch may hang
+_PATIENCE = 30.0  # seconds that a worker has to commit and end after an interrupt
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """What a worker sends once it has loaded what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a worker tells while it is at an item."""
+
+    what: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What a worker has logged."""
+
+    logged: Logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +68,8 @@ class _Worker(Generic[WorkT]):
     def __init__(self, job: object, handed: Handed[WorkT]) -> None:
         self.end, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_work, args=(job, theirs))
-        self.process.start()
+        with _interrupts_wait():  # until the worker can do something sensible about one
+            self.process.start()
         theirs.close()
         self.handed: Handed[WorkT] = handed
         self.is_ready = False
@@ -58,9 +79,13 @@ class _Worker(Generic[WorkT]):
             if self.process.pid is not None and self.process.is_alive():
                 os.kill(self.process.pid, signal.SIGINT)
 
-    def join(self) -> None:
+    def join(self, seconds: float | None = None) -> None:
+        """Wait for the end, which is near; after so many seconds, force it."""
         self.end.close()  # a worker that waits for an item ends
-        self.process.join()
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
 
 class LocalEngine:
@@ -77,75 +102,129 @@ class LocalEngine:
     def workers(self) -> int:
         return self._workers
 
-    def run(self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT]) -> Generator[Done[OutcomeT], None, None]:
+    @property
+    def workers_a_machine(self) -> int:
+        return self._workers
+
+    def run(
+        self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT], hear: Tell | None = None
+    ) -> Generator[Done[OutcomeT], None, None]:
         """Do all items; see :class:`~featstore.scale.engine.Engine`."""
-        handout = Handout(items)
-        busy: dict[Connection, _Worker[WorkT]] = {}
+        crew = _Crew(job, self._workers, Handout(items), hear)
         try:
-            while True:
-                while len(busy) < self._workers and (handed := handout.next()) is not None:
-                    worker = _Worker(job, handed)
-                    busy[worker.end] = worker
-                if not busy:
-                    return
-                for end in wait(list(busy)):
-                    assert isinstance(end, Connection)
-                    yield from _advance(busy, busy[end], handout)
+            while crew.is_working():
+                yield from crew.ended()
         except BaseException:
-            for worker in busy.values():
-                worker.interrupt()
+            crew.interrupt()
             raise
-        finally:
-            for worker in busy.values():
-                worker.join()
 
 
-def _advance(
-    busy: dict[Connection, _Worker[WorkT]], worker: _Worker[WorkT], handout: Handout[WorkT]
-) -> Iterator[Done[OutcomeT]]:
-    """Take a worker's message and give it what comes next; a worker that is lost, or has nothing to do, is let go."""
-    try:
-        message = worker.end.recv()
-        if isinstance(message, _Failed):
-            raise message.error or RuntimeError(f"a worker failed:\n{message.text}")
+class _Crew(Generic[WorkT]):
+    """The workers of a run, each with an item."""
+
+    def __init__(self, job: object, size: int, handout: Handout[WorkT], hear: Tell | None) -> None:
+        self._job, self._size, self._handout, self._hear = job, size, handout, hear
+        self._workers: dict[Connection, _Worker[WorkT]] = {}
+        self._lost_loading = 0
+
+    def is_working(self) -> bool:
+        """Start workers while there are items for them; return whether there is anything to wait for."""
+        while len(self._workers) < self._size and (handed := self._handout.next()) is not None:
+            worker = _Worker(self._job, handed)
+            self._workers[worker.end] = worker
+        return bool(self._workers)
+
+    def ended(self) -> Iterator[Done[Any]]:
+        """Wait until there is something to hear, and yield what became of items.
+
+        Raises:
+            FeatstoreError: what ended the work on an item.
+            ResourceError: too many workers were lost before they could do anything.
+        """
+        for end in wait(list(self._workers)):
+            assert isinstance(end, Connection)
+            worker = self._workers[end]
+            try:
+                message = end.recv()
+            except (EOFError, ConnectionResetError):
+                yield from self._lost(worker)
+                continue
+            if isinstance(message, _Failed):
+                raise message.error or RuntimeError(f"a worker failed:\n{message.text}")
+            if isinstance(message, _Log):
+                name, level, text = message.logged
+                logging.getLogger(name).log(level, "%s", text)
+            elif not isinstance(message, _Told):
+                yield from self._answered(worker, message)
+            elif self._hear:
+                self._hear(message.what)
+
+    def _answered(self, worker: _Worker[WorkT], result: object) -> Iterator[Done[Any]]:
+        """Take the result of a worker, or that it is ready, and give it what comes next, or let it go."""
         handed: Handed[WorkT] | None = worker.handed
         if worker.is_ready:
-            yield Done(worker.handed.number, message)
-            handed = handout.next()
+            yield Done(worker.handed.number, result)
+            handed = self._handout.next()
         worker.is_ready = True
-        if handed is not None:
-            worker.handed = handed
-            worker.end.send(handed.item)
+        if handed is None:
+            del self._workers[worker.end]
+            worker.join()
             return
-    except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-        if not worker.is_ready:
-            worker.process.join()
+        worker.handed = handed
+        try:
+            worker.end.send(handed.item)
+        except (BrokenPipeError, ConnectionResetError):
+            yield from self._lost(worker)
+
+    def _lost(self, worker: _Worker[WorkT]) -> Iterator[Done[Any]]:
+        """Have the item of a worker that has ended done by another, unless it was the last to try."""
+        del self._workers[worker.end]
+        worker.join()
+        how = f"(exit code {worker.process.exitcode})"
+        _log.warning("a worker is lost %s.", how)
+        if worker.is_ready:
+            if not self._handout.lost(worker.handed):
+                yield Done(worker.handed.number, None)
+            return
+        self._lost_loading += 1
+        if self._lost_loading > self._size:
             raise ResourceError(
-                f"a worker ended while it was loading (exit code {worker.process.exitcode}); is there memory for "
-                "so many? Fewer --workers need less."
-            ) from error
-        if not handout.lost(worker.handed):
-            yield Done(worker.handed.number, None)
-    del busy[worker.end]
-    worker.join()
+                f"a worker ended while it was loading {how}; is there memory for so many? Fewer --workers need less."
+            )
+        self._handout.give_back(worker.handed)
+
+    def interrupt(self) -> None:
+        """End all workers; they may commit what they have."""
+        for worker in self._workers.values():
+            worker.interrupt()
+        for worker in self._workers.values():
+            worker.join(_PATIENCE)
 
 
 def _work(job: Job[WorkT, OutcomeT], end: Connection) -> None:
     """Run in a worker process: load, then do what comes until nothing more does."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the job imports torch
+    lock = Lock()  # threads of libraries log, too
+
+    def send(message: object) -> None:
+        with lock:
+            end.send(message)
+
+    Forward(lambda logged: send(_Log(logged))).install()
     signal.signal(signal.SIGINT, _interrupt_once)
     with suppress(KeyboardInterrupt, BrokenPipeError):  # the parent tells the user, or is gone
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         try:
-            with job.worker() as do:
-                end.send(_Ready())
+            with job.worker(lambda told: send(_Told(told))) as do:
+                send(_Ready())
                 for item in _received(end):
-                    end.send(do(item))
+                    send(do(item))
         except FeatstoreError as error:
-            end.send(_Failed(error, traceback.format_exc()))
+            send(_Failed(error, traceback.format_exc()))
         except BrokenPipeError:
             raise
         except Exception:
-            end.send(_Failed(None, traceback.format_exc()))
+            send(_Failed(None, traceback.format_exc()))
 
 
 def _received(end: Connection) -> Iterator[Any]:
@@ -160,3 +239,14 @@ def _interrupt_once(number: int, frame: FrameType | None) -> None:
     del number, frame
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Block SIGINT inside this context, so that it waits in a process that is started here until that unblocks it."""
+    resource_tracker.ensure_running()  # its start, which the first process causes, would let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -18,12 +18,13 @@ from typing import Any, Generic
 
 from featstore.errors import FeatstoreError, MismatchError, ResourceError, UsageError
 from featstore.scale import actor
-from featstore.scale.actor import Logged, versions
-from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, WorkT
+from featstore.scale.actor import LOGGED, RESULT, Message, versions
+from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, Tell, WorkT
 
 _log = logging.getLogger(__name__)
 # What decides, beside the weights, which bytes a worker writes.
 _PACKAGES = ("featstore", "numpy", "torch", "h5py", "zarr")
+_SECONDS_OF_SILENCE = 60.0  # after which the user is told what is being waited for
 
 
 @contextmanager
@@ -81,7 +82,8 @@ def _connect(ray: ModuleType, address: str | None, workers: int | None) -> None:
 
 
 def _engine(ray: ModuleType, workers: int | None) -> RayEngine:
-    return RayEngine(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return RayEngine(ray, workers or max(1, sum(cores)), max(1, *cores))
 
 
 class RayEngine:
@@ -90,23 +92,31 @@ class RayEngine:
     Args:
         ray: the package, connected.
         workers: how many actors.
+        cores: of the largest node.
     """
 
-    def __init__(self, ray: ModuleType, workers: int) -> None:
-        self._ray, self._workers = ray, workers
+    def __init__(self, ray: ModuleType, workers: int, cores: int) -> None:
+        self._ray, self._workers, self._cores = ray, workers, cores
 
     @property
     def workers(self) -> int:
         return self._workers
 
-    def run(self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT]) -> Generator[Done[OutcomeT], None, None]:
+    @property
+    def workers_a_machine(self) -> int:
+        return min(self._workers, self._cores)
+
+    def run(
+        self, job: Job[WorkT, OutcomeT], items: Iterable[WorkT], hear: Tell | None = None
+    ) -> Generator[Done[OutcomeT], None, None]:
         """Do all items; see :class:`~featstore.scale.engine.Engine`."""
         handout = Handout(items)
-        first = handout.next()
-        if first is None:
+        first = [handed for _ in range(self._workers) if (handed := handout.next())]
+        for handed in reversed(first):
+            handout.give_back(handed)
+        if not first:
             return
-        handout.give_back(first)
-        crew: _Crew[WorkT] = _Crew(self._ray, job, self._workers)
+        crew: _Crew[WorkT] = _Crew(self._ray, job, len(first), hear)
         try:
             while crew.is_working(handout):
                 for handed, result in crew.ended():
@@ -119,14 +129,14 @@ class RayEngine:
 class _Crew(Generic[WorkT]):
     """The actors of a run: those that load, those that are at an item, and those that are free."""
 
-    def __init__(self, ray: ModuleType, job: object, size: int) -> None:
-        self._ray, self._size = ray, size
+    def __init__(self, ray: ModuleType, job: object, size: int, hear: Tell | None) -> None:
+        self._ray, self._size, self._hear = ray, size, hear
         self._given = ray.put(ray.cloudpickle.dumps(job)), versions(_PACKAGES), os.getcwd()
         ray.cloudpickle.register_pickle_by_value(actor)
         try:
             self._actors = ray.remote(num_cpus=1, max_restarts=0)(actor.Actor)
             self._loading: dict[Any, Any] = {}  # the answer to come -> the actor
-            self._busy: dict[Any, tuple[Any, Handed[WorkT]]] = {}  # the result to come -> the actor and its item
+            self._busy: dict[Any, tuple[Any, Handed[WorkT]]] = {}  # the messages to come -> the actor and its item
             self._free: list[Any] = []
             self._lost_loading = 0
             for _ in range(size):
@@ -141,41 +151,63 @@ class _Crew(Generic[WorkT]):
     def is_working(self, handout: Handout[WorkT]) -> bool:
         """Give items to those that are free; return whether there is anything to wait for."""
         while self._free and (handed := handout.next()) is not None:
-            actor = self._free.pop()
-            self._busy[actor.do.remote(handed.item)] = actor, handed
+            free = self._free.pop()
+            self._busy[free.do.options(num_returns="streaming").remote(handed.item)] = free, handed
         return bool(self._busy) or not self._free
 
     def ended(self) -> Iterator[tuple[Handed[WorkT], Any]]:
-        """Wait until something has ended, and yield the items that have, each with its result, or None if it is lost.
+        """Wait until there is something to hear, and yield the items that ended, each with its result; None: lost.
 
         Raises:
             FeatstoreError: what ended the work on an item.
             MismatchError: a node has other versions.
             ResourceError: too many actors were lost before they could do anything.
         """
-        ready, _ = self._ray.wait([*self._loading, *self._busy])
-        for reference in ready:
-            found = self._found(reference)
-            if reference in self._busy:
+        for reference in self._ready():
+            if reference in self._loading:
+                self._loaded(reference)
+                continue
+            message = self._found(next(reference))
+            if message is None or message[0] == RESULT:
                 worker, handed = self._busy.pop(reference)
-                yield handed, None if found is None else _told(*found)
+                if message is None:
+                    self._start()
+                else:
+                    self._free.append(worker)
+                yield handed, message and message[1]
             else:
-                worker = self._loading.pop(reference)
-                self._lost_loading += found is None
-                if found:
-                    raise MismatchError(
-                        f"{found}: all nodes need what this machine has, or their results would differ. Install "
-                        "featstore there with the same constraints.txt as here."
-                    )
-            if found is not None:
-                self._free.append(worker)
-            elif self._lost_loading > self._size:
-                raise ResourceError(
-                    "workers of the Ray cluster end while they are loading; is there memory for so many on a node? "
-                    "Fewer --workers need less."
-                )
-            else:
-                self._start()
+                self._pass_on(message)
+
+    def _ready(self) -> list[Any]:
+        """Wait; return where there is something to hear."""
+        waiting = [*self._loading, *self._busy]
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            if not ready:
+                ready, _ = self._ray.wait(waiting, timeout=_SECONDS_OF_SILENCE)
+            if not ready and not self._busy:
+                _log.warning("no worker has begun yet; is a core of the Ray cluster free? Waiting for one.")
+        return ready
+
+    def _loaded(self, reference: object) -> None:
+        """Note that an actor has loaded what it needs, or was lost before."""
+        worker, found = self._loading.pop(reference), self._found(reference)
+        if found:
+            raise MismatchError(
+                f"{found}: all nodes need what this machine has, or their results would differ. Install featstore "
+                "there with the same constraints.txt as here."
+            )
+        if found is not None:
+            self._free.append(worker)
+            return
+        self._lost_loading += 1
+        if self._lost_loading > self._size:
+            raise ResourceError(
+                "workers of the Ray cluster end while they are loading; is there memory for so many on a node? Fewer "
+                "--workers need less."
+            )
+        self._start()
 
     def _found(self, reference: object) -> Any:
         """Return what an actor returned, or None if the actor is lost."""
@@ -190,14 +222,16 @@ class _Crew(Generic[WorkT]):
             _log.warning("a worker is lost: %s", str(error).strip().splitlines()[0])
             return None
 
+    def _pass_on(self, message: Message) -> None:
+        """Log here what a worker has logged; let be heard what it tells."""
+        kind, what = message
+        if kind == LOGGED:
+            name, level, text = what
+            logging.getLogger(name).log(level, "%s", text)
+        elif self._hear:
+            self._hear(what)
+
     def dismiss(self) -> None:
         """End all actors, whatever they are at."""
         for each in (*self._loading.values(), *(busy for busy, _ in self._busy.values()), *self._free):
             self._ray.kill(each)
-
-
-def _told(result: OutcomeT, logged: Iterable[Logged]) -> OutcomeT:
-    """Log here what a worker has logged; return its result."""
-    for name, level, message in logged:
-        logging.getLogger(name).log(level, "%s", message)
-    return result

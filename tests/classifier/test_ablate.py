@@ -14,11 +14,13 @@ import pytest
 from classifier.ablate import DONE, FAILED, KEPT, RUNNING, CellEvent, ablate
 from classifier.ablate.ablation import summarise_grid
 from classifier.ablate.board import Board
+from classifier.ablate.cells import LOST
 from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.runs.results import read_result
 from classifier.training.epoch import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, ResourceError, UsageError
+from featstore.scale import LocalEngine
 from featstore.stores import find_sets
 from featstore.stores.maintenance.views import make_view
 
@@ -161,18 +163,17 @@ def test_processes_do_what_one_does_and_end_when_interrupted(grid: Grid, store: 
         assert one == two
 
 
-def test_a_process_that_dies_takes_only_its_cell(
-    grid: Grid, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_takes_only_its_cell(grid: Grid, store: Path, tmp_path: Path) -> None:
     def kill_the_first(event: CellEvent) -> None:
         if event.status == RUNNING and event.cell == grid.cells()[0]:
             for child in multiprocessing.active_children():
                 child.kill()
 
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
-    outcomes = ablate(replace(grid, folds=(1,)), store, tmp_path / "runs", jobs=2, progress=kill_the_first)
-    assert {event.status for event in outcomes} == {FAILED}
-    assert "ended with code -9" in outcomes[0].error
+    outcomes = ablate(
+        replace(grid, folds=(1,)), store, tmp_path / "runs", engine=LocalEngine(1), progress=kill_the_first
+    )
+    assert [event.status for event in outcomes] == [FAILED, DONE]
+    assert outcomes[0].error == LOST
 
 
 def test_the_board_says_where_a_grid_stands(grid: Grid) -> None:

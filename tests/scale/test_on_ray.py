@@ -25,16 +25,22 @@ pytestmark = pytest.mark.usefixtures("cluster")
 GLOVE = "alpha 1 2 3\nbeta 4 5 6\n"
 
 
-def test_workers_of_a_cluster_keep_the_promises_of_an_engine(tmp_path: Path) -> None:
-    job = ToyJob(tmp_path)
-    items = [("square", 0), ("kill once", 1), *(("square", number) for number in range(2, 8))]
+def test_workers_of_a_cluster_keep_the_promises_of_an_engine(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    job, heard = ToyJob(tmp_path), list[object]()
+    items = [("square", 0), ("kill once", 1), *(("square", number) for number in range(2, 7)), ("say", 7)]
+    caplog.set_level("INFO", "featstore")
     with open_engine("ray") as engine:
         assert engine
-        assert engine.workers == 2
+        assert (engine.workers, engine.workers_a_machine) == (2, 1)
         assert list(engine.run(job, [])) == []
-        with closing(engine.run(job, items)) as done:
+        with closing(engine.run(job, items, heard.append)) as done:
             assert {each.number: each.result for each in done} == {number: number * number for number in range(8)}
     assert len(job.pids("kill once")) == 2
+    assert heard == [("began", 7), ("ends", 7)]
+    assert {(name, text.split(": ")[1]) for name, _, text in caplog.record_tuples} >= {
+        ("featstore.toy", "loaded"),
+        ("featstore.toy", "at 7"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from featstore.errors import DataError, ResourceError
 from featstore.scale import Done
+from featstore.scale.engine import Tell
+
+_log = logging.getLogger("featstore.toy")
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,21 @@ class ToyJob:
     loading: str = ""
 
     @contextmanager
-    def worker(self) -> Iterator[Callable[[tuple[str, int]], int]]:
+    def worker(self, tell: Tell) -> Iterator[Callable[[tuple[str, int]], int]]:
         self._note("loaded")
         if self.loading == "data":
             raise DataError("the weights are damaged.")
         if self.loading == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        yield self._do
+        _log.info("loaded")
+        yield partial(self._do, tell)
 
-    def _do(self, item: tuple[str, int]) -> int:
+    def _do(self, tell: Tell, item: tuple[str, int]) -> int:
         what, number = item
+        if what == "say":
+            tell(("began", number))
+            _log.warning("at %s", number)
+            tell(("ends", number))
         self._note(f"{what}-{number}")
         if what == "kill" or (what == "kill once" and len(list(self.folder.glob(f"{what}-{number}-*"))) == 1):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -62,10 +72,11 @@ class Backwards:
 
     lost: Sequence[int] = ()
     workers: int = 2
+    workers_a_machine: int = 2
 
-    def run(self, job: Any, items: Iterable[Any]) -> Generator[Done[Any], None, None]:
+    def run(self, job: Any, items: Iterable[Any], hear: Tell | None = None) -> Generator[Done[Any], None, None]:
         held: list[Done[Any]] = []
-        with job.worker() as do:
+        with job.worker(hear) as do:
             for number, item in enumerate(items):
                 held.append(Done(number, None if number in self.lost else do(item)))
                 if len(held) == 2:

@@ -52,6 +52,29 @@ def test_gzip_zip_and_header_hold_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(vectors, plain[1])
 
 
+def test_a_mark_or_a_carriage_return_is_part_of_a_word(tmp_path: Path) -> None:
+    for text, words in (("\ufeffthe 1 2\nof 3 4\n", ["\ufeffthe", "of"]), ("the 1 2\nof\rin 3 4\n", ["the", "of\rin"])):
+        path = tmp_path / "glove.txt"
+        path.write_bytes(text.encode())
+        rows, vectors = read_table(path)
+        assert list(rows) == words
+        np.testing.assert_array_equal(vectors, np.array([[1, 2], [3, 4]], np.float32))
+
+
+def test_a_table_of_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"w{i} {i} {i / 7!r} {'.' if i == 700 else i}" for i in range(1000)]
+    lines[500] = lines[3]
+    path = write(tmp_path, "\n".join(lines).replace(" .\n", " 1\n"))
+    whole = read_table(path)
+    monkeypatch.setattr("featstore.encoders.word_table.BLOCK", 512)
+    rows, vectors = read_table(path)
+    assert rows == whole[0] and len(rows) == len(vectors) == 999
+    np.testing.assert_array_equal(vectors, whole[1])
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"glove.txt:701: a word in UTF-8 and 3 numbers"):
+        read_table(path)
+
+
 def test_lookup_is_exact_then_lower_cased(tmp_path: Path) -> None:
     encoder = load_encoder(f"glove:{write(tmp_path, 'The 1 1' + chr(10) + 'the 2 2' + chr(10) + 'p53 3 3')}")
     vectors = encoder.encode([["The", "the", "THE"], [], ["P53"]])

@@ -68,7 +68,8 @@ def test_a_table_of_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     whole = read_table(path)
     monkeypatch.setattr("featstore.encoders.word_table.BLOCK", 512)
     rows, vectors = read_table(path)
-    assert rows == whole[0] and len(rows) == len(vectors) == 999
+    assert rows == whole[0]
+    assert len(rows) == len(vectors) == 999
     np.testing.assert_array_equal(vectors, whole[1])
     path.write_text("\n".join(lines))
     with pytest.raises(DataError, match=r"glove.txt:701: a word in UTF-8 and 3 numbers"):

@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py engines --documents 640     # 1 and 2 workers, processes of this machine against Ray
     python benchmarks/scale.py growth --documents 1000 10000 100000
-    python benchmarks/scale.py index --sentences 1000000 10000000 [--store s3://BUCKET/PREFIX]
+    python benchmarks/scale.py index --sentences 1000000 10000000 [--s3 | --store s3://BUCKET/PREFIX]
     python benchmarks/scale.py plan
 
 In: nothing that the package does not bring. The documents are those of the sample corpus again and again, each with a
@@ -20,13 +20,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-import numpy as np
-
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from large_store import large_store, s3_bucket
 
 from classifier.extract import ExtractionJob, Extractor, blocks, extract_files
 from classifier.extract.models import model_folder
@@ -34,20 +35,12 @@ from classifier.extract.workers import BlockWorkers
 from featstore.bundled import bundled
 from featstore.encoders import load_encoder
 from featstore.featurize.encode import featurize
-from featstore.fingerprint import fingerprint
 from featstore.formats import read_documents
 from featstore.markdown import markdown_table
 from featstore.records import Document, sentence_key
 from featstore.scale import Engine, LocalEngine, open_engine
-from featstore.stores import FeatureMeta
-from featstore.stores.layout import ShardIndex, pack_index
-from featstore.stores.location import place_of
-from featstore.stores.places import join
-from featstore.stores.sets import directory_name, ensure
 
 BLOCK = 32  # documents, smaller than usual so that a short run has enough of them to share
-SHARD_SENTENCES = 10_000
-LOOKUPS = 10_000
 TOKENS, SENTENCES = 301, 10.2  # of an abstract: the first 400 of ChemProt
 INDEX_BYTES = 41  # of memory for a sentence, as measured by `index`
 
@@ -151,41 +144,6 @@ def growth(numbers: list[int]) -> None:
     print(markdown_table(["documents", "processor time a document", "memory after it"], rows))
 
 
-def make_indexes(path: str, meta: FeatureMeta, number: int) -> None:
-    """Write the index files of a feature set of ``number`` sentences; what they index is not there."""
-    place, rng = place_of(path), np.random.default_rng(0)
-    ensure(place, meta)
-    for first in range(0, number, SHARD_SENTENCES):
-        keys = rng.integers(0, 256, (SHARD_SENTENCES, 16), dtype=np.uint8)
-        sums = rng.integers(0, 1 << 60, SHARD_SENTENCES, dtype=np.uint64)
-        index = ShardIndex(keys, np.arange(SHARD_SENTENCES + 1, dtype=np.int64) * 25, sums)
-        place.publish({f"shards/{first:032x}.index": {"": pack_index(index, 0)}})
-
-
-def open_large(numbers: list[int], root: str | None) -> None:
-    """Open stores of many sentences and look keys up; print a table."""
-    facts = {"encoder": "none", "weights": {}}
-    meta = FeatureMeta("none", fingerprint(facts), 512, 1, "float16", "zarr" if root else "hdf5", facts)
-    rows = []
-    for number in numbers:
-        with tempfile.TemporaryDirectory() as folder:
-            path = join(f"{root}/{number}" if root else folder, directory_name(meta))
-            make_indexes(path, meta, number)
-            code = (
-                "import sys, time, resource, os\nimport numpy as np\nfrom featstore.stores import open_store\n"
-                "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nbegun = time.perf_counter()\n"
-                "store = open_store(sys.argv[1])\nopened = time.perf_counter() - begun\n"
-                "keys = [os.urandom(16) for _ in range(10000)]\nbegun = time.perf_counter()\nstore.missing(keys)\n"
-                "looked = time.perf_counter() - begun\n"
-                "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-                "print(f'{opened:.2f} s|{1000 * looked:.1f} ms|{(after - before) / 1000:.0f} MB')"
-            )
-            done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
-            rows.append([f"{number:,}", str(number // SHARD_SENTENCES), *done.stdout.strip().split("|")])
-            print(*rows[-1], flush=True)
-    print(markdown_table(["sentences", "shards", "to open", f"{LOOKUPS:,} look-ups", "peak memory more"], rows))
-
-
 def plan(abstracts: int, abstracts_a_second: float, pairs: float, bert_ms: float, price: float) -> None:
     """Print what all of PubMed would cost, from figures that were measured on one core."""
     encoder = {spec: load_encoder(spec) for spec in ("bioglove", "elmo", "cse")}
@@ -218,6 +176,7 @@ def main() -> None:
     asked = parts.add_parser("index")
     asked.add_argument("--sentences", type=int, nargs="+", default=[1_000_000, 10_000_000])
     asked.add_argument("--store", help="an address; by default a temporary folder")
+    asked.add_argument("--s3", action="store_true", help="at a server on this machine that speaks S3 (moto)")
     asked = parts.add_parser("plan")
     asked.add_argument("--abstracts", type=int, default=38_000_000)
     asked.add_argument("--rate", type=float, default=21.0, help="abstracts a second on one core")
@@ -230,7 +189,8 @@ def main() -> None:
     elif chosen.part == "growth":
         growth(chosen.documents)
     elif chosen.part == "index":
-        open_large(chosen.sentences, chosen.store)
+        with s3_bucket() if chosen.s3 else nullcontext(chosen.store) as root:
+            large_store(chosen.sentences, root)
     else:
         plan(chosen.abstracts, chosen.rate, chosen.pairs, chosen.bert_ms, chosen.price)
 

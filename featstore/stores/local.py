@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -94,6 +95,18 @@ class LocalPlace:
                 except FileNotFoundError as error:
                     raise missing(self.location, name) from error
             yield raw
+
+    def read_spans(self, spans: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        parts: list[bytes] = []
+        for name, group in groupby(spans, key=lambda span: span[0]):
+            path = self.local(name)
+            with clear_errors(path, "read"):
+                try:
+                    with open(path, "rb", buffering=0) as file:
+                        parts += [os.pread(file.fileno(), size, first) for _, first, size in group]
+                except FileNotFoundError as error:
+                    raise missing(self.location, name) from error
+        return parts
 
     def read_tree(self, name: str) -> dict[str, bytes]:
         path = self.local(name)

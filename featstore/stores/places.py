@@ -61,6 +61,10 @@ class Place(Protocol):
         """The first bytes of many files, one after the other: name -> how many."""
         ...
 
+    def read_spans(self, spans: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Parts of files: name, first byte and number of bytes; shorter where a file ends before."""
+        ...
+
     def read_tree(self, name: str) -> dict[str, bytes]:
         """All files below ``name`` by their relative names; ``{"": content}`` if it is one file."""
         ...

@@ -115,10 +115,15 @@ class RemotePlace:
             return bytes(fs.cat_file(self._path(name)))
 
     def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
-        paths = [self._path(name) for name in sizes]
-        with self._asking(next(iter(sizes), "")) as fs:
-            parts = fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="raise")
-        return iter([bytes(part) for part in parts])
+        return iter(self.read_spans([(name, 0, size) for name, size in sizes.items()]))
+
+    def read_spans(self, spans: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        if not spans:
+            return []
+        with self._asking(spans[0][0]) as fs:
+            paths = [self._path(name) for name, _, _ in spans]
+            firsts, ends = [first for _, first, _ in spans], [first + size for _, first, size in spans]
+            return [bytes(part) for part in fs.cat_ranges(paths, firsts, ends, on_error="raise")]
 
     def read_tree(self, name: str) -> dict[str, bytes]:
         path = self._path(name)

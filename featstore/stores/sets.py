@@ -19,10 +19,12 @@ from typing import TypeVar
 from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
 from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
 from featstore.records import check_choice
+from featstore.stores.catalogue import unused
 from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place, join, split
+from featstore.stores.segments import INDEX
 from featstore.stores.shards import SHARDS, ShardFiles
 from featstore.stores.table import BACKENDS
 
@@ -214,9 +216,12 @@ def sweep(place: Place) -> list[str]:
 
 
 def leftovers(place: Place) -> list[str]:
-    """Return what no reader sees: staged files and data without an index, of a writer at work or a dead one."""
+    """Return what no reader sees: staged files, data without an index, files of no whole segment of the key index."""
+    listed = place.sizes(INDEX)  # before the shards, so that those of a segment are among them
     names = place.sizes(SHARDS)
     orphans = [f"{SHARDS}/{n}" for n in names if n.split(".")[0] + INDEX_SUFFIX not in names]
+    if listed:
+        orphans += unused(place, {n.removesuffix(INDEX_SUFFIX) for n in names if n.endswith(INDEX_SUFFIX)}, listed)
     return [f"{STAGING}/{n}" for n in place.sizes(STAGING)] + orphans
 
 

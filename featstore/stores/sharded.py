@@ -2,12 +2,16 @@
 
 In: the shards of a set (HDF5, Zarr). Out: a FeatureStore. Appending writes one shard and then its index; a shard exists
 from the moment its index is there. No file stays open for writing or is changed in place. The table of keys is built
-from the shards' index files when the set is opened, so there is no file whose loss could make others unreadable.
+from the shards' index files when the set is opened, so there is no file whose loss could make others unreadable. Only
+large sets have segments of sorted keys besides (:mod:`featstore.stores.catalogue`), which save reading these files.
+Whatever a segment says is compared with the shard's own index before rows are taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,25 +19,16 @@ from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
 from featstore.ragged import Ragged
-from featstore.records import KEY_BYTES
+from featstore.stores import catalogue
 from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.contract import FeatureMeta
-from featstore.stores.index import KeyIndex
-from featstore.stores.layout import (
-    ShardIndex,
-    checksums,
-    head_size,
-    key_array,
-    repair_advice,
-    sentences_of_size,
-    shard_name,
-    unpack_keys,
-)
+from featstore.stores.layout import ShardIndex, checksums, key_array, repair_advice, sentences_of_size, shard_name
 from featstore.stores.places import join
 from featstore.stores.rows import ArrayRows, DecodedShards, Extent, FileRows, OpenFiles, Rows, byte_view
 from featstore.stores.shards import ShardFiles
 
 _CACHE_BYTES = 512 * 1024**2
+_OPEN_SENTENCES = 2**20  # whose offsets and checksums stay in memory: 32 MB
 _LISTINGS = 10  # how often shards may vanish between their listing and their opening before that is an error
 
 
@@ -58,6 +53,7 @@ class ShardedStore:
         self._check = check
         self._handles = OpenFiles()
         self._decoded = DecodedShards(_CACHE_BYTES)
+        self._segmented = True  # False once a segment was found damaged
         self._forget()
         self.refresh()
 
@@ -65,10 +61,9 @@ class ShardedStore:
         self._names: list[str] = []
         self._known: set[str] = set()
         self._starts = np.zeros(1, dtype=np.int64)  # position of each shard's first sentence, and one past the last
-        self._keys = KeyIndex()
-        self._edges: NDArray[np.int64] | None = None  # see _edges_of
-        self._filled = np.zeros(0, dtype=bool)
-        self._open: dict[str, _OpenShard] = {}
+        self._keys = catalogue.KeyTable()
+        self._loose = 0  # sentences that no segment holds
+        self._open: OrderedDict[str, _OpenShard] = OrderedDict()
         self._handles.clear()
         self._decoded.clear()
 
@@ -86,49 +81,82 @@ class ShardedStore:
                 self._adopt({name: size for name, size in sizes.items() if name not in self._known})
                 return
             except MissingFileError:  # another process compacts the set at this moment
+                self._forget()
                 if attempt == _LISTINGS - 1:
                     raise
 
     def _adopt(self, sizes: Mapping[str, int]) -> None:
         """Add shards whose index files have these sizes."""
-        counts = {name: max(sentences_of_size(size), 0) for name, size in sizes.items()}
-        heads = self.files.place.read_heads({self.files.index_name(n): head_size(c) for n, c in counts.items()})
-        ends = np.cumsum(list(counts.values()), dtype=np.int64)
-        keys = np.empty((int(ends[-1]) if len(ends) else 0, KEY_BYTES), dtype=np.uint8)
-        for raw, (name, size), end in zip(heads, sizes.items(), ends, strict=True):
-            where = join(self.files.place.location, self.files.index_name(name))
-            keys[end - counts[name] : end] = unpack_keys(raw, size, where)
-        self._keys.add(keys)
+        count = {name: max(sentences_of_size(size), 0) for name, size in sizes.items()}
+        starts = self._starts[-1] + np.concatenate(([0], np.cumsum(list(count.values()), dtype=np.int64)))
+        start = dict(zip(sizes, starts.tolist(), strict=False))
+        loose = dict(sizes)
+        if self._segmented and sum(count.values()) >= catalogue.LEAST:
+            for segment in catalogue.segments(self.files.place, sizes):
+                names = segment.contents.shards
+                first, many = ([at[name] for name in names] for at in (start, count))
+                self._keys.hold(segment, np.array(first, dtype=np.int64), np.array(many, dtype=np.int64))
+                for name in names:
+                    loose.pop(name, None)
+        keys = catalogue.read_keys(self.files, loose)
+        if keys:
+            position = [start[name] + np.arange(len(each)) for name, each in zip(loose, keys, strict=True)]
+            self._keys.add(np.concatenate(keys), np.concatenate(position))
+            self._loose += sum(map(len, keys))
         self._names += sizes
         self._known.update(sizes)
-        self._starts = np.concatenate((self._starts, self._starts[-1] + ends))
-        self._edges = None
+        self._starts = np.concatenate((self._starts[:-1], starts))
+
+    def _find(self, keys: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return the position of each key, -1 where it is not stored."""
+        try:
+            return self._keys.find(keys)
+        except MissingFileError:
+            self._forget()
+            self.refresh()  # a segment went into a larger one
+        except DamagedStoreError:
+            self._distrust()
+        try:
+            return self._keys.find(keys)
+        except (MissingFileError, DamagedStoreError):
+            self._distrust()
+        return self._keys.find(keys)
+
+    def _distrust(self) -> None:
+        """Do without segments from now on, as one is not what was written."""
+        self._segmented = False
+        self._forget()
+        self.refresh()
 
     def keys(self) -> list[bytes]:
-        raw = self._keys.keys().tobytes()
+        try:
+            raw = self._keys.keys().tobytes()
+        except (MissingFileError, DamagedStoreError):
+            self._distrust()
+            raw = self._keys.keys().tobytes()
         return [raw[i : i + 16] for i in range(0, len(raw), 16)]
 
     def missing(self, keys: Sequence[bytes]) -> list[bytes]:
-        found = self._keys.find(key_array(keys))
+        found = self._find(key_array(keys))
         return list(dict.fromkeys(keys[i] for i in np.flatnonzero(found < 0).tolist()))
 
     def locate(self, key: bytes) -> tuple[str, int] | None:
         """Return the shard that a key is read from and its position in it, or None if it is not stored."""
-        position = int(self._keys.find(key_array([key]))[0])
+        position = int(self._find(key_array([key]))[0])
         if position < 0:
             return None
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
         return self._names[number], position - int(self._starts[number])
 
     def shards_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
-        position = self._keys.find(key_array(keys))
+        position = self._find(key_array(keys))
         return np.where(position < 0, -1, np.searchsorted(self._starts, position, side="right") - 1)
 
     def append(self, keys: Sequence[bytes], vectors: Ragged) -> None:
         """Commit one shard of those keys that are not stored yet. See :class:`featstore.stores.FeatureStore`."""
         table = key_array(keys)
         checked = check_vectors(self._meta, keys, vectors)
-        new = self._keys.find(table) < 0
+        new = self._find(table) < 0
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         take = np.array([i for i, key in enumerate(keys) if new[i] and first[key] == i], dtype=np.int64)
         if not len(take):
@@ -143,6 +171,16 @@ class ShardedStore:
         if shard_name(self._meta, index) not in self._known:
             name, size = self.files.write(index, values)
             self._adopt({name: size})
+            if self._loose >= catalogue.LEAST:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Have the keys that are only in memory put into a segment; where that fails, they stay there."""
+        self._loose = 0  # not tried again before as many more have come
+        with suppress(MissingFileError, DamagedStoreError):
+            catalogue.update(self.files)
+            self._forget()
+        self.refresh()
 
     def read(self, keys: Sequence[bytes]) -> Ragged:
         """Return vectors in the order asked. See :class:`featstore.stores.FeatureStore`.
@@ -162,34 +200,39 @@ class ShardedStore:
             raise DamagedStoreError(f"a shard is listed but its data are gone: {error} {advice}") from error
 
     def _read(self, table: NDArray[np.uint8], keys: Sequence[bytes]) -> Ragged:
-        position = self._keys.find(table)
+        position = self._find(table)
+        if (position < 0).any():
+            position = self._find_surely(table, position < 0)
         if (position < 0).any():
             raise not_stored(self._meta, [keys[i] for i in np.flatnonzero(position < 0).tolist()], len(keys))
         shard = np.searchsorted(self._starts, position, side="right") - 1
-        edges = self._edges_of(shard)
-        start, stop = edges[position + shard], edges[position + shard + 1]
+        row = position - self._starts[shard]
+        start, stop = np.empty_like(row), np.empty_like(row)
+        for number, here in _groups(shard):
+            index, rows = self._shard(number).index, row[here]
+            if not np.array_equal(index.keys[rows], table[here]):
+                if not self._segmented:
+                    raise DamagedStoreError(
+                        f"{self.files.place.location} changed. {repair_advice(self._names[number])}"
+                    )
+                self._distrust()
+                return self._read(table, keys)
+            start[here], stop[here] = index.offsets[rows], index.offsets[rows + 1]
         out = np.zeros(len(position) + 1, dtype=np.int64)
         np.cumsum(stop - start, out=out[1:])
         values = np.empty((int(out[-1]), self._meta.dim), dtype=self._dtype)
         self._fill(values, out, shard, start, stop)
         if self._check:
-            self._compare(values, out, shard, position - self._starts[shard])
+            self._compare(values, out, shard, row)
         return Ragged(values.astype(self._meta.dtype, copy=False), out)
 
-    def _edges_of(self, shard: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the offsets of all shards one after the other, those of the given shards filled in.
-
-        A shard of n sentences has n + 1 offsets, so the first offset of a sentence is at its position + its shard.
-        """
-        if self._edges is None:
-            self._edges = np.zeros(int(self._starts[-1]) + len(self._names), dtype=np.int64)
-            self._filled = np.zeros(len(self._names), dtype=bool)
-        for number in np.unique(shard[~self._filled[shard]]).tolist():
-            offsets = self._shard(number).index.offsets
-            first = int(self._starts[number]) + number
-            self._edges[first : first + len(offsets)] = offsets
-            self._filled[number] = True
-        return self._edges
+    def _find_surely(self, table: NDArray[np.uint8], absent: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Find keys again, some of which are absent, after it is sure that no damaged segment hides them."""
+        try:
+            self._keys.check(table[absent])
+        except (MissingFileError, DamagedStoreError):
+            self._distrust()
+        return self._find(table)
 
     def _fill(
         self,
@@ -239,6 +282,10 @@ class ShardedStore:
         if name not in self._open:
             index = self.files.load_index(name)
             self._open[name] = _OpenShard(index, self.files.extents(name, index))
+            held = sum(len(shard.index) for shard in self._open.values())
+            while held > _OPEN_SENTENCES and len(self._open) > 1:
+                held -= len(self._open.popitem(last=False)[1].index)
+        self._open.move_to_end(name)
         return self._open[name]
 
     def _rows(self, number: int) -> Rows:
@@ -256,3 +303,11 @@ class ShardedStore:
         self._open.clear()
         self._handles.clear()
         self._decoded.clear()
+
+
+def _groups(shard: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Return each shard that occurs and where it does."""
+    order = np.argsort(shard, kind="stable")
+    for here in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
+        if len(here):
+            yield int(shard[here[0]]), here

@@ -16,7 +16,7 @@ import pytest
 import featstore.stores
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta, FeatureStore, create_store, find_sets, list_sets, open_store
+from featstore.stores import FeatureMeta, FeatureStore, catalogue, create_store, find_sets, list_sets, open_store
 
 Make = Callable[..., Any]
 
@@ -236,6 +236,16 @@ class TestMemory(StoreContract):
 
 class TestHdf5(DurableContract):
     backend = "hdf5"
+
+
+class TestHdf5WithSegments(DurableContract):
+    """Sets that have a key index from four sentences on."""
+
+    backend = "hdf5"
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(catalogue, "LEAST", 4)
 
 
 class TestZarr(DurableContract):

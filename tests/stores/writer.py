@@ -23,7 +23,7 @@ import numpy as np
 from featstore.errors import FeatstoreError
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
-from featstore.stores import FeatureMeta, create_store, hdf5, list_sets, local, zarr
+from featstore.stores import FeatureMeta, catalogue, create_store, hdf5, list_sets, local, zarr
 from featstore.stores.pace import Pace, add_pace
 
 SHARDS, SHARD = 1000, 32  # that the writers of a stress test may write, and the sentences of each
@@ -70,8 +70,9 @@ def at_call(number: int, act: Callable[[], None]) -> None:
     local._write = counted(local._write)
 
 
-def write(root: str, backend: str, first: int, stop: int, step: int, dim: int, die_at: int = 0) -> None:
-    """Store sentences ``first`` to ``stop`` that are missing, ``step`` in a shard."""
+def write(root: str, backend: str, first: int, stop: int, step: int, dim: int, die_at: int = 0, least: int = 0) -> None:
+    """Store sentences ``first`` to ``stop`` that are missing, ``step`` in a shard; segments from ``least`` on."""
+    catalogue.LEAST = least or catalogue.LEAST
     if die_at:
         at_call(die_at, lambda: os._exit(9))
     store = create_store(root, facts(backend, dim=dim))

@@ -18,6 +18,7 @@ from featstore.errors import DamagedStoreError, MismatchError, MissingFeatureErr
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import find_sets, list_sets, open_store
+from featstore.stores.catalogue import mend
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.maintenance.verify import Repair, repair
 from featstore.stores.maintenance.views import VIEW, Projection, fit
@@ -62,6 +63,8 @@ def remake(path: str | Path, *, dry_run: bool = False, progress: Progress | None
     """
     planned = repair(path, dry_run=True)
     if not planned.set_aside:
+        if not dry_run:
+            mend(open_files(path))
         return Remade(planned, 0, 0)
     root, _ = split(path)
     meta = open_files(path).meta

@@ -17,6 +17,7 @@ from featstore.errors import UsageError
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.stores.access import create_store
+from featstore.stores.catalogue import remove_naming, update
 from featstore.stores.layout import ShardIndex, shard_name
 from featstore.stores.places import join
 from featstore.stores.sets import check_meta, directory_name, open_files
@@ -114,7 +115,7 @@ def compact(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Compacted:
-    """Merge small shards into shards of about ``target_bytes``.
+    """Merge small shards into shards of about ``target_bytes``, and the key index of a large set into one segment.
 
     The new shards are complete before the old ones are removed, and readers that have the set open continue to work.
 
@@ -125,6 +126,8 @@ def compact(
     files = open_files(path)
     groups = list(_groups(files, target_bytes))
     merged, doubles = 0, 0
+    if not dry_run:
+        remove_naming(files.place, {name for names in groups for name in names})
     for done, names in enumerate(groups):
         merged += len(names)
         indexes = [files.load_index(name) for name in names]
@@ -135,6 +138,8 @@ def compact(
             _merge(files, names, indexes, np.sort(first))
         if progress:
             progress(done + 1, len(groups))
+    if not dry_run:
+        update(files, everything=True)
     return Compacted(str(path), merged, len(groups), doubles)
 
 

@@ -15,6 +15,7 @@ from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import SET_FILE, sentences_of_size
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place, split
+from featstore.stores.segments import INDEX
 from featstore.stores.sets import leftovers, open_files
 from featstore.stores.shards import DAMAGED, SHARDS
 
@@ -32,7 +33,7 @@ class SetUsage:
         shards: complete shards.
         sentences: sentences in them.
         tokens: rows of them.
-        bytes: disk space of its shards.
+        bytes: disk space of its shards and of the key index.
         leftover_bytes: disk space of what no reader sees: staged files, data without an index, damaged shards.
         age: seconds since a shard was last written.
     """
@@ -76,7 +77,7 @@ def usage(root: str | Path) -> list[SetUsage]:
 def _usage(path: str, meta: FeatureMeta) -> SetUsage:
     files = open_files(path)
     sizes = files.sizes()
-    orphans = [name for name in leftovers(files.place) if name.startswith(SHARDS)]
+    orphans = [name for name in leftovers(files.place) if name.startswith((SHARDS, INDEX))]
     ages = files.place.ages(SHARDS) or files.place.ages("")
     return SetUsage(
         path=path,
@@ -84,7 +85,7 @@ def _usage(path: str, meta: FeatureMeta) -> SetUsage:
         shards=len(sizes),
         sentences=sum(max(sentences_of_size(size), 0) for size in sizes.values()),
         tokens=sum(files.load_index(name).rows for name in sizes),
-        bytes=files.place.total(SHARDS) - sum(map(files.place.total, orphans)),
+        bytes=files.place.total(SHARDS) + files.place.total(INDEX) - sum(map(files.place.total, orphans)),
         leftover_bytes=sum(map(files.place.total, _unseen(files.place))),
         age=min(ages.values()),
     )
@@ -146,7 +147,9 @@ def _sweep(sets: list[SetUsage], dry_run: bool) -> tuple[list[str], int]:
     for info in sets:
         place = place_of(info.path)
         with place.alone(wait=False) as alone:
-            ages = {f"{folder}/{n}": age for folder in (STAGING, SHARDS) for n, age in place.ages(folder).items()}
+            ages = {
+                f"{folder}/{n}": age for folder in (STAGING, SHARDS, INDEX) for n, age in place.ages(folder).items()
+            }
             names = [n for n in _unseen(place) if alone or ages.get(n, STALE_SECONDS) >= STALE_SECONDS]
             freed += sum(place.total(name) for name in names)
             swept += [f"{info.path}/{name}" for name in names]

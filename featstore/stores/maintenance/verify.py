@@ -18,6 +18,7 @@ from featstore.errors import DamagedStoreError, MissingFileError, count_of
 from featstore.progress import Progress
 from featstore.ragged import Ragged
 from featstore.records import KEY_BYTES
+from featstore.stores import catalogue
 from featstore.stores.index import KeyIndex
 from featstore.stores.layout import (
     ShardIndex,
@@ -28,6 +29,7 @@ from featstore.stores.layout import (
     pack_index,
     unpack_index,
 )
+from featstore.stores.segments import INDEX
 from featstore.stores.sets import leftovers, open_files
 from featstore.stores.shards import DAMAGED, ShardFiles
 
@@ -38,10 +40,10 @@ _BROKEN = (DamagedStoreError, MissingFileError)
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A part of a shard that has changed.
+    """A part of a shard, or of the key index, that has changed.
 
     Attributes:
-        shard: the shard.
+        shard: the shard, or the segment of the index.
         what: description of the damage.
         keys: the sentences whose vectors are lost with it; empty if no vector is.
     """
@@ -121,6 +123,10 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> Verificatio
         sentences += len(shard.index) if shard.index is not None else len(shard.guess)
         if shard.problems:
             damages.append(Damage(shard.name, "; ".join(shard.problems), shard.lost))
+    damages += [
+        Damage(f"{INDEX}/{segment.name}", "its bytes changed; the vectors are not concerned", ())
+        for segment in catalogue.damaged(files.place, files.sizes())
+    ]
     return Verification(str(path), shards, sentences, tuple(damages), tuple(leftovers(files.place)))
 
 
@@ -148,6 +154,8 @@ def repair(path: str | Path, *, dry_run: bool = False, progress: Progress | None
                 _save(files, shard)
         if shard.index is not None:
             sound.add(shard.index.keys[shard.whole])
+    if not dry_run:
+        catalogue.mend(files)
     broken = list(dict.fromkeys(broken))
     gone = np.flatnonzero(sound.find(key_array(broken)) < 0).tolist()
     return Repair(str(path), tuple(aside), saved, tuple(broken[i] for i in gone), tuple(unreadable))
@@ -262,6 +270,7 @@ def _choose_rows(shard: _Examined, candidates: list[NDArray[np.floating] | None]
 
 
 def _set_aside(files: ShardFiles, name: str) -> None:
+    catalogue.remove_naming(files.place, [name])
     with files.place.alone(wait=True):
         for part in (files.index_name(name), files.data_name(name)):
             if files.place.exists(part):

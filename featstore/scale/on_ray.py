@@ -64,8 +64,10 @@ def _import_ray() -> ModuleType:
 
 
 def _connect(ray: ModuleType, address: str | None, workers: int | None) -> None:
-    # What Ray would print of the workers goes to stdout in part, and stdout is data; see featstore.scale.actor.
+    # What Ray prints of workers goes to stdout in part, and stdout is data; see featstore.scale.actor. Of a lost node
+    # it prints pages, which no option turns off.
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    ray._private.worker._worker_logs_enabled = False
     try:
         if address is None:
             ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
@@ -171,6 +173,7 @@ class _Crew(Generic[WorkT]):
             if message is None or message[0] == RESULT:
                 worker, handed = self._busy.pop(reference)
                 if message is None:
+                    self._ray.kill(worker)  # it may be there, but out of reach
                     self._start()
                 else:
                     self._free.append(worker)

@@ -250,6 +250,58 @@ def pretrain_glove_command(
         _print_pretrained(pretrain_glove(replace(config, schedule=schedule), progress), out_folder, as_json)
 
 
+def pretrain_bert_command(
+    text: Text,
+    out_folder: OutFolder,
+    start: Annotated[
+        Path,
+        typer.Option("--from", help="Folder with the checkpoint of transformers to start from (BERT's family)."),
+    ],
+    valid: Valid = None,
+    length: Annotated[int, typer.Option(min=1, help="Number of word pieces that are read together.")] = 128,
+    tokens: Annotated[int, typer.Option(min=1, help="Number of word pieces in a batch.")] = 4096,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Share of the words that are hidden.")
+    ] = 0.15,
+    dropout: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Dropout rate inside the transformer.")
+    ] = 0.0,
+    epochs: Epochs = 1.0,
+    steps: Steps = None,
+    lr: Rate = 3e-4,
+    anneal: Anneal = "cosine",
+    precision: Precision = "bfloat16",
+    processes: Processes = 1,
+    device: Device = "auto",
+    seed: Seed = 1,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a transformer further on hidden words (Devlin et al. 2019); `bert:OUT` is then an encoder."""
+    from dataclasses import replace
+
+    from featstore.pretrain.bert import BERTConfig, pretrain_bert
+
+    config = BERTConfig(
+        start=start,
+        text=tuple(text),
+        out=out_folder,
+        valid=tuple(valid or ()),
+        length=length,
+        tokens=tokens,
+        share=share,
+        dropout=dropout,
+        precision=precision,
+        processes=processes,
+        device=device,
+        fresh=fresh,
+    )
+    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    _check_places(config.text, config.valid, out_folder)
+    with training_progress() as progress:
+        _print_pretrained(pretrain_bert(replace(config, schedule=schedule), progress), out_folder, as_json)
+
+
 def _check_places(text: tuple[Path, ...], valid: tuple[Path, ...], out_folder: Path) -> None:
     for path in (*text, *valid):
         check_input(path)
@@ -267,6 +319,7 @@ def _print_pretrained(result: Mapping[str, object], folder: Path, as_json: bool)
 
 
 COMMANDS: Commands = {
+    "bert": pretrain_bert_command,
     "cse": pretrain_cse_command,
     "elmo": pretrain_elmo_command,
     "glove": pretrain_glove_command,

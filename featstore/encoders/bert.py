@@ -186,6 +186,7 @@ def use_kernels(module: nn.Module, precision: str, device: torch.device) -> None
 
 def _load(folder: Path) -> tuple[Any, Any]:
     """Return tokenizer and model. Only local files are read, and no code that comes with the checkpoint is run."""
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     if not (folder / "config.json").is_file():
@@ -195,7 +196,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, add_prefix_space=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder} is not a checkpoint that transformers can load: {error}") from error
     for name, tensor in model.named_parameters():
         if not torch.isfinite(tensor).all():

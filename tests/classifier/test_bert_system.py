@@ -32,6 +32,7 @@ from classifier.systems.saved import load_fitted
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.resume import UNFINISHED
 from featstore.corpora import CorpusChoice
+from featstore.encoders import load_encoder
 from featstore.encoders.bert import use_kernels
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.records import Corpus
@@ -298,6 +299,11 @@ def test_what_is_no_checkpoint_is_refused(folder: Path, make_corpus: Make, tmp_p
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(DataError, match="is not a checkpoint that transformers can load"):
         load_encoder_and_reader(tmp_path, (), 64, "cpu")
+    (damaged := write_checkpoint(tmp_path / "damaged")).joinpath("model.safetensors").write_bytes(b"cut")
+    with pytest.raises(DataError, match="is not a checkpoint that transformers can load"):
+        load_encoder_and_reader(damaged, (), 64, "cpu")
+    with pytest.raises(DataError, match="is not a checkpoint that transformers can load"):
+        load_encoder(f"bert:{damaged}")
     with pytest.raises(UsageError, match="too few for a pair"):
         load_encoder_and_reader(folder, (), 5, "cpu")
     corpus = make_corpus()

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_checkpoint import write_checkpoint
 
 Run = Callable[..., Any]
 SMALL = {
     "cse": ["--hidden", "16", "--streams", "8", "--length", "20", "--least", "2"],
     "elmo": ["--cells", "16", "--projection", "8", "--least", "1", "--tokens", "64"],
     "glove": ["--dim", "5", "--least", "1"],
+    "bert": ["--from", "tiny", "--length", "16", "--tokens", "64"],
 }
 
 
@@ -23,8 +25,13 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "spec"), [("cse", "cse:out"), ("elmo", "elmo:out"), ("glove", "glove:out/glove.txt")])
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [("cse", "cse:out"), ("elmo", "elmo:out"), ("glove", "glove:out/glove.txt"), ("bert", "bert:out")],
+)
 def test_what_is_trained_is_an_encoder(run: Run, text: Path, name: str, spec: str) -> None:
+    if name == "bert":
+        write_checkpoint(Path("tiny"))
     command = ["pretrain", name, "--text", str(text), "--out", "out", "--steps", "4", *SMALL[name]]
     first = run(*command)
     assert first.code == 0, first.err
@@ -68,9 +75,12 @@ def test_bad_text_is_one_message(run: Run, tmp_path: Path, name: str, content: b
         (["elmo", "--text", "a", "--anneal", "cosin"], 2, "Did you mean 'cosine'"),
         (["glove", "--text", "a", "--window", "0"], 2, "'0' was given"),
         (["glove", "--out", "o"], 2, "Missing option '--text'"),
+        (["bert", "--text", "a"], 2, "Missing option '--from'"),
+        (["bert", "--text", "a.txt", "--from", "nowhere"], 4, "nowhere/config.json does not exist"),
     ],
 )
 def test_what_cannot_be_trained(run: Run, words: list[str], code: int, says: str) -> None:
+    Path("a.txt").write_text("a\n")
     result = run("pretrain", *words, *([] if "--out" in words else ["--out", "out"]))
     assert result.code == code, result.err
     assert says in result.err

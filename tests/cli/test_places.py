@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from commands import HOSTILE, Option, all_options, is_harmless
+from toy_checkpoint import write_checkpoint
 
 import cli
 from classifier.systems.table import SYSTEMS, find_system
@@ -45,6 +46,7 @@ WORKING: dict[str, tuple[str, ...]] = {
     "store export": ("glove", "-o", "out.tar"),
     "store import": ("vectors.tar",),
     "store gc": ("--unreferenced",),
+    "pretrain bert": ("--text", "text.txt", "--from", "tiny", "--out", "lm"),
     "pretrain cse": ("--text", "text.txt", "--out", "lm"),
     "pretrain elmo": ("--text", "text.txt", "--out", "lm"),
     "pretrain glove": ("--text", "text.txt", "--out", "lm"),
@@ -111,6 +113,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, pairs: Callable[[Path], Path
     pairs(folder / "pairs.jsonl")
     (folder / "a-file").write_text("a file\n")
     (folder / "a-folder").mkdir()
+    write_checkpoint(folder / "tiny")
     (folder / "text.txt").write_text("Drugs inhibit kinases.\n" * 200)
     (folder / "documents.txt").write_text("Aspirin inhibits COX-2.\n")
     corpus = ("--corpus", "jsonl:pairs.jsonl")

@@ -50,6 +50,7 @@ USERS = {
         "serve",
         "entities featurize",
         "entities tag",
+        "pretrain bert",
         "pretrain cse",
         "pretrain elmo",
     },
@@ -73,7 +74,7 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 OF_KIND: dict[type, tuple[Any, Any]] = {int: (3, 4), float: (0.25, 0.5), bool: (True, False)}
 REQUIRED = {"name": "gad", "names": "a", "bundle": "b", "target": "t", "sources": "s", "text": "t", "out_folder": "o"}
-REQUIRED |= {"dims": "7"}
+REQUIRED |= {"dims": "7", "start": "d"}
 
 
 OPTIONS = all_options()

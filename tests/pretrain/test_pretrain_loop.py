@@ -4,12 +4,15 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from featstore.encoders.bilm import BiLMConfig
 from featstore.encoders.charlm import CharLMConfig
@@ -17,9 +20,12 @@ from featstore.errors import DataError, MismatchError, UsageError
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.loop import CHECKPOINT, LOG, Task, train
+from featstore.pretrain.masked import MaskedNetwork, MaskedTask
+from featstore.pretrain.parallel import Group
 from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
 from featstore.pretrain.text import TextSource
+from featstore.pretrain.word_pieces import PieceRows
 
 SCHEDULE = Schedule(warmup=2, evaluate_every=5, checkpoint_every=3, learning_rate=1e-2)
 STEPS = 14
@@ -73,10 +79,28 @@ def bilm(source: TextSource) -> BiLMTask:
     return BiLMTask(config, words, source, dropout=0.2, tokens=64, max_tokens=20)
 
 
-Make = Callable[[TextSource], CharLMTask | BiLMTask]
+def masked(source: TextSource, group: Group | None = None) -> MaskedTask:
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(1)
+    words = learn_words(pieces(source.one_pass(), 20), 500, 1)[0]
+    number = {word: 2 * i + 1 for i, word in enumerate(words)}
+
+    def rows(lines: Iterable[str]) -> PieceRows:
+        stream = [number[word] for sentence in pieces(lines, 20) for word in sentence]
+        return PieceRows(np.array(stream, np.uint32), (1,), (2,), 12)
+
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = BertForMaskedLM(BertConfig(vocab_size=len(words), **shape))
+    network, held_out = MaskedNetwork(model, "float32"), rows(source.held_out())
+    shares: dict[str, Any] = {"mask": 0, "share": 0.3, "batch": 8, "seed": 3, "told": {"words": len(words)}}
+    return MaskedTask(network, rows(source.one_pass()), held_out, group=group, **shares)
 
 
-@pytest.mark.parametrize("make", [charlm, bilm])
+Make = Callable[[TextSource], CharLMTask | BiLMTask | MaskedTask]
+
+
+@pytest.mark.parametrize("make", [charlm, bilm, masked])
 @pytest.mark.parametrize("instant", [1, 4, 9, 10])
 def test_cut_off_and_resumed_is_bit_equal(
     make: Make, instant: int, source: TextSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,7 +130,7 @@ def test_cut_off_and_resumed_is_bit_equal(
     assert [json.loads(line)["step"] for line in (tmp_path / "cut" / LOG).read_text().splitlines()] == [5, 10, 14]
 
 
-@pytest.mark.parametrize("make", [charlm, bilm])
+@pytest.mark.parametrize("make", [charlm, bilm, masked])
 def test_training_learns_and_leaves_the_best_weights(make: Make, source: TextSource, tmp_path: Path) -> None:
     task, seen = make(source), list[PretrainProgress]()
     log = train(task, replace(SCHEDULE, evaluate_every=40), 160, tmp_path, seen.append)
@@ -192,3 +216,18 @@ def test_schedules() -> None:
     assert rates[-1] < 0.012
     with pytest.raises(UsageError, match="Did you mean 'cosine'"):
         Schedule(anneal="cosin")
+
+
+def test_the_processes_of_a_group_read_other_rows(source: TextSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[list[int]] = []
+
+    def take(_: PieceRows, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        taken.append(numbers.tolist())
+        return np.full((len(numbers), 12), 3), np.tile(np.arange(12), (len(numbers), 1))
+
+    monkeypatch.setattr(PieceRows, "take", take)
+    for group in (Group(), Group(0, 2), Group(1, 2)):
+        masked(source, group).loss()
+    whole, even, odd = taken
+    assert len(whole) == 8
+    assert (whole[::2], whole[1::2]) == (even, odd)

@@ -89,6 +89,7 @@ def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, 
         DataError: it cannot be loaded, or holds weights that are no numbers.
         UsageError: ``longest`` has no room for the special pieces and a pair.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     try:
@@ -96,7 +97,7 @@ def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, 
         encoder = AutoModel.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32, attn_implementation=attention_on(device)
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder} is not a checkpoint that transformers can load: {error}") from error
     for name, tensor in encoder.named_parameters():
         if not torch.isfinite(tensor).all():

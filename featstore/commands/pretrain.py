@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from featstore.commands.console import (
-    SECONDS_BETWEEN_LINES,
-    command,
-    duration,
-    err,
-    escape,
-    out,
-    print_json,
-)
+from featstore.commands.console import command, escape, out, print_json
 from featstore.commands.options import (
     AsJson,
     Commands,
     finite,
 )
+from featstore.commands.pretrain_progress import training_progress
 from featstore.files import check_input, check_output_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.progress import TaskID
-
-    from featstore.pretrain.schedule import PretrainProgress
-
 
 Text = Annotated[
     list[Path],
@@ -79,39 +62,6 @@ Least = Annotated[
 Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary; the most frequent words are taken.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of dropout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew. Without it a training that was interrupted goes on.")]
-
-
-@contextmanager
-def training_progress() -> Iterator[Callable[[PretrainProgress], None]]:
-    """Yield a callback that shows where each training stands: a bar each on a terminal, lines elsewhere."""
-    if err.is_terminal:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))
-        with Progress(*columns, console=err) as bars:
-            tasks: dict[str, TaskID] = {}
-
-            def on_terminal(p: PretrainProgress) -> None:
-                if p.name not in tasks:
-                    tasks[p.name] = bars.add_task(escape(p.name), total=p.steps, at="")
-                bars.update(tasks[p.name], completed=p.step, at=_standing(p))
-
-            yield on_terminal
-        return
-    last: dict[str, float] = {}
-
-    def on_log(p: PretrainProgress) -> None:
-        now = time.monotonic()
-        if now - last.get(p.name, 0.0) >= SECONDS_BETWEEN_LINES or p.step == p.steps:
-            last[p.name] = now
-            err.print(f"{escape(p.name)}: step {p.step:,}/{p.steps:,}, {_standing(p)}", soft_wrap=True)
-
-    yield on_log
-
-
-def _standing(p: PretrainProgress) -> str:
-    held_out = "" if p.held_out is None else f", held-out {p.held_out:.3f} {p.measure}"
-    return f"{p.per_second:,.0f}/s, {duration(p.seconds_left)} left{held_out}"
 
 
 def pretrain_cse_command(

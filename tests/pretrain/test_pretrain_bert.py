@@ -128,7 +128,8 @@ def config(text: Path, out: Path, **changes: object) -> BERTConfig:
     if not start.exists():
         write_checkpoint(start)
     fixed: dict[str, Any] = {"schedule": SCHEDULE, "held_out_chars": 300, "dtype": "float32", "precision": "float32"}
-    return BERTConfig(**{"start": start, "text": (text,), "out": out, "length": 16, "tokens": 64, **fixed, **changes})
+    small: dict[str, Any] = {"start": start, "text": (text,), "out": out, "length": 16, "tokens": 64}
+    return BERTConfig(**{**small, **fixed, **changes})
 
 
 def test_what_is_trained_is_an_encoder_and_a_start(text: Path, tmp_path: Path) -> None:

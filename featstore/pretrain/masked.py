@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from featstore.errors import UsageError
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.schedule import PERPLEXITY, TaskFacts
-from featstore.pretrain.word_pieces import Ints, PieceRows
+from featstore.pretrain.word_pieces import PieceNumbers, PieceRows
 
 # Of the hidden places so many show the mask and so many a random piece; the others show what they hide.
 MASKED, RANDOM = 0.8, 0.1
@@ -27,7 +27,9 @@ _NO_LOSS = -100  # no piece
 _HELD_OUT_SEED = 0
 
 
-def hide(rows: Ints, words: Ints, share: float, mask: int, pieces: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def hide(
+    rows: PieceNumbers, words: PieceNumbers, share: float, mask: int, pieces: int, rng: np.random.Generator
+) -> tuple[PieceNumbers, PieceNumbers]:
     """Hide a share of the words of rows, each with all its pieces.
 
     Args:
@@ -131,7 +133,7 @@ class MaskedTask:
         rank, size = self._group.rank, self._group.size
         return self._apply(self._rows, self._order(places)[rank::size], (self._seed, number, rank))
 
-    def _order(self, places: Ints) -> Ints:
+    def _order(self, places: PieceNumbers) -> PieceNumbers:
         """Return the numbers of the rows that are read at some places of the endless sequence of passes."""
         passes, within = np.divmod(places, len(self._rows))
         numbers = np.empty_like(places)
@@ -142,7 +144,7 @@ class MaskedTask:
             numbers[passes == each] = self._permutation[within[passes == each]]
         return numbers
 
-    def _apply(self, rows: PieceRows, numbers: Ints, seed: tuple[int, ...]) -> Tensor:
+    def _apply(self, rows: PieceRows, numbers: PieceNumbers, seed: tuple[int, ...]) -> Tensor:
         pieces, words = rows.take(numbers)
         seen = hide(pieces, words, self._share, self._mask, self._pieces, np.random.default_rng(seed))
         loss: Tensor = self.model(*(torch.from_numpy(array).to(self._device) for array in seen))

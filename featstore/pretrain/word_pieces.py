@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from featstore.errors import DataError
 from featstore.files import open_output, write_file
 
-Ints = NDArray[np.int64]
+PieceNumbers = NDArray[np.int64]
 _LINES = 1000  # lines that the tokenizer is given at a time
 _TYPE = np.dtype("<u4")  # twice the number of a piece, and 1 more where a word begins
 
@@ -49,7 +49,7 @@ class PieceRows:
     def __len__(self) -> int:
         return -(-len(self.stream) // self.room)
 
-    def take(self, numbers: Ints) -> tuple[Ints, Ints]:
+    def take(self, numbers: PieceNumbers) -> tuple[PieceNumbers, PieceNumbers]:
         """Return rows, and for each piece the number of the word it belongs to, from 0 within the row.
 
         Special pieces and separators belong to no word (-1). What a row's beginning leaves of a word counts as a word.

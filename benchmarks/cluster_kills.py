@@ -37,7 +37,7 @@ from typing import Any
 os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_worker_prestart": "0"}
 
 from killed import Fault, Files, partials
-from scale import write_documents
+from synthetic import write_documents
 
 from featstore.markdown import markdown_table
 from featstore.stores import list_sets, open_store
@@ -119,15 +119,12 @@ def make_inputs(inputs: Path, documents: int) -> list[Killed]:
         for line in Path(source).read_text(encoding="utf-8").splitlines():
             file.write(json.dumps(json.loads(line) | {"entities": []}) + "\n")
     run = str(inputs / "runs" / "light")
+    grid = ("--features", "glove", *CORPUS[:2], "--contexts", "sentence")
     return [
         Killed("featurize", ("featurize", "--encoders", "elmo")),
         Killed("extract", ("extract", source, "-o", "out.jsonl", "--run", run, "--tag", "never", "--threshold", "0")),
         Killed("entities tag", ("entities", "tag", str(plain), "-o", "out.jsonl", "--tagger", tagger)),
-        Killed(
-            "ablate",
-            ("ablate", "--features", "glove", *CORPUS, *SHORT, "--folds", "1,2,3", "--seeds", "2", "--store", features),
-            ("--jobs", "2"),
-        ),
+        Killed("ablate", ("ablate", *grid, *SHORT, "--seeds", "6", "--store", features), ("--jobs", "2")),
     ]
 
 

@@ -12,110 +12,27 @@ word of its own in every sentence, so that no two sentences are the same. Out: a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import partial
-from itertools import count, islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from large_store import large_store, s3_bucket
+from scale_engines import engines
+from synthetic import write_documents
 
-from classifier.extract import ExtractionJob, Extractor, blocks, extract_files
-from classifier.extract.models import model_folder
-from classifier.extract.workers import BlockWorkers
-from featstore.bundled import bundled
+from classifier.extract import ExtractionJob, Extractor, extract_files
 from featstore.encoders import load_encoder
-from featstore.featurize.encode import featurize
-from featstore.formats import read_documents
 from featstore.markdown import markdown_table
-from featstore.records import Document, sentence_key
-from featstore.scale import Engine, LocalEngine, open_engine
 
-BLOCK = 32  # documents, smaller than usual so that a short run has enough of them to share
 TOKENS, SENTENCES = 301, 10.2  # of an abstract: the first 400 of ChemProt
 INDEX_BYTES = 41  # of memory for a sentence, as measured by `index`
-
-
-def documents() -> Iterator[Document]:
-    """Yield documents with mentions without end, no two of them the same."""
-    for turn in count():
-        for document in read_documents(bundled("sample/chemprot"), "chemprot"):
-            if isinstance(document, Document):
-                yield Document(f"{document.id}-{turn}", f"{document.text} Case {turn} was closed.", document.entities)
-
-
-def write_documents(path: Path, number: int) -> Path:
-    """Write documents as JSONL."""
-    with path.open("w", encoding="utf-8") as file:
-        for document in islice(documents(), number):
-            mentions = [{"id": e.id, "type": e.type, "start": e.start, "end": e.end} for e in document.entities]
-            file.write(json.dumps({"id": document.id, "text": document.text, "entities": mentions}) + "\n")
-    return path
-
-
-class Rate:
-    """Remembers when what was done, from the first result on: what workers need to load is not counted."""
-
-    def __init__(self) -> None:
-        self._since: tuple[float, int] | None = None
-        self.rate = 0.0
-
-    def __call__(self, done: int, total: int | None) -> None:
-        del total
-        now = time.perf_counter()
-        if self._since is None:
-            self._since = now, done
-        elif done > self._since[1]:
-            self.rate = (done - self._since[1]) / (now - self._since[0])
-
-
-def run_featurize(engine: Engine, folder: Path, number: int) -> float:
-    """Encode the sentences of documents; return sentences a second."""
-    texts = [tuple(document.text.split()[:40]) for document in islice(documents(), 4 * number)]
-    unique = {sentence_key(text): text for text in ((*text, str(n)) for n, text in enumerate(texts))}
-    rate = Rate()
-    options = {"dtype": "float16", "backend": "hdf5"}
-    featurize(unique, "elmo", root=folder / "features", engine=engine, progress=rate, **options)  # type: ignore[arg-type]
-    return rate.rate
-
-
-def run_extract(engine: Engine, folder: Path, number: int) -> float:
-    """Extract from documents; return documents a second."""
-    rate, load = Rate(), partial(Extractor.load, model_folder("chemprot"), tag="never")
-    job = ExtractionJob([write_documents(folder / "in.jsonl", number)], folder / "out.jsonl")
-    extract_files(load(), job, workers=BlockWorkers(engine, load), progress=rate)
-    return rate.rate
-
-
-def engines(number: int) -> None:
-    """Compare engines; print a table."""
-    blocks.BLOCK_DOCUMENTS = BLOCK
-    work: dict[str, Callable[[Engine, Path, int], float]] = {"featurize": run_featurize, "extract": run_extract}
-    rows = []
-    for name, run in work.items():
-        rates = {}
-        for workers in (1, 2):
-            for spec in ("local", "ray"):
-                with tempfile.TemporaryDirectory() as folder, open_engine(spec, workers) as opened:
-                    begun = time.perf_counter()
-                    rates[spec, workers] = rate = run(opened or LocalEngine(1), Path(folder), number)
-                    whole = time.perf_counter() - begun
-                speed_up = rate / rates[spec, 1]
-                against = rate / rates["local", workers]
-                row = [name, spec, str(workers), f"{rate:.1f}", f"{speed_up:.2f}", f"{against:.2f}", f"{whole:.0f} s"]
-                rows.append(row)
-                print(*row, flush=True)
-    head = ["work", "engine", "workers", "items/s", "times one worker", "times local", "with loading"]
-    print(markdown_table(head, rows))
 
 
 def resident() -> float:

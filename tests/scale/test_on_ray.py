@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killed import Ablate, grid_of, make_inputs
 from toy_job import ToyJob
 
+from classifier.ablate import DONE, KEPT, CellEvent, ablate
 from featstore.errors import MismatchError, ResourceError, UsageError
 from featstore.featurize import producer
 from featstore.featurize.encode import featurize
@@ -73,6 +76,20 @@ def test_a_store_that_was_begun_here_is_finished_on_the_cluster(
             stores[name] = store.read(list(texts))
     assert np.array_equal(stores["here"].values, stores["both"].values)
     assert np.array_equal(stores["here"].offsets, stores["both"].offsets)
+
+
+def test_a_grid_that_was_begun_here_is_finished_on_the_cluster(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    grid, command = grid_of(tmp_path), Ablate(tmp_path)
+    heard: list[CellEvent] = []
+    ablate(grid, tmp_path / "features", tmp_path / "here" / "runs")
+    shutil.copytree(tmp_path / "here", tmp_path / "both")
+    shutil.rmtree(grid.cells()[1].folder(tmp_path / "both" / "runs"))
+    with ray_engine(workers=1) as engine:
+        events = ablate(grid, tmp_path / "features", tmp_path / "both" / "runs", engine=engine, progress=heard.append)
+    assert [event.status for event in events] == [KEPT, DONE]
+    assert [event.epoch.number for event in heard if event.epoch] == [1, 2]
+    assert command.finished(tmp_path / "both") == command.finished(tmp_path / "here")
 
 
 def test_a_node_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,8 @@ class Engine(Protocol):
 
         Args:
             job: what is done with an item.
-            items: the items; one is taken when a worker is free for it.
+            items: the items; one is taken when a worker is free for it, or just before, so that no worker waits
+                while an item is made or a result is used.
             hear: called in this process with what workers tell.
 
         Raises:
@@ -111,6 +112,11 @@ class Handout(Generic[WorkT]):
         if self._again:
             return self._again.popleft()
         return next((Handed(number, item) for number, item in self._rest), None)
+
+    def look_ahead(self) -> None:
+        """Have an item at hand for the worker that is free next."""
+        if not self._again and (handed := self.next()) is not None:
+            self._again.append(handed)
 
     def give_back(self, handed: Handed[WorkT]) -> None:
         """Take an item back that no worker has seen."""

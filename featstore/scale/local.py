@@ -132,6 +132,8 @@ class _Crew(Generic[WorkT]):
         while len(self._workers) < self._size and (handed := self._handout.next()) is not None:
             worker = _Worker(self._job, handed)
             self._workers[worker.end] = worker
+        if self._workers:
+            self._handout.look_ahead()
         return bool(self._workers)
 
     def ended(self) -> Iterator[Done[Any]]:
@@ -160,21 +162,21 @@ class _Crew(Generic[WorkT]):
                 self._hear(message.what)
 
     def _answered(self, worker: _Worker[WorkT], result: object) -> Iterator[Done[Any]]:
-        """Take the result of a worker, or that it is ready, and give it what comes next, or let it go."""
-        handed: Handed[WorkT] | None = worker.handed
-        if worker.is_ready:
-            yield Done(worker.handed.number, result)
-            handed = self._handout.next()
+        """Take the result of a worker, or that it is ready, after it was given what comes next, or was let go."""
+        done = Done(worker.handed.number, result) if worker.is_ready else None
+        handed = self._handout.next() if worker.is_ready else worker.handed
         worker.is_ready = True
         if handed is None:
             del self._workers[worker.end]
             worker.join()
-            return
-        worker.handed = handed
-        try:
-            worker.end.send(handed.item)
-        except (BrokenPipeError, ConnectionResetError):
-            yield from self._lost(worker)
+        else:
+            worker.handed = handed
+            try:
+                worker.end.send(handed.item)
+            except (BrokenPipeError, ConnectionResetError):
+                yield from self._lost(worker)
+        if done:
+            yield done
 
     def _lost(self, worker: _Worker[WorkT]) -> Iterator[Done[Any]]:
         """Have the item of a worker that has ended done by another, unless it was the last to try."""

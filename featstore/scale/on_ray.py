@@ -118,12 +118,10 @@ class RayEngine:
             handout.give_back(handed)
         if not first:
             return
-        crew: _Crew[WorkT] = _Crew(self._ray, job, len(first), hear)
+        crew = _Crew(self._ray, job, len(first), handout, hear)
         try:
-            while crew.is_working(handout):
-                for handed, result in crew.ended():
-                    if result is not None or not handout.lost(handed):
-                        yield Done(handed.number, result)
+            while crew.is_working():
+                yield from crew.ended()
         finally:
             crew.dismiss()
 
@@ -131,8 +129,8 @@ class RayEngine:
 class _Crew(Generic[WorkT]):
     """The actors of a run: those that load, those that are at an item, and those that are free."""
 
-    def __init__(self, ray: ModuleType, job: object, size: int, hear: Tell | None) -> None:
-        self._ray, self._size, self._hear = ray, size, hear
+    def __init__(self, ray: ModuleType, job: object, size: int, handout: Handout[WorkT], hear: Tell | None) -> None:
+        self._ray, self._size, self._handout, self._hear = ray, size, handout, hear
         self._given = ray.put(ray.cloudpickle.dumps(job)), versions(_PACKAGES), os.getcwd()
         ray.cloudpickle.register_pickle_by_value(actor)
         try:
@@ -150,15 +148,20 @@ class _Crew(Generic[WorkT]):
         started = self._actors.remote()
         self._loading[started.load.remote(*self._given)] = started
 
-    def is_working(self, handout: Handout[WorkT]) -> bool:
+    def is_working(self) -> bool:
         """Give items to those that are free; return whether there is anything to wait for."""
-        while self._free and (handed := handout.next()) is not None:
-            free = self._free.pop()
-            self._busy[free.do.options(num_returns="streaming").remote(handed.item)] = free, handed
+        self._hand_out()
+        if self._busy:
+            self._handout.look_ahead()
         return bool(self._busy) or not self._free
 
-    def ended(self) -> Iterator[tuple[Handed[WorkT], Any]]:
-        """Wait until there is something to hear, and yield the items that ended, each with its result; None: lost.
+    def _hand_out(self) -> None:
+        while self._free and (handed := self._handout.next()) is not None:
+            free = self._free.pop()
+            self._busy[free.do.options(num_returns="streaming").remote(handed.item)] = free, handed
+
+    def ended(self) -> Iterator[Done[Any]]:
+        """Wait until there is something to hear, and yield what became of items.
 
         Raises:
             FeatstoreError: what ended the work on an item.
@@ -170,16 +173,19 @@ class _Crew(Generic[WorkT]):
                 self._loaded(reference)
                 continue
             message = self._found(next(reference))
-            if message is None or message[0] == RESULT:
-                worker, handed = self._busy.pop(reference)
-                if message is None:
-                    self._ray.kill(worker)  # it may be there, but out of reach
-                    self._start()
-                else:
-                    self._free.append(worker)
-                yield handed, message and message[1]
-            else:
+            if message is not None and message[0] != RESULT:
                 self._pass_on(message)
+                continue
+            worker, handed = self._busy.pop(reference)
+            if message is not None:
+                self._free.append(worker)
+                self._hand_out()
+                yield Done(handed.number, message[1])
+                continue
+            self._ray.kill(worker)  # it may be there, but out of reach
+            self._start()
+            if not self._handout.lost(handed):
+                yield Done(handed.number, None)
 
     def _ready(self) -> list[Any]:
         """Wait; return where there is something to hear."""

@@ -21,7 +21,7 @@ from featstore.records import Instance
 
 WINDOW = 4  # shards whose sentences are shuffled together when they are read from disk
 MOST_STEPS = 8192  # of a batch that is only scored: memory is bounded however long its sentences are
-FEWEST = 32  # sequences of such a batch: a head computes no fewer at once (classifier.head.inference.SEQUENCES)
+FEWEST = 16  # sequences of such a batch: a head computes no fewer at once (classifier.head.inference.SEQUENCES)
 POOL = 32  # batches whose instances are sorted by length together: shuffled enough, and hardly any padding
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from classifier.head.bilstm import GATES, reversal
 
 ROWS = 256  # of one product; more are not faster
-SEQUENCES = 32  # a multiple of what the vector units and the tiles of matrix units hold
+SEQUENCES = 16  # a multiple of what the vector units and the tiles of matrix units hold
 
 
 def whole_rows(x: Tensor) -> Tensor:

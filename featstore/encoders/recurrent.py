@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.encoders.beginnings import Ints
-from featstore.encoders.kernels import Linear, linear
+from featstore.encoders.kernels import Adding, Linear, adding, linear
 from featstore.encoders.lanes import LaneSchedule
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
@@ -34,7 +34,7 @@ class LSTMLayer:
 
     Attributes:
         ih: input (n, D) to gates (n, 4 H), the whole bias in it.
-        hh: state (n, P) to gates (n, 4 H).
+        hh: adds what a state (n, P) gives to gates (n, 4 H).
         hr: output (n, H) to state (n, P), or None where the output is the state (P = H).
         hidden: H, rounded up to a multiple of VECTOR; the added units stay zero.
         width: P.
@@ -44,7 +44,7 @@ class LSTMLayer:
     """
 
     ih: Linear
-    hh: Linear
+    hh: Adding
     hr: Linear | None
     hidden: int
     width: int
@@ -86,7 +86,7 @@ def lstm_layer(
         hh = F.pad(hh, (0, room))
     return LSTMLayer(
         ih=linear(_gates(ih, room), _gates(bias[:, None], room)[:, 0], input_precision or precision, device),
-        hh=linear(_gates(hh, room), None, precision, device),
+        hh=adding(_gates(hh, room), precision, device),
         hr=None if hr is None else linear(F.pad(hr, (0, room)), None, precision, device),
         hidden=hidden + room,
         width=hidden + room if hr is None else len(hr),
@@ -216,22 +216,36 @@ def _block(
     that are loaded before each step, and those that are kept after it.
     """
     output = gates.new_empty(len(gates), layer.width)
+    states, cells = state.lanes
+    h = states  # of the step before: in the lanes, or where that step's output is
     for step, (load, keep) in enumerate(moves):
-        now = slice(begins[step], begins[step + 1])
+        first, end = begins[step], begins[step + 1]
+        n = end - first
         if load is not None:
+            _copy(h, states)
             state.load(load)
-        h, c = (each[: now.stop - now.start] for each in state.lanes)
-        i, f, o, g = gates[now].add_(layer.hh(h)).sigmoid_().chunk(4, 1)
+            h = states
+        now, c = output[first:end], cells[:n]
+        i, f, o, g = layer.hh(gates[first:end], h[:n]).sigmoid_().chunk(4, 1)
         torch.addcmul(i, c, f, out=c).addcmul_(i, g, value=-2)
         if layer.cell_clip:
             c.clamp_(-layer.cell_clip, layer.cell_clip)
-        out = torch.addcmul(o, o, (-2 * c).sigmoid_(), value=-2)
-        if layer.hr is not None:
-            out = layer.hr(out)
+        if layer.hr is None:
+            torch.addcmul(o, o, (-2 * c).sigmoid_(), value=-2, out=now)
+        else:
+            now.copy_(layer.hr(torch.addcmul(o, o, (-2 * c).sigmoid_(), value=-2)))
             if layer.proj_clip:
-                out.clamp_(-layer.proj_clip, layer.proj_clip)
-        h.copy_(out)
-        output[now] = out
+                now.clamp_(-layer.proj_clip, layer.proj_clip)
+        h = now
         if keep is not None:
+            _copy(h, states)
             state.keep(keep)
+            h = states
+    _copy(h, states)
     return output
+
+
+def _copy(rows: Tensor, lanes: Tensor) -> None:
+    """Put the outputs of a step into the first lanes, unless they are there."""
+    if rows is not lanes:
+        lanes[: len(rows)] = rows

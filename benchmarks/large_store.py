@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,39 +27,28 @@ from featstore.stores.places import join
 from featstore.stores.sets import directory_name, ensure, open_files
 
 SHARD_SENTENCES = 10_000
-LOOKUPS = 10_000
 READER = """
-import json, os, resource, sys, time
+import os, resource, sys, time
 import numpy as np
 from featstore.stores import open_store
 from featstore.stores.location import place_of
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def now():
+    return np.array([time.process_time(), time.perf_counter()])
 place_of(sys.argv[1]).exists("set.json")  # the protocol's package is loaded, and a connection is open
-rng = np.random.default_rng(int(sys.argv[2]))
-known = rng.integers(0, 256, (10_000, 16), dtype=np.uint8)[: int(sys.argv[3])]
-keys = [key.tobytes() for key in known[: len(known) // 2]] + [os.urandom(16) for _ in range(len(known) // 2)]
-before, begun = peak(), time.perf_counter()
+known = np.random.default_rng(0).integers(0, 256, (10_000, 16), dtype=np.uint8)
+keys = [key.tobytes() for key in known[::2]] + [os.urandom(16) for _ in range(5_000)]
+before, begun = peak(), now()
 store = open_store(sys.argv[1])
-opened, begun = time.perf_counter() - begun, time.perf_counter()
+opened, begun = now() - begun, now()
 absent = store.missing(keys)
-looked, after, begun = time.perf_counter() - begun, peak(), time.perf_counter()
-assert len(absent) == len(keys) // 2, len(absent)
-for first in range(0, len(keys), 50):
+looked, after, begun = now() - begun, peak(), now()
+assert len(absent) == 5_000, len(absent)
+for first in range(0, 10_000, 500):
     store.missing(keys[first : first + 32])
-small = (time.perf_counter() - begun) / len(range(0, len(keys), 50))
-print(json.dumps([opened, looked, small, after - before]))
+print(*opened, *looked, *(now() - begun) / 20, after - before)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What opening a set and looking keys up took: seconds, and megabytes that the process held more at its peak."""
-
-    opened: float
-    looked: float
-    small: float
-    memory: float
 
 
 @contextmanager
@@ -101,11 +89,12 @@ def make_indexes(path: str, meta: FeatureMeta, number: int) -> None:
         place.publish({f"shards/{shard_name(meta, index)}.index": {"": pack_index(index, 0)}})
 
 
-def measure(path: str) -> Opened:
-    """Open the set and look keys up in a process of its own."""
-    command = [sys.executable, "-c", READER, path, "0", str(LOOKUPS)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Opened(*(float(part) for part in done.stdout.strip("[]\n").split(",")))
+def measure(path: str) -> list[str]:
+    """Open the set and look keys up in a process of its own; return the cells of a row."""
+    done = subprocess.run([sys.executable, "-c", READER, path], check=True, capture_output=True, text=True)
+    *times, memory = map(float, done.stdout.split())
+    pairs = zip(times[::2], times[1::2], strict=True)
+    return [*(f"{1000 * spent:,.1f} ({1000 * wall:,.0f})" for spent, wall in pairs), f"{memory:.0f} MB"]
 
 
 def large_store(numbers: list[int], root: str | None) -> None:
@@ -118,23 +107,12 @@ def large_store(numbers: list[int], root: str | None) -> None:
             path = join(f"{root}/{number}" if root else folder, directory_name(meta))
             make_indexes(path, meta, number)
             for kind in ("none", "one segment"):
-                spent = 0.0
                 if kind == "one segment":
                     begun = time.process_time()
                     assert catalogue.update(open_files(path), everything=True)
-                    spent = time.process_time() - begun
-                found = measure(path)
-                rows.append(
-                    [
-                        f"{number:,}",
-                        str(number // SHARD_SENTENCES),
-                        kind if not spent else f"{kind} (made in {spent:.1f} s)",
-                        f"{1000 * found.opened:,.0f} ms",
-                        f"{1000 * found.looked:,.0f} ms",
-                        f"{1000 * found.small:.2f} ms",
-                        f"{found.memory:.0f} MB",
-                    ]
-                )
+                    kind += f", made in {time.process_time() - begun:.1f} s"
+                rows.append([f"{number:,}", str(number // SHARD_SENTENCES), kind, *measure(path)])
                 print(*rows[-1], sep=" | ", flush=True)
-    head = ["sentences", "shards", "key index", "to open", f"{LOOKUPS:,} look-ups", "32 look-ups", "peak memory more"]
+    print("Milliseconds of the processor, and in brackets of the clock.\n")
+    head = ["sentences", "shards", "key index", "to open", "10,000 look-ups", "32 look-ups", "peak memory more"]
     print(markdown_table(head, rows))

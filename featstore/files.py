@@ -2,7 +2,8 @@
 
 In: a path and bytes. Out: the file. A plain file is written under another name, flushed to the disk and renamed, so
 that at any instant the old content or the whole new one is there. A symbolic link is followed, and what it points at
-is written. A pipe, a device or standard output (the path ``-``) is written as a stream.
+is written. A pipe, a device or standard output (the path ``-``) is written as a stream. What has an address
+(``s3://..``) is written here and put there in one piece.
 
 What a killed writer leaves is a hidden file ``.NAME.*.partial``, which the next writer of that name removes: a live
 writer holds a lock on its own.
@@ -17,10 +18,11 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from featstore.addresses import address_of, check_address, check_target, open_to_write
 from featstore.durable import flush, flush_folder, lock
 from featstore.errors import DataError, FeatstoreError, MissingFileError, ResourceError, UsageError
 
@@ -53,6 +55,9 @@ def check_input(path: Path) -> None:
         MissingFileError: there is nothing.
         ResourceError: there is no permission to read it.
     """
+    if address := address_of(path):
+        check_address(address)
+        return
     with clear_errors(path, "read"):
         if not path.exists():
             raise MissingFileError(f"{path} does not exist; check the name.")
@@ -80,7 +85,9 @@ def check_output_file(path: Path) -> None:
         UsageError: its folder is missing or is a file, or ``path`` is a folder.
         ResourceError: there is no permission to write it.
     """
-    if path == STDOUT:
+    if address := address_of(path):
+        check_target(address)
+    if address or path == STDOUT:
         return
     with clear_errors(path):
         if path.is_dir():
@@ -175,8 +182,14 @@ def open_output(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         UsageError, ResourceError: it cannot be written; the file that was there is as it was.
     """
-    with clear_errors(path), _open_stream(path) if is_stream(path) else _open_whole(behind_links(path)) as file:
+    with clear_errors(path), _opened(path) as file:
         yield file
+
+
+def _opened(path: Path) -> AbstractContextManager[IO[bytes]]:
+    if address := address_of(path):
+        return open_to_write(address)
+    return _open_stream(path) if is_stream(path) else _open_whole(behind_links(path))
 
 
 @contextmanager
@@ -243,11 +256,13 @@ def put_in_place(partial: Path, target: Path) -> None:
 
 
 def behind_links(path: Path) -> Path:
-    """Return the file that ``path`` means, every symbolic link followed; it need not be there.
+    """Return the file that ``path`` means, every symbolic link followed; it need not be there. An address is itself.
 
     Raises:
         UsageError: the links lead in a circle.
     """
+    if address_of(path):
+        return path
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise UsageError(f"{path} is a symbolic link that leads back to itself; name another place.")

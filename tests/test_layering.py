@@ -26,7 +26,8 @@ SCORED = READING | {"classifier.training", "classifier.scores"}
 ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
     "featstore.durable": set(),
-    "featstore.files": {"featstore.errors", "featstore.durable"},
+    "featstore.addresses": {"featstore.errors"},
+    "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses"},
     "featstore.gold": set(),
     "featstore.lazy": set(),
     "featstore.version": set(),

@@ -5,8 +5,9 @@ In: pieces of text, each with the figures that hold after it. Out: ``OUT.part`` 
 disk and then the journal is replaced; whatever a killed writer left behind the journal's offset is cut off. The journal
 names what is being written: a part of something else is never gone on with.
 
-Where ``OUT`` is a symbolic link, all this happens beside the file that it points at. A pipe, a device and standard
-output cannot be gone on with: they get the pieces as they come.
+Where ``OUT`` is a symbolic link, all this happens beside the file that it points at. Where it is an address, the part
+and its journal are in the current folder, and the whole file is put at the address at the end. A pipe, a device and
+standard output cannot be gone on with: they get the pieces as they come.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from classifier.runs.facts import read_json, to_json
+from featstore.addresses import address_of, upload
 from featstore.durable import flush, lock
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, clear_errors, is_stream, open_output, put_in_place, write_file
@@ -93,7 +95,14 @@ def open_extraction(target: Path, facts: Mapping[str, object], *, fresh: bool = 
         UsageError, DataError: see :class:`PartFile`.
         ResourceError: it cannot be written.
     """
-    return Stream(target) if is_stream(target) else PartFile(behind_links(target), facts, fresh=fresh)
+    return Stream(target) if is_stream(target) else part_of(target, facts, fresh=fresh)
+
+
+def part_of(target: Path, facts: Mapping[str, object], *, fresh: bool = False) -> PartFile:
+    """Open the part of a file; that of a file at an address is in the current folder. Arguments as of the above."""
+    if address := address_of(target):
+        return PartFile(Path(target.name), {**facts, "output": address}, fresh=fresh, address=address)
+    return PartFile(behind_links(target), facts, fresh=fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,7 @@ class PartFile:
         target: the file that shall be made.
         facts: what is being written, as plain data: the part of other facts is refused.
         fresh: begin anew, whatever is there.
+        address: where the file goes when it is whole, in place of ``target``.
 
     Raises:
         UsageError: there is a part of something else, and the text says what differs; or another process writes it.
@@ -150,7 +160,10 @@ class PartFile:
         ResourceError: the part cannot be written.
     """
 
-    def __init__(self, target: Path, facts: Mapping[str, object], *, fresh: bool = False) -> None:
+    def __init__(
+        self, target: Path, facts: Mapping[str, object], *, fresh: bool = False, address: str | None = None
+    ) -> None:
+        self._address = address
         self._target, self._facts = target, json.loads(json.dumps(facts))
         self._part = target.with_name(f"{target.name}.part")
         self._journal = target.with_name(f"{target.name}.part.json")
@@ -246,7 +259,11 @@ class PartFile:
         self._state = _State(self._state.written, self._state.waiting + footer, self.figures)
         self._write()
         with clear_errors(self._target):
-            put_in_place(self._part, self._target)  # still locked: nobody may go on with it
+            if self._address:
+                upload(self._part, self._address)  # where that fails, the part stays, and the journal
+                self._part.unlink()
+            else:
+                put_in_place(self._part, self._target)  # still locked: nobody may go on with it
             self._journal.unlink(missing_ok=True)
         self._file.close()
 

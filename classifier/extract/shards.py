@@ -15,7 +15,7 @@ from pathlib import Path
 
 from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.counted import CountedDocuments
-from classifier.extract.journal import Figures, PartFile
+from classifier.extract.journal import Figures, part_of
 from featstore.files import behind_links
 from featstore.formats import BadDocument
 from featstore.records import Document
@@ -124,7 +124,7 @@ class ShardFile:
         self._shard, self._facts, self._documents = shard, facts, documents
         self._separator, self._footer = ends
         own = dict(facts) | {"shard": str(shard), "block": BLOCK_DOCUMENTS}
-        self._part = PartFile(shard_file(target, shard), own, fresh=fresh)
+        self._part = part_of(shard_file(target, shard), own, fresh=fresh)
         self._texts: list[str] = []
         self._figures = self._part.figures
 

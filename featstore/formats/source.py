@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PosixPath
 from typing import IO, BinaryIO, cast
 
+from featstore.addresses import address_of, open_to_read
 from featstore.errors import DataError, MissingFileError
 from featstore.files import is_stream
 from featstore.formats.content import Flaw
@@ -77,6 +78,14 @@ class Begun(PosixPath):
         path._rest = sys.stdin.buffer
         return path
 
+    @classmethod
+    def at(cls, address: str) -> Begun:
+        """Return the file at an address."""
+        path = _AtAddress(address)
+        path._address = address
+        path._rest = open_to_read(address)
+        return path
+
     def look(self, size: int) -> bytes:
         """Return the first bytes, fewer only if there are no more; they stay to be read."""
         if self._rest is None:
@@ -90,6 +99,15 @@ class Begun(PosixPath):
         self.look(0)
         assert self._rest is not None
         return io.BufferedReader(_Again(self._head, self._rest))
+
+
+class _AtAddress(Begun):
+    """A file at an address, which messages name as the user did."""
+
+    _address = ""
+
+    def __str__(self) -> str:
+        return self._address
 
 
 class _Again(io.RawIOBase):
@@ -116,6 +134,8 @@ class _Again(io.RawIOBase):
 
 def source_of(path: Path) -> Path:
     """Return a path that can be looked at and then read, whatever it is."""
+    if not isinstance(path, Begun) and (address := address_of(path)):
+        return Begun.at(address)
     if isinstance(path, Begun) or not is_stream(path):
         return path
     return Begun.stdin() if path == STDIN else Begun(path)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
+from featstore.records import KEY_BYTES
 from featstore.stores.index import KeyIndex, SortedKeys
 from featstore.stores.layout import head_size, sentences_of_size, unpack_keys
 from featstore.stores.places import Place, join
@@ -77,8 +78,8 @@ class KeyTable:
         self._loose = KeyIndex()
         self._segments: list[_Held] = []
 
-    def add(self, keys: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
-        """Add keys, whose positions are larger than those added before; Shape: (n, 16), (n,)."""
+    def add(self, keys: NDArray[np.uint8], position: NDArray[np.int64] | int) -> None:
+        """Add keys in memory; see :meth:`KeyIndex.add`."""
         self._loose.add(keys, position)
 
     def hold(self, segment: Segment, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
@@ -213,17 +214,21 @@ def _remove(place: Place, listed: list[Segment], goes: list[Segment]) -> None:
     place.remove([part for segment in goes for part in _part_names(segment) if part not in stays])
 
 
-def read_keys(files: ShardFiles, sizes: Mapping[str, int]) -> list[NDArray[np.uint8]]:
-    """Return the keys of shards whose index files have these sizes; Shape: each (n, 16).
+def read_keys(files: ShardFiles, sizes: Mapping[str, int]) -> NDArray[np.uint8]:
+    """Return the keys of shards whose index files have these sizes, one after the other; Shape: (n, 16).
 
     Raises:
         MissingFileError, DamagedStoreError: an index is gone, or is none.
     """
-    heads = {files.index_name(n): head_size(max(sentences_of_size(size), 0)) for n, size in sizes.items()}
-    return [
-        unpack_keys(raw, size, join(files.place.location, files.index_name(name)))
-        for raw, (name, size) in zip(files.place.read_heads(heads), sizes.items(), strict=True)
-    ]
+    counts = {name: max(sentences_of_size(size), 0) for name, size in sizes.items()}
+    heads = files.place.read_heads({files.index_name(name): head_size(count) for name, count in counts.items()})
+    keys = np.empty((sum(counts.values()), KEY_BYTES), dtype=np.uint8)
+    end = 0
+    for raw, (name, size) in zip(heads, sizes.items(), strict=True):
+        end += counts[name]
+        where = join(files.place.location, files.index_name(name))
+        keys[end - counts[name] : end] = unpack_keys(raw, size, where)
+    return keys
 
 
 def update(files: ShardFiles, *, everything: bool = False) -> bool:
@@ -281,9 +286,9 @@ def _batches(sizes: Mapping[str, int]) -> list[dict[str, int]]:
 
 def _sorted(files: ShardFiles, sizes: Mapping[str, int]) -> KeySource:
     """Return the keys of some shards, sorted."""
-    keys = read_keys(files, sizes)
-    position = [(number << 32) + np.arange(len(each), dtype=np.int64) for number, each in enumerate(keys)]
-    table = SortedKeys.of(np.concatenate(keys), np.concatenate(position))
+    counts = map(sentences_of_size, sizes.values())
+    position = [(number << 32) + np.arange(count, dtype=np.int64) for number, count in enumerate(counts)]
+    table = SortedKeys.of(read_keys(files, sizes), np.concatenate(position))
     return KeySource(list(sizes), len(table), table.between)
 
 

@@ -99,10 +99,16 @@ class ShardedStore:
                 for name in names:
                     loose.pop(name, None)
         keys = catalogue.read_keys(self.files, loose)
-        if keys:
-            position = [start[name] + np.arange(len(each)) for name, each in zip(loose, keys, strict=True)]
-            self._keys.add(np.concatenate(keys), np.concatenate(position))
-            self._loose += sum(map(len, keys))
+        if len(loose) == len(sizes):
+            self._keys.add(keys, int(self._starts[-1]))
+        else:
+            self._keys.add(
+                keys,
+                np.concatenate(
+                    [start[name] + np.arange(count[name]) for name in loose] or [np.zeros(0, dtype=np.int64)]
+                ),
+            )
+        self._loose += len(keys)
         self._names += sizes
         self._known.update(sizes)
         self._starts = np.concatenate((self._starts[:-1], starts))

@@ -1,0 +1,215 @@
+"""Addresses such as ``s3://bucket/folder/file``: what is said of them, reading and writing a file, fetching a folder.
+
+In: an address, as text or as the path that a command line makes of it (``s3:/bucket/..``, since a path has no empty
+part). Out: its bytes, or a copy on this machine. Everything goes through fsspec; credentials and endpoints are settings
+of its protocols (``AWS_*``, ``FSSPEC_S3_*``). A file at an address appears whole or not at all: it is put there in one
+piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING
+
+from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.DOTALL)
+_READ_AHEAD = 2**22  # bytes
+_MOST_COPIED = 20 * 10**9  # bytes of folders that were fetched
+_VERSION = ("size", "ETag", "LastModified", "mtime", "created")  # what protocols say of a file's state
+
+
+def address_of(path: str | PurePath) -> str | None:
+    """Return the address that is meant, or None if it is a path of this machine."""
+    found = _ADDRESS.fullmatch(str(path))
+    return None if found is None or found[1] == "file" else f"{found[1]}://{found[2]}"
+
+
+@contextmanager
+def asking(address: str) -> Iterator[None]:
+    """Turn what a protocol's package says of an address into an error of this project.
+
+    Raises:
+        MissingFileError: there is nothing.
+        ResourceError: no permission, no credentials, no answer.
+    """
+    try:
+        yield
+    except FeatstoreError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{address} does not exist; check the names of the bucket and of the file.") from error
+    except PermissionError as error:
+        raise ResourceError(f"{address} cannot be reached: there is no permission ({error}).") from error
+    except Exception as error:  # each protocol's package has its own errors, few of them OSError
+        if type(error).__name__ == "NoCredentialsError":
+            raise ResourceError(
+                f"{address} cannot be reached without credentials, and none were found; set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or name a profile with AWS_PROFILE."
+            ) from error
+        raise ResourceError(f"{address} could not be reached or written: {type(error).__name__}: {error}") from error
+
+
+def open_address(address: str) -> tuple[AbstractFileSystem, str]:
+    """Return the file system of an address, and the path there.
+
+    Raises:
+        UsageError: the protocol is unknown, or its package is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+
+        fs, path = url_to_fs(address, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"{address} cannot be opened: {error}. Addresses need the extra `remote` "
+            "(pip install 'featstore[remote]') and the protocol's own package."
+        ) from error
+    return fs, str(path)
+
+
+def check_address(address: str) -> None:
+    """Make sure that a file can be read.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UsageError: it is a folder.
+        ResourceError: it cannot be reached.
+    """
+    fs, path = open_address(address)
+    with asking(address):
+        if fs.info(path)["type"] == "directory":
+            raise UsageError(f"{address} is a folder; name the files in it.")
+
+
+def check_target(address: str) -> None:
+    """Make sure that the bucket, or the folder, in which a file shall be written can be reached; nothing is written.
+
+    Raises:
+        UsageError: there is no name of a file, or no such bucket.
+        ResourceError: it cannot be reached.
+    """
+    fs, path = open_address(address)
+    bucket, _, name = path.strip("/").partition("/")
+    if not name and fs.protocol != "memory":
+        raise UsageError(f"{address} names no file; add a name, as in {address.rstrip('/')}/relations.jsonl.")
+    with asking(address):
+        if name and fs.protocol in ("s3", ("s3", "s3a")) and not fs.exists(bucket):
+            raise UsageError(f"{address} cannot be written: there is no bucket '{bucket}' that can be seen; make it.")
+
+
+class _RemoteReader(io.RawIOBase):
+    """A file at an address, of which every error is one of this project."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        fs, path = open_address(address)
+        with asking(address):
+            self._file = fs.open(path, "rb", block_size=_READ_AHEAD, cache_type="readahead")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        with asking(self._address):
+            return int(self._file.readinto(buffer))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def open_to_read(address: str) -> io.BufferedReader:
+    """Open a file to read it from front to end.
+
+    Raises:
+        MissingFileError, ResourceError: now or while it is read.
+    """
+    return io.BufferedReader(_RemoteReader(address))
+
+
+@contextmanager
+def open_to_write(address: str) -> Iterator[IO[bytes]]:
+    """Open a file to write it; it is put at the address when the block ends without an error.
+
+    Raises:
+        ResourceError: it cannot be written; what was there is as it was.
+    """
+    with tempfile.NamedTemporaryFile(prefix="featstore-") as file:
+        yield file
+        file.flush()
+        upload(Path(file.name), address)
+
+
+def upload(path: Path, address: str) -> None:
+    """Put a file of this machine at an address; errors as :func:`open_to_write`."""
+    fs, target = open_address(address)
+    try:
+        with asking(address):
+            fs.put_file(str(path), target)
+    except MissingFileError as error:
+        raise UsageError(f"{address} cannot be written: there is no such bucket; make it, or name another.") from error
+
+
+def fetched_folder(address: str) -> Path:
+    """Return a copy of a folder on this machine, which is fetched unless it is there already.
+
+    Copies are below ``$XDG_CACHE_HOME/featstore`` (``~/.cache/featstore``). What was used longest ago goes when they
+    take more than 20 GB. A copy is of the folder as it is now: the names, sizes and versions of its files tell.
+
+    Raises:
+        MissingFileError: there is no file below the address.
+        ResourceError: it cannot be reached, or there is no room.
+    """
+    fs, path = open_address(address)
+    with asking(address):
+        found = {name: info for name, info in fs.find(path, detail=True).items() if info["type"] == "file"}
+    if not found:
+        raise MissingFileError(f"{address} does not exist: there is no file below it; check the name.")
+    state = [[name, *(str(info.get(fact)) for fact in _VERSION)] for name, info in sorted(found.items())]
+    digest = hashlib.blake2b(json.dumps([address, state]).encode(), digest_size=16).hexdigest()
+    copies = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "featstore"
+    copy = copies / digest / PurePath(path).name
+    if not copy.is_dir():
+        _make_room(copies, sum(int(info["size"]) for info in found.values()))
+        partial = copies / f".{digest}.{secrets.token_hex(4)}"
+        try:
+            for name in found:
+                relative = PurePath(name).relative_to(path)
+                if ".." in relative.parts:
+                    raise UsageError(f"{address} has a file of the name {name}, which is not fetched.")
+                target = partial / copy.name / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with asking(address):
+                    fs.get_file(name, str(target))
+            with suppress(OSError):  # another process was faster
+                partial.rename(copy.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    os.utime(copy.parent)
+    return copy
+
+
+def _make_room(copies: Path, size: int) -> None:
+    """Remove the copies that were used longest ago until ``size`` more bytes may be kept."""
+    copies.mkdir(parents=True, exist_ok=True)
+    there = sorted(copies.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+    kept = size
+    for each in there:
+        kept += sum(file.stat().st_size for file in each.rglob("*") if file.is_file())
+        if kept > _MOST_COPIED:
+            shutil.rmtree(each, ignore_errors=True)

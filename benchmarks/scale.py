@@ -1,7 +1,7 @@
 """Past one machine: engines against each other, growth, the index of a large store, and a plan for PubMed.
 
     python benchmarks/scale.py engines --documents 640     # 1 and 2 workers, processes of this machine against Ray
-    python benchmarks/scale.py growth --documents 1000 10000 100000
+    python benchmarks/scale.py growth featurize --documents 1000000  # or extract
     python benchmarks/scale.py index --sentences 1000000 10000000 [--s3 | --store s3://BUCKET/PREFIX]
     python benchmarks/scale.py plan
 
@@ -13,52 +13,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import subprocess
-import sys
-import tempfile
-import time
 from contextlib import nullcontext
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from growth import grow_extract, grow_featurize
 from large_store import large_store, s3_bucket
 from scale_engines import engines
-from synthetic import write_documents
 
-from classifier.extract import ExtractionJob, Extractor, extract_files
 from featstore.encoders import load_encoder
 from featstore.markdown import markdown_table
 
 TOKENS, SENTENCES = 301, 10.2  # of an abstract: the first 400 of ChemProt
 INDEX_BYTES = 41  # of memory for a sentence, as measured by `index`
-
-
-def resident() -> float:
-    """Return the resident memory of this process in MB."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
-    assert found
-    return 1024 * int(found[1]) / 1e6
-
-
-def growth(numbers: list[int]) -> None:
-    """Extract from more and more documents with a light model; print a table."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--features", "glove", "--corpus", "sample:chemprot", "--context", "sentence", "--max-epochs", "2"]
-        corpus = ["--corpus", "sample:chemprot", "--context", "sentence"]
-        for command in (["featurize", "--encoders", "glove", *corpus], ["train", *words, "--run", "light"]):
-            subprocess.run([sys.executable, "-m", "cli", *command], cwd=folder, check=True, capture_output=True)
-        extractor = Extractor.load(Path(folder) / "runs" / "light", tag="never")
-        for number in numbers:
-            source = write_documents(Path(folder) / "in.jsonl", number)
-            begun = time.process_time()
-            extract_files(extractor, ExtractionJob([source], Path(folder) / "out.jsonl", fresh=True))
-            spent = time.process_time() - begun
-            rows.append([f"{number:,}", f"{1000 * spent / number:.2f} ms", f"{resident():.0f} MB"])
-            print(*rows[-1], flush=True)
-    print(markdown_table(["documents", "processor time a document", "memory after it"], rows))
 
 
 def plan(abstracts: int, abstracts_a_second: float, pairs: float, bert_ms: float, price: float) -> None:
@@ -89,7 +56,8 @@ def main() -> None:
     asked = parts.add_parser("engines")
     asked.add_argument("--documents", type=int, default=640)
     asked = parts.add_parser("growth")
-    asked.add_argument("--documents", type=int, nargs="+", default=[1000, 10_000])
+    asked.add_argument("work", choices=["featurize", "extract"])
+    asked.add_argument("--documents", type=int, default=100_000)
     asked = parts.add_parser("index")
     asked.add_argument("--sentences", type=int, nargs="+", default=[1_000_000, 10_000_000])
     asked.add_argument("--store", help="an address; by default a temporary folder")
@@ -104,7 +72,7 @@ def main() -> None:
     if chosen.part == "engines":
         engines(chosen.documents)
     elif chosen.part == "growth":
-        growth(chosen.documents)
+        (grow_featurize if chosen.work == "featurize" else grow_extract)(1000, chosen.documents)
     elif chosen.part == "index":
         with s3_bucket() if chosen.s3 else nullcontext(chosen.store) as root:
             large_store(chosen.sentences, root)

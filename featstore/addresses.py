@@ -165,16 +165,39 @@ def upload(path: Path, address: str) -> None:
         raise UsageError(f"{address} cannot be written: there is no such bucket; make it, or name another.") from error
 
 
-def fetched_folder(address: str) -> Path:
-    """Return a copy of a folder on this machine, which is fetched unless it is there already.
+def names_in(address: str) -> list[str]:
+    """Return the names of the files in a folder, not below its folders.
+
+    Raises:
+        ResourceError: it cannot be reached.
+    """
+    fs, path = open_address(address)
+    with asking(address):
+        return [PurePath(str(each["name"])).name for each in fs.ls(path, detail=True) if each["type"] == "file"]
+
+
+def fetch(address: str, target: Path) -> None:
+    """Copy a file to this machine.
+
+    Raises:
+        MissingFileError, ResourceError: it is not there, or cannot be reached.
+    """
+    fs, path = open_address(address)
+    with asking(address):
+        fs.get_file(path, str(target))
+
+
+def fetched(address: str) -> Path:
+    """Return a copy of a folder, or a file, on this machine, which is fetched unless it is there already.
 
     Copies are below ``$XDG_CACHE_HOME/featstore`` (``~/.cache/featstore``). What was used longest ago goes when they
-    take more than 20 GB. A copy is of the folder as it is now: the names, sizes and versions of its files tell.
+    take more than 20 GB. A copy is of what is there now: the names, sizes and versions of its files tell.
 
     Raises:
         MissingFileError: there is no file below the address.
         ResourceError: it cannot be reached, or there is no room.
     """
+    address = address.rstrip("/")
     fs, path = open_address(address)
     with asking(address):
         found = {name: info for name, info in fs.find(path, detail=True).items() if info["type"] == "file"}
@@ -184,7 +207,7 @@ def fetched_folder(address: str) -> Path:
     digest = hashlib.blake2b(json.dumps([address, state]).encode(), digest_size=16).hexdigest()
     copies = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "featstore"
     copy = copies / digest / PurePath(path).name
-    if not copy.is_dir():
+    if not copy.exists():
         _make_room(copies, sum(int(info["size"]) for info in found.values()))
         partial = copies / f".{digest}.{secrets.token_hex(4)}"
         try:
@@ -202,6 +225,12 @@ def fetched_folder(address: str) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
     os.utime(copy.parent)
     return copy
+
+
+def on_this_machine(path: str | Path) -> Path:
+    """Return a path as it is; of a folder or a file at an address, the copy (:func:`fetched`)."""
+    address = address_of(path)
+    return Path(path) if address is None else fetched(address)
 
 
 def _make_room(copies: Path, size: int) -> None:

@@ -11,7 +11,8 @@ import fsspec
 import pytest
 
 from featstore import addresses
-from featstore.addresses import address_of, check_address, fetched_folder
+from featstore.addresses import address_of, check_address, fetched
+from featstore.corpora import load_corpus
 from featstore.errors import MissingFileError, ResourceError, UsageError
 from featstore.files import check_input, check_output_file, open_output, write_file
 from featstore.formats import read_documents
@@ -111,36 +112,53 @@ def test_a_folder_is_fetched_once_and_again_when_it_changes(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fs = fsspec.filesystem("s3")
     fs.pipe({f"{s3}/run/config.toml": b"a = 1", f"{s3}/run/fold-1/run.json": b"{}"})
-    copy = fetched_folder(f"{s3}/run")
+    copy = fetched(f"{s3}/run")
     assert copy.name == "run"
     assert (copy / "fold-1" / "run.json").read_bytes() == b"{}"
-    assert fetched_folder(f"{s3}/run/") == copy
+    assert fetched(f"{s3}/run/") == copy
     fs.pipe({f"{s3}/run/config.toml": b"a = 2"})
-    other = fetched_folder(f"{s3}/run")
+    other = fetched(f"{s3}/run")
     assert (other / "config.toml").read_bytes() == b"a = 2"
     monkeypatch.setattr(addresses, "_MOST_COPIED", 12)
     fs.pipe({f"{s3}/more/x": b"12345"})
-    last = fetched_folder(f"{s3}/more")
+    last = fetched(f"{s3}/more")
     assert (last / "x").is_file()
     assert len(list((tmp_path / "featstore").iterdir())) == 2, "the copy that was used longest ago has gone"
+    file = fetched(f"{s3}/run/config.toml")
+    assert (file.name, file.read_bytes()) == ("config.toml", b"a = 2")
     with pytest.raises(MissingFileError, match="no file below it"):
-        fetched_folder(f"{s3}/none")
+        fetched(f"{s3}/none")
 
 
 def test_a_fetch_that_fails_leaves_nothing(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fs = fsspec.filesystem("s3")
     fs.pipe({f"{s3}/run/a": b"1", f"{s3}/run/b": b"2"})
-    kind, fetch = type(fs), type(fs).get_file
 
-    def failing(self: object, path: str, target: str, **options: object) -> None:
-        if path.endswith("b"):
-            raise OSError("the line is cut")
-        fetch(self, path, target, **options)
+    class Cut:
+        """A file system of which one file cannot be fetched."""
+
+        find = fs.find
+
+        def get_file(self, path: str, target: str) -> None:
+            if path.endswith("b"):
+                raise OSError("the line is cut")
+            fs.get_file(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(kind, "get_file", failing)
+        patch.setattr(addresses, "open_address", lambda address: (Cut(), address.removeprefix("s3://")))
         with pytest.raises(ResourceError, match="the line is cut"):
-            fetched_folder(f"{s3}/run")
+            fetched(f"{s3}/run")
     assert list((tmp_path / "featstore").iterdir()) == []
-    assert (fetched_folder(f"{s3}/run") / "b").read_bytes() == b"2"
+    assert (fetched(f"{s3}/run") / "b").read_bytes() == b"2"
+
+
+def test_a_corpus_at_an_address(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pair = '"head": {"type": "CHEMICAL", "start": 0, "end": 7}, "tail": {"type": "GENE", "start": 17, "end": 20}'
+    line = f'{{"id": "1", "text": "Aspirin inhibits COX.", {pair}, "label": "yes"}}'
+    (tmp_path / "mine.jsonl").write_text(line + "\n")
+    fsspec.filesystem("s3").pipe_file(f"{s3}/mine.jsonl", f"{line}\n".encode())
+    here, there = (load_corpus(f"jsonl:{place}") for place in (tmp_path / "mine.jsonl", f"{s3}/mine.jsonl"))
+    assert there.spec == f"jsonl:{s3}/mine.jsonl"
+    assert there.instances == here.instances

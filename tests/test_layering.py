@@ -16,7 +16,7 @@ PACKAGES = ("featstore", "classifier")
 
 BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
-BASE |= {"featstore.durable", "featstore.gold"}
+BASE |= {"featstore.durable", "featstore.gold", "featstore.addresses"}
 BASE |= {"featstore.lazy", "featstore.version", "featstore.frame"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}

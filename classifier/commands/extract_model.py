@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir, given
+from featstore.addresses import address_of, on_this_machine
 from featstore.commands.options import EncoderDevice, EngineName, encoder_specs, one_of, precisions
 from featstore.errors import UsageError
 from featstore.files import check_input, check_readable_folder
@@ -36,14 +37,16 @@ class ModelOptions:
         Path | None,
         typer.Option(
             "--model",
-            help="The model: a folder that cli bundle made, or the name of one that comes with featstore (cli models "
-            "ls). By default it is chemprot, unless a run is named.",
+            help="The model: a folder that cli bundle made, its address (s3://..), or the name of one that comes with "
+            "featstore (cli models ls). By default it is chemprot, unless a run is named.",
         ),
     ] = None
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", envvar="FEATSTORE_RUN", help="Use the model of a run: its folder, or its name below --runs."
+            "--run",
+            envvar="FEATSTORE_RUN",
+            help="Use the model of a run: its folder or address, or its name below --runs.",
         ),
     ] = None
     runs: Runs = RUNS
@@ -87,9 +90,15 @@ class ModelOptions:
         from classifier.extract.models import model_folder
 
         of_run = self.model is None and (self.run is not None or bool(given(called, ("runs", "fold"))))
+        named = self.run if of_run else self.model
+        if named is not None and (address := address_of(named)):
+            load = partial(Extractor.load, address, fold=self.fold)  # each worker fetches it
+        elif of_run:
+            load = partial(Extractor.load, fold_dir(self.run, self.runs, self.fold, self.store))
+        else:
+            load = partial(Extractor.load, model_folder(self.model))
         return partial(
-            Extractor.load,
-            fold_dir(self.run, self.runs, self.fold, self.store) if of_run else model_folder(self.model),
+            load,
             encoders=encoder_specs(self.encoders) if self.encoders else [],
             store=self.store,
             threads=self.threads,
@@ -137,6 +146,8 @@ class MentionOptions:
         Raises:
             UsageError, MissingFileError, ResourceError: it is not, or cannot be read.
         """
-        if self.tagger is not None:
+        if self.tagger is not None and address_of(self.tagger):
+            on_this_machine(self.tagger)
+        elif self.tagger is not None:
             check_readable_folder(self.tagger)
             check_input(self.tagger)

@@ -27,6 +27,7 @@ from classifier.entities.encoding import Encoding
 from classifier.entities.predict import find_mentions
 from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
+from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.featurize.plan import running_threads
@@ -81,7 +82,7 @@ class Tagger:
         """Load a tagger.
 
         Args:
-            path: its folder; None: the one that comes with featstore.
+            path: its folder or the address of it; None: the one that comes with featstore.
             encoders: ``NAME:PATH`` for each encoder that does not come with featstore.
             loaded: encoders that are in memory already, by name; those that the tagger reads too are not loaded again.
             store, threads: see :class:`Tagger`.
@@ -93,7 +94,7 @@ class Tagger:
             UsageError: a spec of an encoder that the tagger does not read.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """
-        folder = bundled(SHIPPED) if path is None else Path(path)
+        folder = bundled(SHIPPED) if path is None else on_this_machine(path)
         checkpoint = load_tagger(folder)
         found = load_encoders(checkpoint, encoders, device=device, loaded=loaded)
         return cls(checkpoint, found, name=folder.resolve().name, store=store, threads=threads)

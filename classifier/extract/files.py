@@ -28,12 +28,13 @@ from classifier.extract.shards import ShardFile, input_position, own_documents
 from classifier.extract.standing import Standing
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.extract.workers import BlockWorkers, ExtractBlocks, ReadSoFar, done_by_workers
+from featstore.addresses import address_of
 from featstore.corpora import jsonl
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
 from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
-from featstore.formats.source import Begun
+from featstore.formats.source import Begun, source_of
 from featstore.progress import Progress
 from featstore.records import Document
 from featstore.scale.shard import Shard
@@ -132,6 +133,7 @@ def extract_files(
     """
     start = time.perf_counter()
     check_output_file(job.target)
+    job = replace(job, sources=[source_of(source) if address_of(source) else source for source in job.sources])
     for source in job.sources:
         if not isinstance(source, Begun) and not is_stream(source):
             check_input(source)

@@ -8,16 +8,19 @@ loaded.
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.files import Extracted
 from classifier.extract.shards import FORMAT_VERSION, ShardBlock, ShardEnd, ShardHead, shard_file
+from featstore.addresses import address_of, fetch, names_in
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import behind_links, check_output_file, clear_errors, open_output
 from featstore.plain import from_plain
@@ -41,7 +44,21 @@ def join_shards(target: Path) -> Extracted:
     """
     start = time.perf_counter()
     check_output_file(target)
-    shards = [_ShardReader(path) for path in _shard_files(target)]
+    with tempfile.TemporaryDirectory(prefix="featstore-") as folder:
+        done = _join(target, _fetched(target, Path(folder)) if address_of(target) else _shard_files(target))
+    return replace(done, seconds=time.perf_counter() - start)
+
+
+def _fetched(target: Path, folder: Path) -> list[Path]:
+    """Return copies of the files of all shards of an output at an address."""
+    shards = _shard_files(target)
+    for shard in shards:
+        fetch(str(address_of(shard)), folder / shard.name)
+    return [folder / shard.name for shard in shards]
+
+
+def _join(target: Path, files: list[Path]) -> Extracted:
+    shards = [_ShardReader(path) for path in files]
     head = shards[0].head
     for shard in shards[1:]:
         _check_same(shards[0], shard, "does not extract the same", head.facts == shard.head.facts)
@@ -50,7 +67,7 @@ def join_shards(target: Path) -> Extracted:
         for text in _in_order(shards, head.separator):
             file.write(text.encode("utf-8"))
         file.write(head.footer.encode("utf-8"))
-    return _total([shard.end for shard in shards], time.perf_counter() - start)
+    return _total([shard.end for shard in shards])
 
 
 def _shard_files(target: Path) -> list[Path]:
@@ -58,7 +75,8 @@ def _shard_files(target: Path) -> list[Path]:
     real = behind_links(target)
     named = re.compile(rf"{re.escape(real.name)}\.(\d{{1,9}})-of-(\d{{1,9}})")
     with clear_errors(real.parent, "read"):
-        matches = [named.fullmatch(path.name) for path in real.parent.iterdir()]
+        folder = address_of(real.parent)
+        matches = [named.fullmatch(n) for n in (names_in(folder) if folder else os.listdir(real.parent))]
     found = {(int(match[1]), int(match[2])) for match in matches if match}
     counts = sorted({count for _, count in found})
     if len(counts) != 1:
@@ -149,7 +167,7 @@ def _check_same(one: _ShardReader, other: _ShardReader, what: str, same: bool) -
         )
 
 
-def _total(ends: Sequence[ShardEnd], seconds: float) -> Extracted:
+def _total(ends: Sequence[ShardEnd]) -> Extracted:
     """Return what all shards did together."""
     nothing: Counter[str] = Counter()
     problems: Counter[str] = Counter()
@@ -162,7 +180,7 @@ def _total(ends: Sequence[ShardEnd], seconds: float) -> Extracted:
         pairs=sum(end.figures.pairs for end in ends),
         relations=sum(end.figures.relations for end in ends),
         resumed_at=0,
-        seconds=seconds,
+        seconds=0.0,
         nothing=dict(nothing),
         problems=dict(problems),
         lost=sum(end.figures.lost for end in ends),

@@ -14,6 +14,7 @@ from pathlib import Path
 from classifier.entities.facts import FACTS, read_tagger, read_tested
 from classifier.runs.facts import MANIFEST, METRICS, RUN, read_manifest, read_metrics, read_run
 from classifier.runs.find import fold_folder, is_run
+from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
 from featstore.errors import MissingFileError, UsageError, did_you_mean
 from featstore.labels import in_words
@@ -92,14 +93,15 @@ def model_folder(given: str | Path | None, fold: int | None = None) -> Path:
     """Return the folder of a model: of a bundle, or of a trained fold.
 
     Args:
-        given: a bundle, a trained fold, a run, or the name of an installed model; None: the default one.
+        given: a bundle, a trained fold or a run (of each, the folder or its address), or the name of an installed
+            model; None: the default one.
         fold: the fold of a run; None: the first that is trained.
 
     Raises:
         MissingFileError: there is no such folder and no such model, or the run has no such trained fold.
         UsageError: a fold of what is no run.
     """
-    place = None if given is None else Path(given)
+    place = None if given is None else on_this_machine(given)
     if place is not None and is_run(place) and not (place / RUN).is_file():
         return fold_folder(place, fold)
     if fold is not None:

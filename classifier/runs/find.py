@@ -13,7 +13,8 @@ from pathlib import Path
 
 from classifier.runs.config import CONFIG, trained_folds
 from classifier.runs.facts import RUN, read_run
-from featstore.errors import MissingFileError, did_you_mean
+from featstore.addresses import address_of
+from featstore.errors import MissingFileError, UsageError, did_you_mean
 
 _FOLD = re.compile(r"fold-\d+")
 
@@ -38,7 +39,15 @@ def run_place(name: str, runs: Path) -> Path:
 
     A run in the current folder or at the path ``name`` comes first, then one below ``runs``. A new run goes below
     ``runs`` if its name is a plain word, and to the path ``name`` if it has a slash.
+
+    Raises:
+        UsageError: it is at an address, where runs are only read by what extracts with them.
     """
+    if address_of(name):
+        raise UsageError(
+            f"{name} is an address. `cli extract` and `cli serve` read the model of a run at an address; everything "
+            "else works on a run's folder on this machine, so copy it, or name another."
+        )
     here, below = Path(name), runs / name
     if is_run(here) or (os.sep in name and not is_run(below)):
         return here

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from featstore.addresses import on_this_machine
 from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.known import warn_of_overlap
 from featstore.corpora.mark import Marking
@@ -60,7 +61,8 @@ def load_corpus(
     """Load the corpus that ``spec`` names; places that had to be left out are logged as warnings.
 
     Args:
-        spec: ``NAME``, for a corpus that ``cli data get`` fetched, or ``NAME:PATH``; see ``READERS`` for the names.
+        spec: ``NAME``, for a corpus that ``cli data get`` fetched, or ``NAME:PATH``, where the path may be an address;
+            see ``READERS`` for the names.
         indicators: ``tags``, ``replace`` or ``blind``.
         context: ``tagged`` or ``sentence``.
         instances: for chemprot, the list of instances to take; by default ``lim_kang_instances.tsv`` in DIR if it is
@@ -98,6 +100,7 @@ def read_quietly(choice: CorpusChoice) -> Corpus:
         )
     module, _, function = READERS[name].partition(":")
     reader: CorpusReader = getattr(import_module(module), function)
-    corpus = replace(reader(path or None, choice.marking, choice.instances), spec=choice.spec)
+    place = str(on_this_machine(path)) if path else None
+    corpus = replace(reader(place, choice.marking, choice.instances), spec=choice.spec)
     warn_of_overlap(corpus)
     return corpus

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from featstore.addresses import address_of
 from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.plain import make_plain
@@ -24,7 +25,8 @@ def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]
 
     A file without text is a bad document, as its name promises one; a pipe that nothing came through holds none.
     """
-    name = "stdin" if isinstance(path, Begun) else path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    unnamed = isinstance(path, Begun) and not address_of(path)
+    name = "stdin" if unnamed else path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     if lines:
         for line in lines_of(path):
             id_ = f"{name}:{line.number}"
@@ -36,7 +38,7 @@ def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]
         return
     try:
         text = _whole(path)
-        if text.strip() or not isinstance(path, Begun):
+        if text.strip() or not unnamed:
             yield make_plain(name, [("", "", text)], path)
     except Flaw as flaw:
         yield BadDocument(name, str(path), flaw.why)

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypedDict
 
-from featstore.errors import FeatstoreError, ResourceError, UsageError
+from featstore.addresses import asking, open_address
+from featstore.errors import MissingFileError
 from featstore.files import Buffer
 from featstore.stores.places import check_relative, join, missing
 
@@ -41,30 +42,18 @@ class RemotePlace:
     def _connect(self) -> AbstractFileSystem:
         """Return the file system; a forked process gets a connection of its own."""
         if self._pid != os.getpid():
-            try:
-                from fsspec.core import url_to_fs
-
-                self._fs, self._root = url_to_fs(self._url, use_listings_cache=False)
-            except (ImportError, ValueError) as error:
-                raise UsageError(
-                    f"{self._url} cannot be opened: {error}. Addresses need the extra `remote` "
-                    "(pip install 'featstore[remote]') and the protocol's own package."
-                ) from error
+            self._fs, self._root = open_address(self._url)
             self._pid = os.getpid()
         return self._fs
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[AbstractFileSystem]:
+        address = join(self.location, name) if name else self.location
         try:
-            yield self._connect()
-        except FeatstoreError:
-            raise
-        except FileNotFoundError as error:
+            with asking(address):
+                yield self._connect()
+        except MissingFileError as error:
             raise missing(self.location, name) from error
-        except Exception as error:  # each protocol's driver has its own errors, few of them OSError
-            raise ResourceError(
-                f"{join(self.location, name)} could not be reached or written: {type(error).__name__}: {error}"
-            ) from error
 
     @property
     def location(self) -> str:

@@ -29,7 +29,7 @@ _MAGIC = b"FSKEYS01"
 _BLOCK_KEYS, _WORDS = 170, 512  # keys of a block, and its 64-bit words: one page
 _BLOCK_BYTES = 8 * _WORDS
 _NONE = 2**64 - 1  # where a block has no key
-_GAP = 8  # blocks that are read along, since a request more takes longer
+_GAP, _GAP_AT_ADDRESS = 8, 64  # blocks that are read along, since a request more takes longer
 _AT_ONCE = 4096  # keys that are looked up together: 16 MB of blocks
 _KEPT = 4096  # blocks that were read last from an address and stay in memory: 16 MB
 
@@ -140,9 +140,10 @@ class Segment:
         self._shift = 65 - parts.bit_length()  # that leaves the number of a key's part
         self._blocks = np.array([_blocks_of(n) for n in contents.counts], dtype=np.int64)
         self._firsts: dict[int, NDArray[np.uint64]] = {}  # of each part in use, the first key of each block
-        self._recent: OrderedDict[tuple[int, int], bytes] | None = OrderedDict()
-        if place.local("") is not None:
-            self._recent = None  # the system keeps pages of local files
+        local = place.local("") is not None
+        self._gap = _GAP if local else _GAP_AT_ADDRESS
+        # The system keeps pages of local files.
+        self._recent: OrderedDict[tuple[int, int], bytes] | None = None if local else OrderedDict()
 
     def find(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return shard (high 32 bits) and sentence of each key, -1 where it is not there; Shape: all (m,).
@@ -231,7 +232,7 @@ class Segment:
         if not len(lacking):
             return
         part, block = wanted[:, lacking]
-        apart = (part[1:] != part[:-1]) | (block[1:] > block[:-1] + _GAP)
+        apart = (part[1:] != part[:-1]) | (block[1:] > block[:-1] + self._gap)
         heads = np.flatnonzero(np.concatenate(([True], apart)))
         ends = np.concatenate((heads[1:], [len(lacking)]))
         sizes = block[ends - 1] + 1 - block[heads]

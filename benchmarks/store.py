@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -137,6 +139,32 @@ def shares(folder: Path, backend: str, spec: str) -> dict[str, float]:
     encoder.encode = lambda batch: timed("encoding", lambda: encode(batch))  # type: ignore[method-assign]
     whole = seconds(lambda: encode_missing(sentences, encoder, store))
     return {part: taken / whole for part, taken in spent.items()}
+
+
+def against_save(folder: Path, spec: str) -> dict[str, float]:
+    """Return how many sentences of the sample a second of processor time encodes and stores: a plain ``np.save`` of the
+    vectors and where each sentence's begin, and each backend."""
+    sentences = distinct_sentences(load_corpus("sample").instances)
+    encoder = load_encoder(spec)
+
+    def save() -> None:
+        vectors = encoder.encode(list(sentences.values()))
+        np.save(folder / "values.npy", vectors.values.astype(np.float16))
+        np.save(folder / "offsets.npy", vectors.offsets)
+
+    def store(backend: str, turn: int) -> None:
+        place = folder / f"saved-{backend}-{turn}"
+        with closing(create_store(place, feature_meta(encoder, dtype="float16", backend=backend))) as opened:
+            encode_missing(sentences, encoder, opened)
+
+    spent: dict[str, list[float]] = {"np.save": [], "hdf5": [], "zarr": []}
+    for turn in range(ROUNDS + 1):
+        for name, taken in spent.items():
+            call = save if name == "np.save" else partial(store, name, turn)
+            once = seconds(call, time.process_time)
+            if turn:  # the first time imports what it needs
+                taken.append(once)
+    return {name: len(sentences) / median(taken) for name, taken in spent.items()}
 
 
 # Reading random batches ---------------------------------------------------------------------------------------------
@@ -323,6 +351,11 @@ def report(data: Data, folder: Path, index_keys: int) -> None:
             [f"{spec}, {backend}", *(f"{100 * x:.1f} %" for x in (*share.values(), 1 - sum(share.values())))]
             for (spec, backend), share in made.items()
         ],
+    )
+    rates = against_save(folder, "glove")
+    table(
+        ["storing the sample with glove", "sentences/s", "share of np.save"],
+        [[name, f"{rate:,.0f}", f"{100 * rate / rates['np.save']:.0f} %"] for name, rate in rates.items()],
     )
     write_index(folder / "index", index_keys, 1000)
     ran = subprocess.run(

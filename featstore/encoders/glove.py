@@ -54,12 +54,14 @@ class GloVe:
         offsets = np.zeros(len(batch) + 1, dtype=np.int64)
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         tokens = [token for sentence in batch for token in sentence]
-        rows = np.array([self._row(token) for token in tokens], dtype=np.int64)
+        places = {token: self._row(token) for token in dict.fromkeys(tokens)}
+        rows = np.array([places[token] for token in tokens], dtype=np.int64)
         values = np.zeros((len(tokens), self.dim), dtype=np.float32)
         values[rows >= 0] = self._vectors[rows[rows >= 0]]
         if self._oov == "hash":
+            unknown = {token: self._hashed(token) for token, row in places.items() if row < 0}
             for place in np.flatnonzero(rows < 0):
-                values[place] = self._hashed(tokens[place])
+                values[place] = unknown[tokens[place]]
         return Ragged(values, offsets)
 
     def knows(self, token: str) -> bool:

@@ -6,6 +6,7 @@ steps with a copy of the head, so that neither the head nor what follows is chan
 
 from __future__ import annotations
 
+import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class TrainingPlan:
     def epochs(self) -> int:
         """The most epochs that there can be."""
         return self.config.max_epochs
+
+    @property
+    def steps(self) -> int:
+        """The most steps of the optimiser that there can be."""
+        return self.epochs * math.ceil(self.train / self.config.batch_size)
 
 
 def plan_training(

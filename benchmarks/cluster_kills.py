@@ -22,15 +22,17 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -184,14 +186,17 @@ class Killer:
         self._cluster, self._draw = cluster, draw
         self.counts: Counter[tuple[str, str]] = Counter()
 
-    def kill_once(self, command: Killed, kind: str, folder: Path, seconds: float) -> None:
+    def kill_once(self, command: Killed, kind: str, folder: Path, seconds: float) -> bool:
         """Run a command, kill what ``kind`` names, and run it to its end.
 
         Args:
             command: the command.
             kind: one of :data:`KINDS`.
             folder: where it works.
-            seconds: how long its workers work, about.
+            seconds: how long after its workers have begun the kill comes, at most.
+
+        Returns:
+            whether there was anything left to kill.
 
         Raises:
             Fault: it does not end as it should.
@@ -204,8 +209,8 @@ class Killer:
             raise Fault("no worker begins")
         time.sleep(self._draw.uniform(0, seconds))
         wait_until(lambda: actors() or running.poll() is not None, LIMIT)
-        if running.poll() is None and self._kill(kind, running):
-            self.counts[command.name, kind] += 1
+        hit = running.poll() is None and self._kill(kind, running)
+        self.counts[command.name, kind] += hit
         code = wait(running, folder)
         expected = {"command": (0, -signal.SIGKILL), "worker": (0, 3), "node": (0, 3)}.get(kind, (0, 130))
         if code not in expected:
@@ -217,6 +222,7 @@ class Killer:
         if code:
             self.counts[command.name, "run again"] += 1
             cli(*command.words, *(command.local if self._draw.random() < 0.5 else on_ray + two), folder=folder)
+        return hit
 
     def _kill(self, kind: str, running: subprocess.Popen[bytes]) -> bool:
         """Kill; return whether there was anything to kill."""
@@ -250,7 +256,7 @@ def session_of(pid: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=40, help="of all commands together, about")
+    parser.add_argument("--kills", type=int, default=40, help="of all commands together")
     parser.add_argument("--documents", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
     parser.add_argument("--only", default="", help="commands whose names begin so")
@@ -261,28 +267,48 @@ def main() -> int:
         room, killer = Path(place), Killer(cluster, draw)
         (room / "inputs").mkdir()
         commands = [c for c in make_inputs(room / "inputs", given.documents) if c.name.startswith(given.only)]
-        expected, seconds = {}, {}
-        for number, command in enumerate(commands):
-            folder = room / f"whole{number}"
-            folder.mkdir()
-            begun = time.monotonic()
-            cli(*command.words, folder=folder)
-            expected[command.name], seconds[command.name] = command.finished(folder), time.monotonic() - begun
-        for turn in range(-(-given.kills // (len(commands) * len(KINDS)))):
-            for number, command in enumerate(commands):
-                for kind in KINDS:
-                    folder = room / f"{number}-{turn}-{KINDS.index(kind)}"
-                    folder.mkdir()
-                    begun = time.monotonic()
-                    try:
-                        killer.kill_once(command, kind, folder, seconds[command.name] / 4)
-                        compare(expected[command.name], command.finished(folder), partials(folder))
-                    except Fault as fault:
-                        print(f"{command.name}, {kind}: {fault}")
-                        return 1
-                    print(f"{command.name}, {kind}: as expected, {time.monotonic() - begun:.0f} s", flush=True)
-        print_table(killer.counts, commands)
+        expected: dict[str, Files] = {}
+        for command in commands:
+            cli(*command.words, folder=(folder := fresh(room / f"whole {command.name}")))
+            expected[command.name] = command.finished(folder)
+        try:
+            kill_often(killer, commands, expected, given.kills, room)
+        except Fault as fault:
+            print(fault)
+            return 1
+        finally:
+            print_table(killer.counts, commands)
     return 0
+
+
+def kill_often(
+    killer: Killer, commands: Sequence[Killed], expected: Mapping[str, Files], kills: int, room: Path
+) -> None:
+    """Kill each command in each way, in turn.
+
+    Raises:
+        Fault: something is not as it should be.
+    """
+    seconds = {command.name: 4.0 for command in commands}  # until the kill: longer if it comes too early, and shorter
+    for command, kind in islice(cycle(product(commands, KINDS)), kills):
+        hit = False
+        while not hit:
+            begun, folder = time.monotonic(), fresh(room / "run")
+            try:
+                hit = killer.kill_once(command, kind, folder, seconds[command.name])
+                compare(expected[command.name], command.finished(folder), partials(folder))
+            except Fault as fault:
+                raise Fault(f"{command.name}, {kind}: {fault}") from None
+            seconds[command.name] *= 1.2 if hit else 0.6
+            how = "killed" if hit else "had ended before the kill"
+            print(f"{command.name}, {kind}: {how}, as expected, {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def fresh(folder: Path) -> Path:
+    """Make a folder anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def compare(expected: Files, found: Files, left: Sequence[str]) -> None:

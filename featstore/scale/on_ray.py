@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Generic
 
-from featstore.errors import FeatstoreError, MismatchError, ResourceError, UsageError
+from featstore.errors import FeatstoreError, MismatchError, ResourceError, UsageError, count_of
 from featstore.scale import actor
 from featstore.scale.actor import LOGGED, RESULT, Message, versions
 from featstore.scale.engine import Done, Handed, Handout, Job, OutcomeT, Tell, WorkT
@@ -85,7 +85,9 @@ def _connect(ray: ModuleType, address: str | None, workers: int | None) -> None:
 
 def _engine(ray: ModuleType, workers: int | None) -> RayEngine:
     cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return RayEngine(ray, workers or max(1, sum(cores)), max(1, *cores))
+    engine = RayEngine(ray, workers or max(1, sum(cores)), max(1, *cores))
+    _log.info("Ray: %s, %s", count_of(len(cores), "node"), count_of(engine.workers, "worker"))
+    return engine
 
 
 class RayEngine:

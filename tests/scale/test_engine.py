@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 from toy_job import ToyJob
 
-from featstore.errors import DataError, ResourceError
-from featstore.scale import Engine, LocalEngine
+from featstore.errors import DataError, ResourceError, UsageError
+from featstore.scale import Engine, LocalEngine, open_engine
 from featstore.scale.engine import TRIES, Done, Handout
 
 Item = tuple[str, int]
@@ -137,6 +138,12 @@ def test_a_worker_of_this_machine_may_commit_what_it_has_at_an_interrupt(job: To
         done.throw(KeyboardInterrupt)
     assert job.pids("committed") == job.pids("sleep")
     assert are_gone(job.pids("loaded"))
+
+
+def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'featstore\[ray\]', here and on every node"), open_engine("ray"):
+        pass
 
 
 def test_items_are_handed_out_in_order_and_lost_ones_first() -> None:

@@ -92,6 +92,16 @@ def test_a_grid_that_was_begun_here_is_finished_on_the_cluster(tmp_path: Path) -
     assert command.finished(tmp_path / "both") == command.finished(tmp_path / "here")
 
 
+def test_what_ray_prints_of_its_nodes_stays_off_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ray._private import worker
+
+    monkeypatch.setattr(worker, "_worker_logs_enabled", False)  # as on_ray does; nothing public turns it off
+    worker.print_to_stdstream({"lines": ["The node is dead."], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_node_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = versions(["numpy", "no-such-package"])
     assert here == {"Python": here["Python"], "numpy": np.__version__, "no-such-package": "none"}

@@ -114,14 +114,20 @@ def check_target(address: str) -> None:
 class _RemoteReader(io.RawIOBase):
     """A file at an address, of which every error is one of this project."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ahead: int) -> None:
         self._address = address
         fs, path = open_address(address)
         with asking(address):
-            self._file = fs.open(path, "rb", block_size=_READ_AHEAD, cache_type="readahead")
+            self._file = fs.open(path, "rb", block_size=ahead, cache_type="readahead")
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         with asking(self._address):
@@ -133,13 +139,17 @@ class _RemoteReader(io.RawIOBase):
         super().close()
 
 
-def open_to_read(address: str) -> io.BufferedReader:
-    """Open a file to read it from front to end.
+def open_to_read(address: str, *, ahead: int = _READ_AHEAD) -> io.BufferedReader:
+    """Open a file to read it.
+
+    Args:
+        address: the file.
+        ahead: bytes that are read ahead of what is asked for.
 
     Raises:
         MissingFileError, ResourceError: now or while it is read.
     """
-    return io.BufferedReader(_RemoteReader(address))
+    return io.BufferedReader(_RemoteReader(address, ahead))
 
 
 @contextmanager

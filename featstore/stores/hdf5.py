@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -22,6 +21,7 @@ from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
 from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, disk_dtype, repair_advice
+from featstore.stores.places import Place, join
 from featstore.stores.rows import Extent
 
 
@@ -36,6 +36,18 @@ def _reading(where: str) -> Iterator[None]:
         raise MissingFileError(f"{where} does not exist.") from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise DamagedStoreError(f"{where} is not a whole HDF5 shard: {error}. {repair_advice(where)}") from error
+
+
+@contextmanager
+def _opened(place: Place, name: str) -> Iterator[h5py.File]:
+    """Open a file; of one at an address only what the library asks for is read."""
+    path = place.local(name)
+    if path is not None:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    else:
+        with place.open(name) as remote, h5py.File(remote, "r") as file:
+            yield file
 
 
 def _dataset(file: h5py.File, name: str, where: str) -> h5py.Dataset:
@@ -75,9 +87,10 @@ class Hdf5Shards:
             )
             return index, parts["values"][...]
 
-    def extents(self, path: Path, rows: int, meta: FeatureMeta) -> list[Extent] | None:
-        where = str(path)
-        with _reading(where), h5py.File(path, "r", locking=False) as file:
+    def extents(self, place: Place, name: str, rows: int, meta: FeatureMeta) -> list[Extent] | None:
+        where, path = join(place.location, name), place.local(name)
+        own = name if path is None else str(path)
+        with _reading(where), _opened(place, name) as file:
             values = _dataset(file, "values", where)
             if values.shape != (rows, meta.dim) or values.dtype != disk_dtype(meta):
                 raise DamagedStoreError(
@@ -85,12 +98,12 @@ class Hdf5Shards:
                 )
             if values.chunks is None:
                 offset = values.id.get_offset()
-                return [] if rows == 0 else None if offset is None else [Extent(where, 0, rows, offset)]
+                return [] if rows == 0 else None if offset is None else [Extent(own, 0, rows, offset)]
             if values.id.get_create_plist().get_nfilters() or values.chunks[1] != meta.dim:
                 return None
             places: list[tuple[int, int]] = []
             values.id.chunk_iter(lambda chunk: places.append((chunk.chunk_offset[0], chunk.byte_offset)))
-            return _join(where, sorted(places), values.chunks[0], rows, meta.dim * values.dtype.itemsize)
+            return _join(own, sorted(places), values.chunks[0], rows, meta.dim * values.dtype.itemsize)
 
 
 def _join(path: str, places: list[tuple[int, int]], chunk: int, rows: int, row_bytes: int) -> list[Extent] | None:

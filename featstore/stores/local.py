@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from stat import S_ISDIR
+from typing import BinaryIO
 
 from featstore.durable import flush, flush_folder, lock
 from featstore.files import Buffer, check_output_folder, clear_errors
@@ -84,6 +85,13 @@ class LocalPlace:
 
     def read(self, name: str) -> bytes:
         return next(self.read_heads({name: -1}))
+
+    def open(self, name: str) -> BinaryIO:
+        with clear_errors(self.local(name), "read"):
+            try:
+                return open(self.local(name), "rb")
+            except FileNotFoundError as error:
+                raise missing(self.location, name) from error
 
     def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         for name, size in sizes.items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from featstore.errors import DamagedStoreError, MissingFileError, ResourceError
 from featstore.files import Buffer
@@ -56,6 +56,10 @@ class Place(Protocol):
         ...
 
     def read(self, name: str) -> bytes: ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file to read parts of it."""
+        ...
 
     def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         """The first bytes of many files, one after the other: name -> how many."""

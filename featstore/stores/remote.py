@@ -12,15 +12,18 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
-from featstore.addresses import asking, open_address
+from featstore.addresses import asking, open_address, open_to_read
 from featstore.errors import MissingFileError
 from featstore.files import Buffer
 from featstore.stores.places import check_relative, join, missing
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+
+_AHEAD = 2**14  # bytes: what a library reads of a file's beginning comes with one request
 
 
 class _Entry(TypedDict):
@@ -102,6 +105,10 @@ class RemotePlace:
     def read(self, name: str) -> bytes:
         with self._asking(name) as fs:
             return bytes(fs.cat_file(self._path(name)))
+
+    def open(self, name: str) -> BinaryIO:
+        with self._asking(name):
+            return open_to_read(f"{self._url}/{check_relative(name)}", ahead=_AHEAD)
 
     def read_heads(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
         return iter(self.read_spans([(name, 0, size) for name, size in sizes.items()]))

@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,8 @@ from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import ShardIndex, checksums, key_array, repair_advice, sentences_of_size, shard_name
 from featstore.stores.places import join
-from featstore.stores.rows import ArrayRows, DecodedShards, Extent, FileRows, OpenFiles, Rows, byte_view
+from featstore.stores.ranged import RangedShards
+from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
 from featstore.stores.shards import ShardFiles
 
 _CACHE_BYTES = 512 * 1024**2
@@ -35,7 +38,7 @@ _LISTINGS = 10  # how often shards may vanish between their listing and their op
 @dataclass(frozen=True, slots=True, eq=False)
 class _OpenShard:
     index: ShardIndex
-    extents: list[Extent] | None
+    extents: list[Extent] | None  # None: not plain bytes of local files
 
 
 class ShardedStore:
@@ -52,7 +55,8 @@ class ShardedStore:
         self._dtype = files.dtype
         self._check = check
         self._handles = OpenFiles()
-        self._decoded = DecodedShards(_CACHE_BYTES)
+        self._local = files.place.local("") is not None
+        self._decoded = RangedShards(files, _CACHE_BYTES)
         self._segmented = True  # False once a segment was found damaged
         self._forget()
         self.refresh()
@@ -262,13 +266,20 @@ class ShardedStore:
             (out[ends] * row_bytes).tolist(),
             strict=True,
         )
-        current, rows = -1, None
-        for number, first, a, b in sorted(pieces):
-            if a == b:
-                continue
-            if rows is None or number != current:
-                current, rows = number, self._rows(number)
-            rows.read_into(first, buffer[a:b])
+        for number, group in groupby(sorted(pieces), key=itemgetter(0)):
+            parts = [(first, buffer[a:b]) for _, first, a, b in group if a < b]
+            if parts:
+                self._read_pieces(number, parts)
+
+    def _read_pieces(self, number: int, pieces: Sequence[tuple[int, memoryview]]) -> None:
+        """Fill the buffers of some pieces of a shard, each given with its first row."""
+        shard = self._shard(number)
+        if shard.extents is None:
+            self._decoded.read(self._names[number], shard.index, pieces)
+        else:
+            rows = FileRows(shard.extents, self._meta.dim * self._dtype.itemsize, self._handles)
+            for first, out in pieces:
+                rows.read_into(first, out)
 
     def _compare(
         self, values: NDArray[np.floating], out: NDArray[np.int64], shard: NDArray[np.int64], row: NDArray[np.int64]
@@ -287,22 +298,12 @@ class ShardedStore:
         name = self._names[number]
         if name not in self._open:
             index = self.files.load_index(name)
-            self._open[name] = _OpenShard(index, self.files.extents(name, index))
+            self._open[name] = _OpenShard(index, self.files.extents(name, index) if self._local else None)
             held = sum(len(shard.index) for shard in self._open.values())
             while held > _OPEN_SENTENCES and len(self._open) > 1:
                 held -= len(self._open.popitem(last=False)[1].index)
         self._open.move_to_end(name)
         return self._open[name]
-
-    def _rows(self, number: int) -> Rows:
-        name, shard = self._names[number], self._shard(number)
-        if shard.extents is not None:
-            return FileRows(shard.extents, self._meta.dim * self._dtype.itemsize, self._handles)
-        rows = self._decoded.get(name)
-        if rows is None:
-            rows = ArrayRows(self.files.load_data(name, shard.index))
-            self._decoded.put(name, rows)
-        return rows
 
     def close(self) -> None:
         """Close files and drop decoded shards; a later read opens them again."""

@@ -7,7 +7,6 @@ the maintenance (which goes through all shards, damaged ones too) are built on t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -53,8 +52,14 @@ class ShardFormat(Protocol):
         """
         ...
 
-    def extents(self, path: Path, rows: int, meta: FeatureMeta) -> list[Extent] | None:
+    def extents(self, place: Place, name: str, rows: int, meta: FeatureMeta) -> list[Extent] | None:
         """Return where the plain bytes of the rows lie, or None if they have to be decoded.
+
+        Args:
+            place: the feature set.
+            name: of the shard's data there. Extents in local files have their paths, others have names there.
+            rows: of the shard.
+            meta: of the set.
 
         Raises:
             DamagedStoreError: the shard does not hold ``rows`` rows of this set's width and type.
@@ -131,12 +136,12 @@ class ShardFiles:
         return index
 
     def load_plain(self, name: str, index: ShardIndex) -> NDArray[np.floating] | None:
-        """Return all rows of a shard as :meth:`read` gets them, or None where it decodes them; Shape: (sum T, D).
+        """Return all rows of a shard as read from local files, or None where they are decoded; Shape: (sum T, D).
 
         Raises:
             MissingFileError, DamagedStoreError: they are gone, or not as many as the index says.
         """
-        extents = self.extents(name, index)
+        extents = None if self.place.local("") is None else self.extents(name, index)
         if extents is None:
             return None
         values = np.empty((index.rows, self.meta.dim), dtype=self.dtype)
@@ -175,10 +180,9 @@ class ShardFiles:
         return values
 
     def extents(self, name: str, index: ShardIndex) -> list[Extent] | None:
-        """Return where a shard's rows lie in local files, or None where they have to be decoded.
+        """Return where a shard's rows lie, or None where they have to be decoded.
 
         Raises:
             MissingFileError, DamagedStoreError: they are gone, or not as many as the index says.
         """
-        path = self.place.local(self.data_name(name))
-        return None if path is None else self.layout.extents(path, index.rows, self.meta)
+        return self.layout.extents(self.place, self.data_name(name), index.rows, self.meta)

@@ -2,15 +2,14 @@
 
 In: a shard's arrays. Out: the files of a Zarr v3 group with the arrays ``values`` (chunked, uncompressed), ``offsets``,
 ``keys`` and ``checksums``. The library works in memory only. The files of a shard are stored and fetched together, as
-bytes, because reading single sentences through the library is tens of times slower. Locally the uncompressed chunk
-files are read by offset, like those of HDF5.
+bytes, because reading single sentences through the library is tens of times slower. Uncompressed chunk files are read
+by offset, like those of HDF5.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,11 @@ from zarr.core.buffer import Buffer as ZarrBuffer
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from featstore.errors import DamagedStoreError, FeatstoreError, MissingFileError
+from featstore.errors import DamagedStoreError, FeatstoreError
 from featstore.files import Buffer
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, ShardIndex, chunk_rows, repair_advice
+from featstore.stores.places import Place, join
 from featstore.stores.rows import Extent
 
 # The errors of the library for damaged metadata and chunks.
@@ -84,12 +84,14 @@ class ZarrShards:
         index = ShardIndex(arrays["keys"], arrays["offsets"].astype(np.int64), arrays["checksums"].astype(np.uint64))
         return index, arrays["values"]
 
-    def extents(self, path: Path, rows: int, meta: FeatureMeta) -> list[Extent] | None:
-        chunk = _plain_chunk_rows(path / "values" / "zarr.json", rows, meta)
+    def extents(self, place: Place, name: str, rows: int, meta: FeatureMeta) -> list[Extent] | None:
+        facts = f"{name}/values/zarr.json"
+        chunk = _plain_chunk_rows(place.read(facts), join(place.location, facts), rows, meta)
         if chunk is None:
             return None
+        path = place.local(name)
         return [
-            Extent(str(path / "values" / "c" / str(i) / "0"), first, min(first + chunk, rows), 0)
+            Extent(f"{path or name}/values/c/{i}/0", first, min(first + chunk, rows), 0)
             for i, first in enumerate(range(0, rows, chunk))
         ]
 
@@ -107,17 +109,12 @@ def _array(group: zarr.Group, name: str, given: int, where: str) -> NDArray[Any]
     return data
 
 
-def _plain_chunk_rows(path: Path, rows: int, meta: FeatureMeta) -> int | None:
+def _plain_chunk_rows(raw: bytes, path: str, rows: int, meta: FeatureMeta) -> int | None:
     """Return the rows of a chunk if the chunk files hold nothing but the rows, None if they must be decoded.
 
     Raises:
-        MissingFileError: there is no such array.
-        DamagedStoreError: its metadata are not JSON, or not those of ``rows`` rows of this feature set.
+        DamagedStoreError: the metadata are not JSON, or not those of ``rows`` rows of this feature set.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist.") from error
     try:
         found = json.loads(raw)
         chunk = found["chunk_grid"]["configuration"]["chunk_shape"][0]

@@ -279,6 +279,10 @@ class TestHdf5Remote(TestZarrRemote):
     backend = "hdf5"
 
 
+class TestHdf5S3(TestZarrS3):
+    backend = "hdf5"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -323,7 +327,7 @@ class NpyShards:
     def decode(self, files, where):
         with np.load(io.BytesIO(files[""]), allow_pickle=False) as file:
             return ShardIndex(file["keys"], file["offsets"], file["checksums"]), file["values"]
-    def extents(self, path, rows, meta):
+    def extents(self, place, name, rows, meta):
         return None
 """
     )

@@ -18,13 +18,14 @@ from featstore.errors import DamagedStoreError, UsageError
 from featstore.featurize.encode import featurize
 from featstore.records import sentence_key
 from featstore.scale import LocalEngine
-from featstore.stores import create_store, list_sets, open_store
+from featstore.stores import create_store, list_sets, open_store, ranged
 from featstore.stores.maintenance.bundle import export_bundle, import_bundle
 from featstore.stores.maintenance.explain import explain
 from featstore.stores.maintenance.inspect import inspect
 from featstore.stores.maintenance.rewrite import compact, convert
 from featstore.stores.maintenance.usage import collect, usage
 from featstore.stores.maintenance.verify import repair, verify
+from featstore.stores.shards import ShardFiles
 
 Make = Callable[..., Any]
 
@@ -141,3 +142,39 @@ def test_workers_fill_a_store_at_an_address_as_one_process_does(s3: str, tmp_pat
         (info,) = list_sets(root)
         values.append(open_store(info.path, check=True).read(list(texts)).values)
     assert np.array_equal(values[0], values[1])
+
+
+@pytest.mark.parametrize("backend", ["hdf5", "zarr"])
+def test_a_few_sentences_are_read_by_range_and_many_whole(
+    s3: str, make_meta: Make, make_batch: Make, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged, "REQUEST_BYTES", 100)
+    keys, vectors = make_batch(range(300))
+    create_store(f"{s3}/features", make_meta(backend)).append(keys, vectors)
+    path = list_sets(f"{s3}/features")[0].path
+    store, whole, load = open_store(path), [], ShardFiles.load_data
+
+    def noted(*given: Any) -> Any:
+        whole.append(given)
+        return load(*given)
+
+    monkeypatch.setattr(ShardFiles, "load_data", noted)
+    for wanted in ([7], [290, 3, 3, 150], list(range(40, 60))):
+        found = store.read([keys[i] for i in wanted])
+        assert all(np.array_equal(rows, vectors[i]) for rows, i in zip(found, wanted, strict=True))
+    assert not whole
+    for _ in range(2):
+        assert np.array_equal(store.read(keys).values, vectors.values)
+    assert len(whole) == 1, "it is kept"
+
+
+@pytest.mark.parametrize("backend", ["hdf5", "zarr"])
+def test_a_shard_that_is_cut_short(s3: str, make_meta: Make, make_batch: Make, backend: str) -> None:
+    keys, vectors = make_batch(range(300))
+    create_store(f"{s3}/features", make_meta(backend)).append(keys, vectors)
+    path, fs = list_sets(f"{s3}/features")[0].path, fsspec.filesystem("s3")
+    data = next(n for n in fs.find(f"{path}/shards") if n.endswith((".h5", "values/c/0/0")))
+    fs.pipe_file(data, fs.cat_file(data)[:-4000] if backend == "zarr" else fs.cat_file(data)[:9000])
+    for wanted in (keys[-1:], keys):
+        with pytest.raises(DamagedStoreError):
+            open_store(path).read(wanted)

@@ -11,6 +11,7 @@ import typer
 from classifier.commands.notices import Notices
 from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore
 from classifier.scores.percent import percent
+from featstore.addresses import address_of
 from featstore.commands.console import (
     command,
     duration,
@@ -290,7 +291,8 @@ def tag_command(
     if as_json:
         print_json(done)
     err.print(
-        f"{count_of(done.documents, 'document')}, {count_of(done.mentions, 'mention')} -> {escape(str(target))}, "
+        f"{count_of(done.documents, 'document')}, {count_of(done.mentions, 'mention')} -> "
+        f"{escape(address_of(target) or str(target))}, "
         f"{duration(done.seconds)}",
         soft_wrap=True,
     )

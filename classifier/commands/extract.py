@@ -12,6 +12,7 @@ import typer
 from classifier.commands.extract_model import MentionOptions, ModelOptions
 from classifier.commands.extract_options import TABLE, InputOptions, OutputOptions
 from classifier.commands.notices import Notices
+from featstore.addresses import address_of
 from featstore.commands.console import duration, out, print_json, progress_bar, show_log, tell
 from featstore.commands.grouped import with_option_groups
 from featstore.commands.options import AsJson, Commands
@@ -151,7 +152,8 @@ def _print_done(done: Extracted, place: Path, tag: str = "", shard: Shard | None
     from classifier.extract.shards import shard_file
 
     resumed = f" ({done.resumed_at:,} before)" if done.resumed_at else ""
-    where = "stdout" if place == STDOUT else shard_file(place, shard) if shard else place
+    file = shard_file(place, shard) if shard else place
+    where = "stdout" if place == STDOUT else address_of(file) or file
     of = f"shard {shard}: " if shard else ""
     tell(
         f"{of}{count_of(done.documents, 'document')}{resumed}, {count_of(done.pairs, 'pair')}, "

@@ -29,12 +29,13 @@ def sentence_key(tokens: Sequence[str]) -> bytes:
     Each token enters as its UTF-8 length (8 bytes, little endian) and its UTF-8 bytes, so that
     ``["ab", "c"]`` and ``["a", "bc"]`` differ. Same tokens, same key, whichever corpus or fold.
     """
-    digest = hashlib.blake2b(digest_size=KEY_BYTES)
-    for token in tokens:
-        raw = token.encode("utf-8")
-        digest.update(len(raw).to_bytes(8, "little"))
-        digest.update(raw)
-    return digest.digest()
+    spelled = [token.encode("utf-8") for token in tokens]
+    canonical = b"".join([len(raw).to_bytes(8, "little") + raw for raw in spelled])
+    return hashlib.blake2b(canonical, digest_size=KEY_BYTES).digest()
+
+
+# A sentence is met again and again: by a tagger, by a relation head, and in each of its pairs.
+known_key = lru_cache(maxsize=4096)(sentence_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ class Instance:
     @property
     def key(self) -> bytes:
         """The sentence key of ``tokens``."""
-        return _key_of(self.tokens)
+        return known_key(self.tokens)
 
     def mention(self, span: tuple[int, int]) -> tuple[str, ...]:
         """Return the tokens of a mention, of ``head`` or of ``tail``, without the tags of one that lies in it."""
@@ -223,7 +224,6 @@ class Instance:
 
 
 # An instance is asked for its key by every room, one after the other, and the pairs of a sentence share it.
-_key_of = lru_cache(maxsize=4096)(sentence_key)
 
 
 @dataclass(frozen=True, slots=True)

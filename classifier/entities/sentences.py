@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from classifier.entities.types import TYPES
 from featstore.corpora.text import Span, split_sentences, tokenise
-from featstore.records import Document, Entity, sentence_key
+from featstore.records import Document, Entity, known_key
 
 OUTSIDE = "O"
 LONGEST = 1024  # tokens; what is longer is no sentence and is tagged in pieces
@@ -75,7 +75,7 @@ def sentences_of(document: Document, number: int = 0) -> Iterator[TaggedSentence
             tokens = sentence.tokens[first : first + LONGEST]
             offsets = sentence.offsets[first : first + LONGEST]
             mentions = tuple(_token_spans(flat, offsets))
-            yield TaggedSentence(number, tokens, offsets, mentions, sentence_key(tokens))
+            yield TaggedSentence(number, tokens, offsets, mentions, known_key(tokens))
 
 
 def without_overlaps(entities: Iterable[Entity]) -> list[Entity]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from featstore.corpora.mark import Marking, Mention, mark
 from featstore.corpora.text import Sentence, SentenceSpans, Span, split_sentences, tokenise
 from featstore.errors import DataError
-from featstore.records import Document, Entity, Instance, sentence_key
+from featstore.records import Document, Entity, Instance, known_key
 
 # The types that the paper's tags name; any other type is written in lower case.
 TAG_TYPES = {"chemical": "chem", "disease": "dise", "gene-y": "gene", "gene-n": "gene", "protein": "gene"}
@@ -104,7 +104,7 @@ class SplitDocument:
         if span not in self.tokenised:
             inside = self.edges[bisect_right(self.edges, span[0]) : bisect_left(self.edges, span[1])]
             sentence = tokenise(self.document.text, span, [(edge, edge) for edge in inside])
-            self.tokenised[span] = sentence, sentence_key(sentence.tokens).hex()
+            self.tokenised[span] = sentence, known_key(sentence.tokens).hex()
         return self.tokenised[span]
 
     def candidates(self, types: PairTypes) -> Iterator[tuple[Entity, Entity]]:

@@ -3,10 +3,9 @@
     python benchmarks/scale.py engines --documents 640     # 1 and 2 workers, processes of this machine against Ray
     python benchmarks/scale.py growth featurize --documents 1000000  # or extract
     python benchmarks/scale.py index --sentences 1000000 10000000 [--s3 | --store s3://BUCKET/PREFIX]
-    python benchmarks/scale.py plan
+    python benchmarks/scale.py plan [--source DOCUMENTS]
 
-In: nothing that the package does not bring. The documents are those of the sample corpus again and again, each with a
-word of its own in every sentence, so that no two sentences are the same. Out: a table for each.
+In: nothing that the package does not bring. Out: a table for each. Each part has a module of its own.
 """
 
 from __future__ import annotations
@@ -14,39 +13,16 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import nullcontext
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from growth import grow_extract, grow_featurize
 from large_store import large_store, s3_bucket
+from pubmed_plan import print_plan
 from scale_engines import engines
 
-from featstore.encoders import load_encoder
-from featstore.markdown import markdown_table
-
-TOKENS, SENTENCES = 301, 10.2  # of an abstract: the first 400 of ChemProt
-INDEX_BYTES = 41  # of memory for a sentence, as measured by `index`
-
-
-def plan(abstracts: int, abstracts_a_second: float, pairs: float, bert_ms: float, price: float) -> None:
-    """Print what all of PubMed would cost, from figures that were measured on one core."""
-    encoder = {spec: load_encoder(spec) for spec in ("bioglove", "elmo", "cse")}
-    tokens, sentences = abstracts * TOKENS, abstracts * SENTENCES
-    hours = {
-        "relations from plain text, model that ships": abstracts / abstracts_a_second / 3600,
-        f"BERT-base at int8, {pairs:g} pairs an abstract, mentions given": abstracts * pairs * bert_ms / 3.6e6,
-    }
-    print(f"{abstracts:,} abstracts, {sentences:,.0f} sentences, {tokens:,.0f} tokens\n")
-    rows = [[what, f"{spent:,.0f}", f"{spent * price:,.0f}", f"{spent / 64:,.0f} h"] for what, spent in hours.items()]
-    print(markdown_table(["work", "core-hours", f"cost at {price:g} a core-hour", "on 64 cores"], rows) + "\n")
-    rows = []
-    for spec, found in encoder.items():
-        for columns, name in ((found.dim, spec), (100, f"{spec}-pca100")):
-            if columns < found.dim or name == spec:
-                sizes = [f"{tokens * columns * width / 1e12:,.1f} TB" for width in (2, 4)]
-                rows.append([name, str(columns), *sizes])
-    print(markdown_table(["feature set", "columns", "float16", "float32"], rows) + "\n")
-    print(f"Index in memory at {INDEX_BYTES} bytes a sentence: {sentences * INDEX_BYTES / 1e9:,.0f} GB a process.")
+from featstore.bundled import bundled
 
 
 def main() -> None:
@@ -64,9 +40,8 @@ def main() -> None:
     asked.add_argument("--s3", action="store_true", help="at a server on this machine that speaks S3 (moto)")
     asked = parts.add_parser("plan")
     asked.add_argument("--abstracts", type=int, default=38_000_000)
-    asked.add_argument("--rate", type=float, default=21.0, help="abstracts a second on one core")
-    asked.add_argument("--pairs", type=float, default=19.8, help="pairs of an abstract, for BERT")
-    asked.add_argument("--bert-ms", type=float, default=48.2, help="milliseconds that BERT-base takes for a pair")
+    asked.add_argument("--source", type=Path, default=bundled("sample/chemprot"), help="documents with mentions")
+    asked.add_argument("--documents", type=int, default=100, help="of the source, on which ours is measured")
     asked.add_argument("--price", type=float, default=0.04, help="of a core-hour, in any currency")
     chosen = parser.parse_args()
     if chosen.part == "engines":
@@ -77,7 +52,7 @@ def main() -> None:
         with s3_bucket() if chosen.s3 else nullcontext(chosen.store) as root:
             large_store(chosen.sentences, root)
     else:
-        plan(chosen.abstracts, chosen.rate, chosen.pairs, chosen.bert_ms, chosen.price)
+        print_plan(chosen.source, chosen.documents, chosen.abstracts, chosen.price)
 
 
 if __name__ == "__main__":

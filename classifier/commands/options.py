@@ -13,6 +13,7 @@ import typer
 
 from classifier.systems.table import SYSTEMS, find_system
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
+from featstore.addresses import address_of, on_this_machine
 from featstore.commands.console import err, escape
 from featstore.commands.options import finite
 from featstore.errors import UsageError, did_you_mean
@@ -105,7 +106,7 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     """Return the folder of a trained fold.
 
     Args:
-        run: the run as it was named, or None.
+        run: the run as it was named, or its address, or None.
         runs: the folder that holds the runs.
         fold: the fold, or None for the first trained one.
         store: the store that was named, for the command that a message proposes.
@@ -115,6 +116,8 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     """
     from classifier.runs.find import fold_folder
 
+    if run is not None and address_of(run):
+        return fold_folder(on_this_machine(run), fold, store)
     return fold_folder(picked_run(run, runs), fold, store)
 
 

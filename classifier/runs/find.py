@@ -45,7 +45,7 @@ def run_place(name: str, runs: Path) -> Path:
     """
     if address_of(name):
         raise UsageError(
-            f"{name} is an address. `cli extract` and `cli serve` read the model of a run at an address; everything "
+            f"{name} is an address. `cli extract`, `cli serve` and `cli bundle` read a run at an address; everything "
             "else works on a run's folder on this machine, so copy it, or name another."
         )
     here, below = Path(name), runs / name

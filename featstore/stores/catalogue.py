@@ -78,6 +78,11 @@ class KeyTable:
         self._loose = KeyIndex()
         self._segments: list[_Held] = []
 
+    @property
+    def segmented(self) -> bool:
+        """Whether some of the keys are in segments."""
+        return bool(self._segments)
+
     def add(self, keys: NDArray[np.uint8], position: NDArray[np.int64] | int) -> None:
         """Add keys in memory; see :meth:`KeyIndex.add`."""
         self._loose.add(keys, position)

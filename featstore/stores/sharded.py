@@ -220,11 +220,7 @@ class ShardedStore:
         start, stop = np.empty_like(row), np.empty_like(row)
         for number, here in _groups(shard):
             index, rows = self._shard(number).index, row[here]
-            if not np.array_equal(index.keys[rows], table[here]):
-                if not self._segmented:
-                    raise DamagedStoreError(
-                        f"{self.files.place.location} changed. {repair_advice(self._names[number])}"
-                    )
+            if self._keys.segmented and not np.array_equal(index.keys[rows], table[here]):
                 self._distrust()
                 return self._read(table, keys)
             start[here], stop[here] = index.offsets[rows], index.offsets[rows + 1]
@@ -314,7 +310,10 @@ class ShardedStore:
 
 def _groups(shard: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Return each shard that occurs and where it does."""
-    order = np.argsort(shard, kind="stable")
-    for here in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
-        if len(here):
-            yield int(shard[here[0]]), here
+    if not len(shard):
+        return
+    order = shard.argsort(kind="stable")
+    ordered = shard[order]
+    heads = [0, *((ordered[1:] != ordered[:-1]).nonzero()[0] + 1).tolist()]
+    for number, a, b in zip(ordered[heads].tolist(), heads, [*heads[1:], len(order)], strict=True):
+        yield number, order[a:b]

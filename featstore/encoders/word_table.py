@@ -114,7 +114,9 @@ def _plain(block: bytes, dim: int) -> tuple[list[str], WordVectors] | None:
     vectors = np.empty((len(table), dim), dtype=np.float32)
     with np.errstate(over="ignore"):
         for n, column in enumerate(table.columns[1:]):
-            vectors[:, n] = column.to_numpy()
+            # Not to_numpy(), which imports pandas. A field without a number was refused above, so none is missing.
+            numbers = column.combine_chunks()
+            vectors[:, n] = np.frombuffer(numbers.buffers()[1], np.float64, len(numbers), 8 * numbers.offset)
     return (table.column(0).to_pylist(), vectors) if np.isfinite(vectors).all() else None
 
 

@@ -1,6 +1,8 @@
 """GloVe: the packaged table, every shape of text file, the rule for unknown words, and what is refused."""
 
 import gzip
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -164,3 +166,13 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
         load_encoder(f"glove:{tmp_path / 'none.txt'}")
     with pytest.raises(UsageError, match=r"oov rule 'zeros' is unknown.*Did you mean 'zero'"):
         load_encoder(f"glove:{write(tmp_path)}", oov="zeros")
+
+
+def test_a_table_is_read_without_pandas(tmp_path: Path) -> None:
+    (path := tmp_path / "vectors.txt").write_text("gene 1 2\ndrug 3 4\n")
+    code = (
+        "import sys; from pathlib import Path; from featstore.encoders.word_table import _plain, read_table; "
+        f"assert _plain(Path({str(path)!r}).read_bytes(), 2); read_table(Path({str(path)!r})); "
+        "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,7 +15,7 @@ from featstore.encoders import Encoder
 from featstore.errors import UsageError
 from featstore.featurize.encode import encode_missing
 from featstore.featurize.forecast import feature_meta
-from featstore.featurize.plan import running_threads
+from featstore.featurize.threads import running_threads
 from featstore.stores import MEMORY, FeatureStore, create_store, find_sets
 
 MOST_TOKENS = 131072  # held in memory: with all encoders that come with featstore 500 MB of vectors

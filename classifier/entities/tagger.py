@@ -30,7 +30,7 @@ from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
-from featstore.featurize.plan import running_threads
+from featstore.featurize.threads import running_threads
 from featstore.formats import BadDocument
 from featstore.formats.bioc import with_mentions
 from featstore.records import Document, Entity, check_choice

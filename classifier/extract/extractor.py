@@ -38,7 +38,7 @@ from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.encoders import Encoder
 from featstore.errors import DataError, ResourceError, UsageError
-from featstore.featurize.plan import running_threads
+from featstore.featurize.threads import running_threads
 from featstore.formats import BadDocument, ModelFacts
 from featstore.records import Document, Entity, Instance, Relation
 from featstore.stores import FeatureStore

@@ -17,8 +17,9 @@ from pathlib import Path
 from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
-from featstore.featurize.plan import Plan, plan_work, running_threads
+from featstore.featurize.plan import Plan, plan_work
 from featstore.featurize.producer import EncodingJob, batches, encode_here, encoding_items
+from featstore.featurize.threads import running_threads
 from featstore.progress import Progress
 from featstore.records import Instance, KeyedSentences
 from featstore.scale.engine import Engine

@@ -16,6 +16,7 @@ import numpy as np
 
 from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_encoder
 from featstore.encoders.ladder import encode_what_fits
+from featstore.featurize.threads import running_threads
 from featstore.records import KeyedSentences
 from featstore.stores import FeatureMeta, find_sets, open_store
 
@@ -86,6 +87,8 @@ def forecast(
     encoder = load_encoder(spec, device=options.device, precision=options.precision)
     missing = _missing(sentences, feature_meta(encoder, dtype=dtype, backend=backend), root)
     missing_tokens = sum(len(sentences[key]) for key in missing)
+    with running_threads(1):  # as a worker has; several would wait for each other where other work is going on
+        seconds = expected_seconds(missing, sentences, encoder)
     return Forecast(
         encoder=encoder.name,
         instances=instances,
@@ -95,7 +98,7 @@ def forecast(
         missing_tokens=missing_tokens,
         bytes=stored_bytes(missing, sentences, encoder, dtype),
         free_bytes=free_bytes(root),
-        seconds=expected_seconds(missing, sentences, encoder),
+        seconds=seconds,
     )
 
 

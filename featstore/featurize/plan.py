@@ -8,13 +8,11 @@ the number of threads that the probe finds fastest. Threads that wait for each o
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from featstore.encoders import Encoder
 from featstore.featurize.forecast import expected_seconds
+from featstore.featurize.threads import running_threads
 from featstore.records import KeyedSentences
 
 WORTH_A_WORKER = 20.0  # seconds of encoding below which starting processes does not pay
@@ -66,18 +64,3 @@ def plan_work(missing: KeyedSentences, encoder: Encoder, device: str = "cpu") ->
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def running_threads(count: int) -> Iterator[None]:
-    """Let torch use ``count`` threads; an encoder that has not imported it has none."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featstore.encoders import ENCODERS, load_encoder
+from featstore.encoders import ENCODERS, Encoder, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize import encode as room
 from featstore.featurize import plan, producer
@@ -268,6 +268,28 @@ def test_forecast_writes_nothing(tmp_path: Path) -> None:
     assert not root.exists()
     featurize(texts, "toy", root=root, **HDF5)
     assert forecast(texts, "toy", root=root, instances=60, **HDF5).missing_sentences == 0
+
+
+def test_a_forecast_is_made_with_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    threads: list[int] = []
+    before = torch.get_num_threads()
+
+    def encode(self: Encoder, batch: Sequence[Sequence[str]]) -> Ragged:
+        threads.append(torch.get_num_threads())
+        return encode_as_before(self, batch)
+
+    torch.set_num_threads(2)
+    try:
+        toy = type(load_encoder("toy"))
+        encode_as_before = toy.encode
+        monkeypatch.setattr(toy, "encode", encode)
+        forecast(sentences(30), "toy", root=tmp_path, instances=30, **HDF5)
+        assert set(threads) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_disk_without_room_is_seen_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featstore.stores import sets
 from featstore.stores.contract import MEMORY, FeatureMeta, FeatureStore
 from featstore.stores.location import place_of
 from featstore.stores.memory import MemoryStore
 from featstore.stores.places import join
-from featstore.stores.sets import SetInfo
+from featstore.stores.sets import SetInfo, check_meta, directory_name, ensure, open_files, shard_files
+from featstore.stores.sets import list_sets as _list_sets
 from featstore.stores.sharded import ShardedStore
 
 
@@ -32,12 +32,12 @@ def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) ->
         MismatchError: a set in that place holds something else.
         ResourceError: no room, or no right, to write.
     """
-    sets.check_meta(meta)
+    check_meta(meta)
     if meta.backend == MEMORY:
         return MemoryStore(meta)
-    place = place_of(join(str(root), sets.directory_name(meta)))
-    sets.ensure(place, meta)
-    return ShardedStore(sets.shard_files(place, meta), check=check)
+    place = place_of(join(str(root), directory_name(meta)))
+    ensure(place, meta)
+    return ShardedStore(shard_files(place, meta), check=check)
 
 
 def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
@@ -53,13 +53,13 @@ def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
         MismatchError: a newer version of featstore wrote it.
     """
 
-    return ShardedStore(sets.open_files(path), check=check)
+    return ShardedStore(open_files(path), check=check)
 
 
 def list_sets(root: str | Path) -> list[SetInfo]:
     """Return the feature sets of a store, sorted by path; an empty list if there is no such store."""
 
-    return sets.list_sets(str(root))
+    return _list_sets(str(root))
 
 
 def find_sets(root: str | Path, name: str) -> list[SetInfo]:
@@ -74,6 +74,5 @@ def find_sets(root: str | Path, name: str) -> list[SetInfo]:
     return [
         found
         for found in list_sets(root)
-        if (found.meta.name == encoder and found.meta.identity.startswith(prefix))
-        or sets.directory_name(found.meta) == name
+        if (found.meta.name == encoder and found.meta.identity.startswith(prefix)) or directory_name(found.meta) == name
     ]

@@ -236,6 +236,11 @@ def read_keys(files: ShardFiles, sizes: Mapping[str, int]) -> NDArray[np.uint8]:
     return keys
 
 
+def is_worth_while(sentences: int) -> bool:
+    """Tell whether so many sentences outside all segments are worth a new one."""
+    return sentences >= LEAST
+
+
 def update(files: ShardFiles, *, everything: bool = False) -> bool:
     """Put the keys of shards that no segment names into a segment, together with those of smaller segments.
 
@@ -257,7 +262,7 @@ def update(files: ShardFiles, *, everything: bool = False) -> bool:
     held = {name for segment in old for name in segment.contents.shards}
     loose = {name: size for name, size in sizes.items() if name not in held}
     total = sum(map(sentences_of_size, loose.values()))
-    if total < LEAST and not (everything and len(old) > 1):
+    if not is_worth_while(total) and not (everything and len(old) > 1):
         return False
     *first, last = _batches(loose)
     old += [write(files.place, [_sorted(files, batch)]) for batch in first]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
 from featstore.ragged import Ragged
-from featstore.stores import catalogue
+from featstore.stores.catalogue import KeyTable, is_worth_while, read_keys, segments, update
 from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import ShardIndex, checksums, key_array, repair_advice, sentences_of_size, shard_name
@@ -65,7 +65,7 @@ class ShardedStore:
         self._names: list[str] = []
         self._known: set[str] = set()
         self._starts = np.zeros(1, dtype=np.int64)  # position of each shard's first sentence, and one past the last
-        self._keys = catalogue.KeyTable()
+        self._keys = KeyTable()
         self._loose = 0  # sentences that no segment holds
         self._open: OrderedDict[str, _OpenShard] = OrderedDict()
         self._handles.clear()
@@ -95,14 +95,14 @@ class ShardedStore:
         starts = self._starts[-1] + np.concatenate(([0], np.cumsum(list(count.values()), dtype=np.int64)))
         start = dict(zip(sizes, starts.tolist(), strict=False))
         loose = dict(sizes)
-        if self._segmented and sum(count.values()) >= catalogue.LEAST:
-            for segment in catalogue.segments(self.files.place, sizes):
+        if self._segmented and is_worth_while(sum(count.values())):
+            for segment in segments(self.files.place, sizes):
                 names = segment.contents.shards
                 first, many = ([at[name] for name in names] for at in (start, count))
                 self._keys.hold(segment, np.array(first, dtype=np.int64), np.array(many, dtype=np.int64))
                 for name in names:
                     loose.pop(name, None)
-        keys = catalogue.read_keys(self.files, loose)
+        keys = read_keys(self.files, loose)
         if len(loose) == len(sizes):
             self._keys.add(keys, int(self._starts[-1]))
         else:
@@ -181,14 +181,14 @@ class ShardedStore:
         if shard_name(self._meta, index) not in self._known:
             name, size = self.files.write(index, values)
             self._adopt({name: size})
-            if self._loose >= catalogue.LEAST:
+            if is_worth_while(self._loose):
                 self._settle()
 
     def _settle(self) -> None:
         """Have the keys that are only in memory put into a segment; where that fails, they stay there."""
         self._loose = 0  # not tried again before as many more have come
         with suppress(MissingFileError, DamagedStoreError):
-            catalogue.update(self.files)
+            update(self.files)
             self._forget()
         self.refresh()
 

@@ -13,14 +13,13 @@ import io
 import json
 import os
 import re
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING
 
+from featstore.cache import find_kept, keep
 from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.DOTALL)
 _READ_AHEAD = 2**22  # bytes
-_MOST_COPIED = 20 * 10**9  # bytes of folders that were fetched
 _VERSION = ("size", "ETag", "LastModified", "mtime", "created")  # what protocols say of a file's state
 
 
@@ -200,8 +198,8 @@ def fetch(address: str, target: Path) -> None:
 def fetched(address: str) -> Path:
     """Return a copy of a folder, or a file, on this machine, which is fetched unless it is there already.
 
-    Copies are below ``$XDG_CACHE_HOME/featstore`` (``~/.cache/featstore``). What was used longest ago goes when they
-    take more than 20 GB. A copy is of what is there now: the names, sizes and versions of its files tell.
+    Copies are in the cache (:mod:`featstore.cache`). A copy is of what is there now: the names, sizes and versions of
+    its files tell.
 
     Raises:
         MissingFileError: there is no file below the address.
@@ -215,40 +213,23 @@ def fetched(address: str) -> Path:
         raise MissingFileError(f"{address} does not exist: there is no file below it; check the name.")
     state = [[name, *(str(info.get(fact)) for fact in _VERSION)] for name, info in sorted(found.items())]
     digest = hashlib.blake2b(json.dumps([address, state]).encode(), digest_size=16).hexdigest()
-    copies = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "featstore"
-    copy = copies / digest / PurePath(path).name
-    if not copy.exists():
-        _make_room(copies, sum(int(info["size"]) for info in found.values()))
-        partial = copies / f".{digest}.{secrets.token_hex(4)}"
-        try:
-            for name in found:
-                relative = PurePath(name).relative_to(path)
-                if ".." in relative.parts:
-                    raise UsageError(f"{address} has a file of the name {name}, which is not fetched.")
-                target = partial / copy.name / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with asking(address):
-                    fs.get_file(name, str(target))
-            with suppress(OSError):  # another process was faster
-                partial.rename(copy.parent)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    os.utime(copy.parent)
-    return copy
+    last = PurePath(path).name
+
+    def copy_to(folder: Path) -> None:
+        for file in found:
+            relative = PurePath(file).relative_to(path)
+            if ".." in relative.parts:
+                raise UsageError(f"{address} has a file of the name {file}, which is not fetched.")
+            target = folder / last / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with asking(address):
+                fs.get_file(file, str(target))
+
+    kept = find_kept(digest) or keep(digest, sum(int(info["size"]) for info in found.values()), copy_to)
+    return kept / last
 
 
 def on_this_machine(path: str | Path) -> Path:
     """Return a path as it is; of a folder or a file at an address, the copy (:func:`fetched`)."""
     address = address_of(path)
     return Path(path) if address is None else fetched(address)
-
-
-def _make_room(copies: Path, size: int) -> None:
-    """Remove the copies that were used longest ago until ``size`` more bytes may be kept."""
-    copies.mkdir(parents=True, exist_ok=True)
-    there = sorted(copies.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
-    kept = size
-    for each in there:
-        kept += sum(file.stat().st_size for file in each.rglob("*") if file.is_file())
-        if kept > _MOST_COPIED:
-            shutil.rmtree(each, ignore_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from featstore import addresses
+from featstore import addresses, cache
 from featstore.addresses import address_of, check_address, fetched
 from featstore.corpora import load_corpus
 from featstore.errors import MissingFileError, ResourceError, UsageError
@@ -119,7 +119,7 @@ def test_a_folder_is_fetched_once_and_again_when_it_changes(
     fs.pipe({f"{s3}/run/config.toml": b"a = 2"})
     other = fetched(f"{s3}/run")
     assert (other / "config.toml").read_bytes() == b"a = 2"
-    monkeypatch.setattr(addresses, "_MOST_COPIED", 12)
+    monkeypatch.setattr(cache, "_MOST_KEPT", 12)
     fs.pipe({f"{s3}/more/x": b"12345"})
     last = fetched(f"{s3}/more")
     assert (last / "x").is_file()

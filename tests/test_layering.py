@@ -17,7 +17,7 @@ PACKAGES = ("featstore", "classifier")
 BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
 BASE |= {"featstore.durable", "featstore.gold", "featstore.addresses"}
-BASE |= {"featstore.lazy", "featstore.version", "featstore.frame"}
+BASE |= {"featstore.lazy", "featstore.version", "featstore.frame", "featstore.cache"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -26,7 +26,8 @@ SCORED = READING | {"classifier.training", "classifier.scores"}
 ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
     "featstore.durable": set(),
-    "featstore.addresses": {"featstore.errors"},
+    "featstore.cache": set(),
+    "featstore.addresses": {"featstore.errors", "featstore.cache"},
     "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses"},
     "featstore.gold": set(),
     "featstore.lazy": set(),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from featstore.bundled import bundled
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
-from featstore.encoders.word_table import WordTable, WordVectors, read_table
+from featstore.encoders.word_table import WordTable, WordVectors, load_table
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -138,7 +138,8 @@ def load(
     if path is None:
         table, files = _packaged()
     else:
-        table, files = read_table(Path(path)), {"text": file_sha256(path)}
+        table, digest = load_table(Path(path))
+        files = {"text": digest}
     return GloVe(table, files, oov=oov, name=name)
 
 

@@ -2,7 +2,7 @@
 
 In: a text, ``.gz`` or ``.zip`` file. Out: the row of each word, and the rows. Thousands of lines are converted at once,
 by Arrow; where they hold anything but a word without blanks and plain numbers, line by line, which also finds what is
-wrong.
+wrong. What was converted from a large file is kept as numbers, which the next run only maps into memory.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.cache import find_kept, forget, keep
 from featstore.errors import DataError, MissingFileError, count_of
+from featstore.fingerprint import file_sha256
 
 WordVectors = NDArray[np.float32]
 WordTable = tuple[dict[str, int], WordVectors]
 BLOCK = 1 << 20  # bytes converted at once; their vectors fit the processor's cache
 _LINE_END = b"\r\n "
+_WORTH_KEEPING = 4 << 20  # bytes of a file; a smaller one is read in a moment
+_WORDS, _VECTORS = "words.txt", "vectors.npy"
 
 
 @contextmanager
@@ -48,6 +52,44 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
+def load_table(path: Path) -> tuple[WordTable, str]:
+    """Return the table of a file, from the cache if it was read before (:mod:`featstore.cache`), and its sha256.
+
+    Raises:
+        MissingFileError, DataError: see :func:`read_table`.
+    """
+    _check_is_file(path)
+    digest = file_sha256(path)
+    name = f"words-1-{digest}"  # another number when the same file is read as something else
+    if (folder := find_kept(name)) is not None:
+        if (table := _kept_table(folder)) is not None:
+            return table, digest
+        forget(name)
+    rows, vectors = read_table(path)
+    if path.stat().st_size >= _WORTH_KEEPING:
+
+        def write(folder: Path) -> None:
+            np.save(folder / _VECTORS, vectors)
+            (folder / _WORDS).write_text("\n".join(rows), encoding="utf-8", newline="\n")
+
+        with suppress(OSError):  # a full disk or a home that is read-only; it is read again next time
+            keep(name, vectors.nbytes, write)
+    return (rows, vectors), digest
+
+
+def _kept_table(folder: Path) -> WordTable | None:
+    """Return a table that was kept, its vectors mapped into memory; None if it is damaged."""
+    try:
+        vectors = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
+        with (folder / _WORDS).open(encoding="utf-8", newline="\n") as file:
+            words = file.read().split("\n")
+    except (OSError, ValueError, EOFError):
+        return None
+    if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != len(words):
+        return None
+    return dict(zip(words, range(len(words)), strict=True)), vectors
+
+
 def read_table(path: Path) -> WordTable:
     """Read GloVe's text format: a word, a blank, D numbers; a word2vec header line is taken where there is one.
 
@@ -58,8 +100,7 @@ def read_table(path: Path) -> WordTable:
         MissingFileError: there is no such file.
         DataError: it is not in that format, with the line.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; a table of GloVe vectors was expected there.")
+    _check_is_file(path)
     try:
         with _opened(path) as file:
             rows, parts = _parse(path, file)
@@ -68,6 +109,11 @@ def read_table(path: Path) -> WordTable:
     if not rows:
         raise DataError(f"{path} is empty; it should hold a word and its numbers on each line.")
     return rows, np.concatenate(parts)
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; a table of GloVe vectors was expected there.")
 
 
 def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, int], list[WordVectors]]:

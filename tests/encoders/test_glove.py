@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featstore.encoders import load_encoder
-from featstore.encoders.word_table import read_table
+from featstore.encoders import load_encoder, word_table
+from featstore.encoders.word_table import load_table, read_table
 from featstore.errors import DataError, MissingFileError, UsageError
 
 TEXT = "the 0.5 -1 2\n. . . 1 2 3\nnaïve 1e-3 0 -0\nat name@domain.com 7 8 9\nthe 9 9 9\np53 1 1 1\n"
@@ -166,6 +166,43 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
         load_encoder(f"glove:{tmp_path / 'none.txt'}")
     with pytest.raises(UsageError, match=r"oov rule 'zeros' is unknown.*Did you mean 'zero'"):
         load_encoder(f"glove:{write(tmp_path)}", oov="zeros")
+
+
+def test_a_large_table_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = write(tmp_path)
+    path.write_text("of\rin 1 2 3\n" + TEXT, encoding="utf-8", newline="")
+    plain = read_table(path)
+    small, _ = load_table(path)
+    assert not (tmp_path / "cache").exists(), "a small table is not worth it"
+    monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
+    first, digest = load_table(path)
+    (kept,) = (tmp_path / "cache" / "featstore").iterdir()
+    monkeypatch.setattr(word_table, "read_table", None)
+    second, again = load_table(path)
+    assert (again, digest) == (digest, digest)
+    assert isinstance(second[1], np.memmap)
+    for rows, vectors in (small, first, second):
+        assert list(rows.items()) == list(plain[0].items())
+        np.testing.assert_array_equal(vectors, plain[1])
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
+    for name, damaged in (("vectors.npy", b"\x93NUMPY"), ("words.txt", b"of"), ("words.txt", b"\xff")):
+        (kept / name).write_bytes(damaged)
+        (rows, vectors), _ = load_table(path)
+        assert rows == plain[0]
+        np.testing.assert_array_equal(vectors, plain[1])
+        assert (kept / name).read_bytes() != damaged, "it is made again"
+    path.write_text("the 1 2 3\n", encoding="utf-8")
+    assert list(load_table(path)[0][0]) == ["the"], "another file is another table"
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
+    assert len(load_table(write(tmp_path))[0][0]) == 5
 
 
 def test_a_table_is_read_without_pandas(tmp_path: Path) -> None:

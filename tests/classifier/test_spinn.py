@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 
 from classifier.systems.contract import Fit, FitTask, KeptState
 from classifier.systems.spinn.examples import distances
+from classifier.systems.spinn.network import look_up
 from classifier.systems.spinn.options import SpinnOptions
 from classifier.systems.spinn.system import SPINN
 from classifier.systems.spinn.words import build_vocabulary, vector_files
 from classifier.training.epoch import Epoch, Notice
+from classifier.training.loop import reproducible
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.records import Corpus, Instance
 
@@ -66,8 +68,8 @@ def vectors(tmp_path: Path) -> Path:
 def fit(corpus: Corpus, options: SpinnOptions, keeper: Memory) -> tuple[Fit, list[Epoch | Notice]]:
     heard: list[Epoch | Notice] = []
     train, dev = corpus.instances[:66], corpus.instances[66:]
-    torch.manual_seed(options.seed)
-    return SPINN.fit(FitTask(options, train, dev, corpus.labels, corpus.positive, (), heard.append, keeper)), heard
+    with reproducible(options.seed, options.threads):
+        return SPINN.fit(FitTask(options, train, dev, corpus.labels, corpus.positive, (), heard.append, keeper)), heard
 
 
 def saved(made: Fit, folder: Path) -> dict[str, bytes]:
@@ -101,6 +103,14 @@ def test_an_interrupted_fit_ends_with_the_same_bytes(make_corpus: Make, vectors:
         assert saved(again, tmp_path / f"again{number}") == wanted
     other, _ = fit(corpus, replace(options, seed=2), Memory())
     assert saved(other, tmp_path / "other")["networks.safetensors"] != wanted["networks.safetensors"]
+
+
+def test_several_threads_add_up_the_gradient_of_a_table_in_one_order() -> None:
+    numbers = np.random.default_rng(1).integers(0, 44, (4000, 2))
+    with reproducible(seed=1, threads=2):
+        table, weights = torch.randn(44, 64, requires_grad=True), torch.randn(4000, 2, 64)
+        gradients = [torch.autograd.grad((look_up(table, numbers) * weights).sum(), table)[0] for _ in range(10)]
+    assert all(torch.equal(each, gradients[0]) for each in gradients)
 
 
 def test_it_is_read_back(make_corpus: Make, vectors: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Spinn(nn.Module):
         """Return the scores of the labels; instances are in the order of ``plan.order``. Shape: (B, labels)."""
         x = functional.pad(self.norm(self.projection(self._inputs(leaves))), (0, 0, 1, 0))
         marks = containment(plan, leaves.marks)
-        offsets = self.offsets[torch.from_numpy(marks if self.config.containment else np.zeros_like(marks))]
+        offsets = look_up(self.offsets, marks if self.config.containment else np.zeros_like(marks))
         buffered = self.buffered(x[:, : self.config.hidden])
         table = thin_stack(x, buffered, self.tracker, self.composer, offsets, plan)
         scores: Tensor = self.classifier(torch.cat([_READ[what](table, plan, marks) for what in self.reads], 1))
@@ -108,11 +108,18 @@ class Spinn(nn.Module):
         """Return what the leaves are projected from. Shape: (L, width + 2 * position)."""
         rows = np.flatnonzero(leaves.learned >= 0)
         x = torch.from_numpy(leaves.vectors).to(self.words.dtype)
-        x = x.index_add(0, torch.from_numpy(rows), self.words[torch.from_numpy(leaves.learned[rows])])
+        x = x.index_add(0, torch.from_numpy(rows), look_up(self.words, leaves.learned[rows]))
         if self.config.position:
-            places = torch.from_numpy(leaves.distances + np.array([0, DISTANCES]))
-            x = torch.cat([x, self.distances[places].flatten(1)], 1)
+            x = torch.cat([x, look_up(self.distances, leaves.distances + np.array([0, DISTANCES])).flatten(1)], 1)
         return _drop(x, self.config.word_dropout if self.training else 0.0)
+
+
+def look_up(table: Tensor, numbers: NDArray[np.int64]) -> Tensor:
+    """Return rows of a learned table. Shape: table (rows, width), numbers (..) -> (.., width).
+
+    ``table[numbers]`` would do, but several threads add up its gradient in any order, so no fit could be repeated.
+    """
+    return functional.embedding(torch.from_numpy(numbers), table)
 
 
 def _root(table: Tensor, plan: StackPlan, _: NDArray[np.int64]) -> Tensor:

@@ -24,6 +24,7 @@ from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import linear
 from featstore.encoders.options import PRECISIONS, device_of
 from featstore.encoders.spec import ALL
+from featstore.encoders.weights import is_finite
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -199,7 +200,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder} is not a checkpoint that transformers can load: {error}") from error
     for name, tensor in model.named_parameters():
-        if not torch.isfinite(tensor).all():
+        if not is_finite(tensor):
             raise DataError(
                 f"{folder}: '{name}' holds NaN or infinite values; the model was not trained or saved well."
             )

@@ -30,6 +30,7 @@ from classifier.systems.choice import run_config, run_name
 from classifier.systems.folds import Announce, AnyPlan, evaluate_fold, plan_fold, train_fold
 from classifier.training.config import HEAD
 from classifier.training.epoch import RunProgress
+from featstore.addresses import on_this_machine, spelled
 from featstore.corpora.choice import CorpusChoice
 from featstore.files import check_output_folder
 from featstore.records import Corpus
@@ -41,7 +42,7 @@ class Run:
     :func:`train` makes one, :func:`open_run` opens one that is there.
 
     Args:
-        folder: the run's folder; it is written when a fold is trained.
+        folder: the run's folder or its address; it is written when a fold is trained.
         config: what the run is.
         store: the store that holds the vectors of its corpus.
         ram_budget: bytes of vectors to hold in memory.
@@ -54,7 +55,7 @@ class Run:
         self._ram_budget = ram_budget
 
     def __repr__(self) -> str:
-        return f"Run('{self.folder}')"
+        return f"Run('{spelled(self.folder)}')"
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -154,7 +155,7 @@ class Run:
 
     def extractor(self, fold: int | None = None, *, encoders: Sequence[str] = ()) -> Extractor:
         """Return the model of a trained fold, ready to extract relations; see :meth:`Extractor.load`."""
-        return Extractor.load(fold_folder(self.folder, fold), encoders=encoders)
+        return Extractor.load(on_this_machine(fold_folder(self.folder, fold)), encoders=encoders)
 
     def bundle(
         self,
@@ -180,7 +181,7 @@ class Run:
             MismatchError: an encoder that is not the one it was trained on.
         """
         write_bundle(
-            fold_folder(self.folder, fold),
+            fold_folder(on_this_machine(self.folder), fold),
             Path(target),
             encoders=encoders,
             with_encoders=with_encoders,
@@ -214,7 +215,7 @@ def train(
             ``glove+cse+elmo`` for the head.
         system: ``head``, or another system of :data:`classifier.systems.SYSTEMS`.
         fold: the fold; a corpus with one released split has fold 1.
-        run: the run's folder or its name below ``runs``; None: a name made of its configuration.
+        run: the run's folder, its address or its name below ``runs``; None: a name made of its configuration.
         runs: the folder of the runs.
         store: the store that holds the vectors.
         ram_budget: bytes of vectors to hold in memory.
@@ -246,7 +247,7 @@ def open_run(
     """Open a run that is there.
 
     Args:
-        run: its folder, or its name below ``runs``; None: the run that was trained last.
+        run: its folder, its address, or its name below ``runs``; None: the run that was trained last.
         runs: the folder of the runs.
         store: the store that holds the vectors of its corpus.
         ram_budget: bytes of vectors to hold in memory.

@@ -14,10 +14,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from featstore.cache import find_kept, keep
 from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
@@ -59,6 +60,11 @@ def asking(address: str) -> Iterator[None]:
                 "AWS_SECRET_ACCESS_KEY, or name a profile with AWS_PROFILE."
             ) from error
         raise ResourceError(f"{address} could not be reached or written: {type(error).__name__}: {error}") from error
+
+
+def spelled(path: str | PurePath) -> str:
+    """Return a path as a message names it: an address with both of its slashes."""
+    return address_of(path) or str(path)
 
 
 def open_address(address: str) -> tuple[AbstractFileSystem, str]:
@@ -171,6 +177,57 @@ def upload(path: Path, address: str) -> None:
             fs.put_file(str(path), target)
     except MissingFileError as error:
         raise UsageError(f"{address} cannot be written: there is no such bucket; make it, or name another.") from error
+
+
+def is_there(path: str | Path) -> bool:
+    """Tell whether a file is at a path of this machine or at an address.
+
+    Raises:
+        ResourceError: the address cannot be reached.
+    """
+    address = address_of(path)
+    if address is None:
+        return Path(path).exists()
+    fs, place = open_address(address)
+    with asking(address):
+        return bool(fs.exists(place))
+
+
+def remove(address: str) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        ResourceError: it cannot be reached or removed.
+    """
+    fs, path = open_address(address)
+    with suppress(MissingFileError), asking(address):
+        fs.rm_file(path)
+
+
+def files_below(folder: str | Path) -> dict[str, float]:
+    """Return the files below a folder of this machine or at an address, each with the time of its last change.
+
+    Names are relative to the folder, with ``/`` between folders; times are in seconds. There are none where there is no
+    such folder.
+
+    Raises:
+        MissingFileError: there is no such bucket.
+        ResourceError: the address cannot be reached.
+    """
+    address = address_of(folder)
+    if address is not None:
+        fs, path = open_address(address)
+        with asking(address):
+            found = fs.find(path, detail=True).items()
+            return {PurePath(name).relative_to(path).as_posix(): _time(info) for name, info in found}
+    below = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    return {each.relative_to(folder).as_posix(): each.lstat().st_mtime for each in below}
+
+
+def _time(info: Mapping[str, Any]) -> float:
+    """Return the time of the last change, in seconds, of what a protocol says of a file; 0 where it does not say."""
+    time = info.get("LastModified") or info.get("mtime") or info.get("created") or 0.0
+    return time.timestamp() if isinstance(time, datetime) else float(time)
 
 
 def names_in(address: str) -> list[str]:

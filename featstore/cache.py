@@ -57,11 +57,20 @@ def forget(name: str) -> None:
     shutil.rmtree(_root() / name, ignore_errors=True)
 
 
-def _root() -> Path:
+def cache_home() -> Path:
+    """Return the folder for what programs keep between runs.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "featstore"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:  # an account of a container may have no home
         raise FileNotFoundError("there is no home folder, and XDG_CACHE_HOME is not set") from error
+
+
+def _root() -> Path:
+    return cache_home() / "featstore"
 
 
 def _make_room(root: Path, size: int) -> None:

@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from featstore.addresses import address_of, check_address, check_target, open_to_write
+from featstore.addresses import address_of, check_address, check_target, open_to_read, open_to_write, spelled
 from featstore.durable import flush, flush_folder, lock
 from featstore.errors import DataError, FeatstoreError, MissingFileError, ResourceError, UsageError
 
@@ -66,12 +66,14 @@ def check_input(path: Path) -> None:
 
 
 def check_readable_folder(path: Path) -> None:
-    """Make sure that ``path`` is a folder that can be read, or nothing at all.
+    """Make sure that ``path`` is a folder that can be read, an address, or nothing at all.
 
     Raises:
         UsageError: ``path``, or a part of it, is a file.
         ResourceError: there is no permission to read it.
     """
+    if address_of(path):
+        return  # where it is read, it is said what is wrong with it
     with clear_errors(path, "read"):
         nearest = _nearest(path)
         if not os.access(nearest, os.R_OK | os.X_OK):
@@ -105,13 +107,22 @@ def check_output_file(path: Path) -> None:
             raise ResourceError(f"{path} cannot be written: there is no permission; name another place.")
 
 
-def check_output_folder(path: Path) -> None:
+def check_output_folder(path: Path, *, or_address: bool = False) -> None:
     """Make sure that ``path`` is, or can be made, a folder to write in; nothing is written.
 
+    Args:
+        path: the folder.
+        or_address: whether it may be at an address, where folders need not be made.
+
     Raises:
-        UsageError: ``path``, or a part of it, is a file.
-        ResourceError: there is no permission to write there.
+        UsageError: ``path``, or a part of it, is a file; there is no such bucket; an address that may not be one.
+        ResourceError: there is no permission to write there, or the address cannot be reached.
     """
+    if address := address_of(path):
+        if not or_address:
+            raise UsageError(f"{address} is an address, and this is written to a folder; name one on this machine.")
+        check_target(f"{address.rstrip('/')}/file")
+        return
     with clear_errors(path):
         nearest = _nearest(path)
         if not os.access(nearest, os.W_OK | os.X_OK):
@@ -141,7 +152,7 @@ def make_folder(path: Path) -> None:
 
 
 def read_text(path: Path, otherwise: str, *, most: int | None = None) -> str:
-    """Return the content of a file in UTF-8.
+    """Return the content of a file, or of a file at an address, in UTF-8.
 
     Args:
         path: the file.
@@ -153,16 +164,18 @@ def read_text(path: Path, otherwise: str, *, most: int | None = None) -> str:
         DataError: it has too many bytes, or is not UTF-8.
         UsageError, ResourceError: it cannot be read.
     """
+    address, name = address_of(path), spelled(path)
     with clear_errors(path, "read"):
         try:
-            size = path.stat().st_size
-            if most is not None and size > most:
-                raise DataError(f"{path} has {size:,} bytes; at most {most:,} are read.")
-            return path.read_bytes().decode("utf-8")
+            with open_to_read(address) if address else path.open("rb") as file:
+                content = file.read() if most is None else file.read(most + 1)
+            if most is not None and len(content) > most:
+                raise DataError(f"{name} has more than {most:,} bytes, and no more are read.")
+            return content.decode("utf-8")
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingFileError(f"{path} does not exist{otherwise}") from error
+            raise MissingFileError(f"{name} does not exist{otherwise}") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8: {error}.") from error
+            raise DataError(f"{name} is not UTF-8: {error}.") from error
 
 
 def write_file(path: Path, content: Buffer) -> None:

@@ -23,6 +23,7 @@ from classifier.runs.facts import FORMAT_VERSION
 from classifier.runs.results import read_result
 from classifier.systems.folds import evaluate_fold
 from classifier.training.epoch import Epoch, Notice
+from featstore.addresses import spelled
 from featstore.errors import FeatstoreError, ResourceError, UsageError
 from featstore.files import check_output_folder
 from featstore.records import Corpus
@@ -82,7 +83,7 @@ def ablate(
     Args:
         grid: the cells.
         store_root: the store that holds the vectors.
-        runs: the folder of the run folders.
+        runs: the folder of the run folders, or its address.
         jobs: number of processes of this machine; with one, cells run in this process.
         engine: whose workers run the cells, in place of ``jobs``.
         ram_budget: number of bytes of vectors that all processes of a machine together may hold.
@@ -98,7 +99,7 @@ def ablate(
     """
     if jobs < 1:
         raise UsageError(f"{jobs} jobs cannot run a grid; give at least 1.")
-    check_output_folder(runs)
+    check_output_folder(runs, or_address=True)
     first = grid.cells()[0]
     corpus = run_corpus(first.config)
     for fold in grid.folds:
@@ -132,12 +133,13 @@ def ablate(
 def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
     """Check a complete cell. It counts if its configuration, its corpus and its form of head are the present ones."""
     result = read_result(cell.folder(runs))
+    place = spelled(result.folder)
     if result.config != cell.config:
-        error = f"{result.folder} belongs to another configuration ({result.config.corpus.spec}); "
+        error = f"{place} belongs to another configuration ({result.config.corpus.spec}); "
     elif result.corpus.digest != digest:
-        error = f"{result.folder} was trained on another version of the corpus; "
+        error = f"{place} was trained on another version of the corpus; "
     elif result.format != FORMAT_VERSION:
-        error = f"{result.folder} was trained by another version of featstore (format {result.format}); "
+        error = f"{place} was trained by another version of featstore (format {result.format}); "
     else:
         return CellEvent(cell, KEPT, f1=result.metrics.micro.f1)
     return CellEvent(cell, FAILED, error=f"{error}remove it, or keep these runs in another folder (--runs).")

@@ -18,6 +18,7 @@ from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.prepare import featurize_command
 from classifier.runs.results import FoldResult, read_predictions
+from featstore.addresses import on_this_machine
 from featstore.records import Corpus, Instance
 
 FOUND, MISSED, INVENTED = "found", "missed", "invented"
@@ -63,7 +64,7 @@ def attention_examples(result: FoldResult, corpus: Corpus, store_root: str | Pat
     instances = _candidates(result, corpus)
     if not instances:
         return []
-    checkpoint = load_checkpoint(result.folder)
+    checkpoint = load_checkpoint(on_this_machine(result.folder))
     keys = DistinctSentences.of(instances).keys
     features = checkpoint.parsed_features
     with open_features(

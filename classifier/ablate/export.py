@@ -17,6 +17,7 @@ from classifier.ablate.ablation import Ablation, RowResult
 from classifier.ablate.tables import tables
 from classifier.ablate.verdict import verdict
 from classifier.ablate.words import facts, title
+from featstore.addresses import spelled
 from featstore.markdown import markdown_table, markdown_text
 
 
@@ -79,7 +80,7 @@ def cells(ablation: Ablation) -> list[dict[str, object]]:
             "epochs": len(result.epochs),
             "train_seconds": result.seconds,
             "peak_memory": result.peak_memory,
-            "folder": str(result.folder),
+            "folder": spelled(result.folder),
             "error": "",
         }
         for row, results in ablation.results.items()

@@ -38,6 +38,7 @@ from classifier.ablate.words import (
     title,
 )
 from classifier.scores.percent import percent
+from featstore.addresses import spelled
 from featstore.errors import count_of
 
 KINDS = {
@@ -226,7 +227,7 @@ def _provenance(ablation: Ablation, command: str) -> str:
         ("encoders", "; ".join(sorted(encoders))),
         ("versions", "; ".join(sorted(versions))),
         ("threads a process", ", ".join(sorted({str(r.config.threads) for r in results}))),
-        ("runs", "; ".join(sorted({str(r.folder.parent) for r in results}))),
+        ("runs", "; ".join(sorted({spelled(r.folder.parent) for r in results}))),
     ]
     items = "".join(f"<dt>{escape(a)}</dt><dd><code>{escape(b)}</code></dd>" for a, b in facts)
     return _section("How it was made", f'<dl class="facts">{items}</dl>')

@@ -118,7 +118,7 @@ def ablate_command(
 
     show_log()
     check_output_folder(out_folder)
-    check_output_folder(runs)
+    check_output_folder(runs, or_address=True)
     if systems and (clashing := given(called, ("features", "all_subsets"))):
         raise UsageError(f"--systems names what is compared; leave {' and '.join(clashing)} out.")
     heads, others = split_systems(systems)

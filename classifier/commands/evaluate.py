@@ -72,7 +72,7 @@ def eval_command(
         raise UsageError(f"--predictions takes one fold, {len(wanted)} were asked for; add --fold.")
     for each in wanted:
         corpus.partition(each)  # a fold that does not exist is refused before the others are evaluated
-        check_output_folder(folder / f"fold-{each}")
+        check_output_folder(folder / f"fold-{each}", or_address=True)
     held = int(ram_budget * GB)
     with training_display() as display:
         evaluations = [

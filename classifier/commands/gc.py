@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from classifier.commands.options import GB, RUNS, Runs
+from featstore.addresses import spelled
 from featstore.commands.console import (
     err,
     escape,
@@ -88,10 +89,10 @@ def _counted(runs: Path, run: str | None) -> list[Path]:
         found.append(named)
     if not found:
         raise UsageError(
-            f"there is no run below {runs}, so every feature set would count as unreferenced. Name the folder of "
-            "your runs with --runs, or leave --unreferenced out."
+            f"there is no run below {spelled(runs)}, so every feature set would count as unreferenced. Name the folder "
+            "of your runs with --runs, or leave --unreferenced out."
         )
-    err.print(escape(f"runs whose features are kept: {', '.join(map(str, found))}"), soft_wrap=True)
+    err.print(escape(f"runs whose features are kept: {', '.join(map(spelled, found))}"), soft_wrap=True)
     return found
 
 

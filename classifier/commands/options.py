@@ -13,7 +13,7 @@ import typer
 
 from classifier.systems.table import SYSTEMS, find_system
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
-from featstore.addresses import address_of, on_this_machine
+from featstore.addresses import on_this_machine, spelled
 from featstore.commands.console import err, escape
 from featstore.commands.options import finite
 from featstore.errors import UsageError, did_you_mean
@@ -22,14 +22,16 @@ RUNS = Path("runs")
 GB = 10**9
 
 Runs = Annotated[
-    Path, typer.Option("--runs", envvar="FEATSTORE_RUNS", help="Folder that holds the runs, or will hold them.")
+    Path,
+    typer.Option("--runs", envvar="FEATSTORE_RUNS", help="Folder or address that holds the runs, or will hold them."),
 ]
 Run = Annotated[
     str | None,
     typer.Option(
         "--run",
         envvar="FEATSTORE_RUN",
-        help="The run: its folder, or its name below --runs. By default it is the run that was trained last.",
+        help="The run: its folder, its address, or its name below --runs. By default it is the run that was trained "
+        "last.",
     ),
 ]
 NewRun = Annotated[
@@ -37,7 +39,8 @@ NewRun = Annotated[
     typer.Option(
         "--run",
         envvar="FEATSTORE_RUN",
-        help="The run: its folder, or its name below --runs. By default it is named after its configuration.",
+        help="The run: its folder, its address, or its name below --runs. By default it is named after its "
+        "configuration.",
     ),
 ]
 RamBudget = Annotated[
@@ -98,7 +101,7 @@ def picked_run(run: str | None, runs: Path) -> Path:
     if run is not None:
         return find_run(run, runs)
     folder = latest_run(runs)
-    err.print(escape(f"run: {folder}, which was trained last (--run names another)"), soft_wrap=True)
+    err.print(escape(f"run: {spelled(folder)}, which was trained last (--run names another)"), soft_wrap=True)
     return folder
 
 
@@ -106,7 +109,7 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     """Return the folder of a trained fold.
 
     Args:
-        run: the run as it was named, or its address, or None.
+        run: the run as it was named, or None.
         runs: the folder that holds the runs.
         fold: the fold, or None for the first trained one.
         store: the store that was named, for the command that a message proposes.
@@ -116,9 +119,7 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     """
     from classifier.runs.find import fold_folder
 
-    if run is not None and address_of(run):
-        return fold_folder(on_this_machine(run), fold, store)
-    return fold_folder(picked_run(run, runs), fold, store)
+    return fold_folder(on_this_machine(picked_run(run, runs)), fold, store)
 
 
 # These differ from command to command.

@@ -12,6 +12,7 @@ from classifier.commands.options import (
     picked_run,
 )
 from classifier.scores.percent import percent
+from featstore.addresses import spelled
 from featstore.commands.console import (
     duration,
     escape,
@@ -29,14 +30,16 @@ from featstore.errors import count_of
 from featstore.files import check_readable_folder
 
 RunNames = Annotated[
-    list[str], typer.Argument(metavar="RUN..", help="At least two runs: folders of runs, or names below --runs.")
+    list[str],
+    typer.Argument(metavar="RUN..", help="At least two runs: folders or addresses of runs, or names below --runs."),
 ]
 ShownRun = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
         envvar="FEATSTORE_RUN",
-        help="The folder of a run, or its name below --runs. By default it is the run that was trained last.",
+        help="The folder or address of a run, or its name below --runs. By default it is the run that was trained "
+        "last.",
     ),
 ]
 
@@ -51,7 +54,7 @@ def runs_ls(runs: Runs = RUNS, as_json: AsJson = False) -> None:
         print_json(found)
         return
     print_table(
-        f"Runs in {runs}",
+        f"Runs in {spelled(runs)}",
         ["run", "features", "corpus", "folds trained", "evaluated", "F1", "sd", "training"],
         [
             [
@@ -84,7 +87,7 @@ def runs_show(
         print_json({"run": overview_of(folder), "folds": results})
         return
     for result in results[:1]:
-        print_facts(str(folder), facts_of(result))
+        print_facts(spelled(folder), facts_of(result))
     print_table(
         "Folds",
         ["fold", "P", "R", "F1", "dev F1", "epochs", "best", "training", "peak memory"],

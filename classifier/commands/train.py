@@ -21,6 +21,7 @@ from classifier.commands.options import (
 from classifier.scores.percent import percent
 from classifier.systems.table import system_names, systems_in_words
 from classifier.training.config import HEAD
+from featstore.addresses import address_of, spelled
 from featstore.commands.console import (
     command,
     duration,
@@ -98,7 +99,8 @@ def train_command(
     from classifier.runs.config import read_config_file, run_corpus
     from classifier.runs.find import run_place
     from classifier.systems.choice import options_of, run_name
-    from classifier.systems.folds import plan_fold, reads_of, train_fold
+    from classifier.systems.fitting import reads_of
+    from classifier.systems.folds import plan_fold, train_fold
     from featstore.corpora import CorpusChoice
 
     marked = CorpusChoice(corpus, indicators, context, instances)
@@ -113,7 +115,9 @@ def train_command(
     if reads:
         check_features([reads], store)
     folder = runs / run_name(config) if run is None else run_place(run, runs)
-    check_output_folder(folder / f"fold-{fold}")
+    check_output_folder(folder / f"fold-{fold}", or_address=True)
+    if tensorboard and address_of(folder):
+        raise UsageError("--tensorboard writes to this machine, and the run is at an address; leave it out.")
     held = int(ram_budget * GB)
     loaded = run_corpus(config)
     if dry_run:
@@ -121,7 +125,7 @@ def train_command(
         if as_json:
             print_json({"run": folder, "plan": plan})
         else:
-            out.print(escape(f"{plan_line(plan)} -> {folder}"), soft_wrap=True)
+            out.print(escape(f"{plan_line(plan)} -> {spelled(folder)}"), soft_wrap=True)
         return
     with training_display(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as display:
         measured = train_fold(
@@ -154,9 +158,9 @@ def _report(folder: Path, fold: int, measured: TrainingFacts, store: str, as_jso
         return
     figures = [str(fold), str(len(measured.epochs)), str(measured.best_epoch), percent(measured.best.dev_f1)]
     print_table(
-        str(folder), ["fold", "epochs", "best epoch", "dev F1", "time"], [[*figures, duration(measured.seconds)]]
+        spelled(folder), ["fold", "epochs", "best epoch", "dev F1", "time"], [[*figures, duration(measured.seconds)]]
     )
-    tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', folder, '--store', store)}")
+    tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', spelled(folder), '--store', store)}")
 
 
 COMMANDS: Commands = {"train": train_command}

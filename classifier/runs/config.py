@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,13 +17,15 @@ from pathlib import Path
 
 from classifier.runs.facts import RUN, Scalar
 from classifier.training.config import HEAD, TrainConfig, recipe
+from featstore.addresses import files_below, spelled
 from featstore.corpora import CorpusChoice, read_corpus
-from featstore.errors import DataError, MismatchError, UsageError
+from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import check_output_folder, read_text
 from featstore.plain import from_plain
 from featstore.records import Corpus
 
 CONFIG, PREDICTIONS, CARD = "config.toml", "predictions.tsv", "README.md"
+_FOLD = re.compile(r"fold-(\d+)/(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +186,21 @@ def read_config_file(path: Path) -> RunConfig:
         MissingFileError: there is no such file.
         DataError: the file is not a run's configuration, or has an option that this version does not have.
     """
-    text = read_text(path, f": {path.parent} is not a run; `cli train` makes one.")
+    name = spelled(path)
+    text = read_text(path, f": {spelled(path.parent)} is not a run; `cli train` makes one.")
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path} is not the configuration of a run: {error}.") from error
-    found = from_plain(_File, raw, f"{path} is not the configuration of a run")
+        raise DataError(f"{name} is not the configuration of a run: {error}.") from error
+    found = from_plain(_File, raw, f"{name} is not the configuration of a run")
     try:
         choice = CorpusChoice(found.corpus, found.indicators, found.context, _file(found.instances))
     except UsageError as error:
-        raise DataError(f"{path} is not the configuration of a run: {error}") from error
+        raise DataError(f"{name} is not the configuration of a run: {error}") from error
     if found.system:
         return RunConfig(choice, system=SystemChoice(found.system, found.label, tuple(found.options.items())))
     if found.train is None:
-        raise DataError(f"{path} is not the configuration of a run: 'train' is missing.")
+        raise DataError(f"{name} is not the configuration of a run: 'train' is missing.")
     return RunConfig(choice, found.train)
 
 
@@ -222,8 +226,17 @@ def _file(name: str) -> Path | None:
 
 
 def trained_folds(run_dir: Path) -> tuple[int, ...]:
-    """Return the folds of a run that are trained to the end."""
-    return tuple(sorted(int(path.parent.name.removeprefix("fold-")) for path in run_dir.glob(f"fold-*/{RUN}")))
+    """Return the folds of a run, in a folder or at an address, that are trained to the end."""
+    return tuple(fold for fold, names in fold_files(run_dir).items() if RUN in names)
+
+
+def fold_files(run_dir: Path) -> dict[int, set[str]]:
+    """Return the names of the files of each fold of a run, in a folder or at an address, in the order of the folds."""
+    folds: dict[int, set[str]] = {}
+    for name in files_below(run_dir):
+        if found := _FOLD.fullmatch(name):
+            folds.setdefault(int(found[1]), set()).add(found[2])
+    return dict(sorted(folds.items()))
 
 
 def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mapping[str, object] | None = None) -> None:
@@ -240,19 +253,20 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mappin
         MismatchError: the corpus was loaded otherwise.
         UsageError: the folder belongs to another configuration; the text names what differs.
     """
-    check_output_folder(run_dir)
+    check_output_folder(run_dir, or_address=True)
     loaded = {"corpus": corpus.spec, "indicators": corpus.indicators, "context": corpus.context}
     wanted = _told(config.corpus)
     for name, value in loaded.items():
         if wanted[name] != value:
             raise MismatchError(f"the run's {name} is '{wanted[name]}', the corpus was loaded with '{value}'.")
-    if not (run_dir / CONFIG).exists():
-        return
-    remembered = read_config(run_dir)
+    try:
+        remembered = read_config(run_dir)
+    except MissingFileError:
+        return  # it is free
     if remembered.system_name != config.system_name:
         raise UsageError(
-            f"{run_dir} belongs to the system '{remembered.system_name}', not to '{config.system_name}'. Choose "
-            "another folder with --run, or remove this one."
+            f"{spelled(run_dir)} belongs to the system '{remembered.system_name}', not to '{config.system_name}'. "
+            "Choose another folder with --run, or remove this one."
         )
     kept = {**(usual or {}), **options_of(remembered)}
     differing = [
@@ -262,6 +276,6 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mappin
     ]
     if differing:
         raise UsageError(
-            f"{run_dir} belongs to another configuration: {'; '.join(differing)}. Choose another folder with --run, "
-            "or remove this one."
+            f"{spelled(run_dir)} belongs to another configuration: {'; '.join(differing)}. Choose another folder with "
+            "--run, or remove this one."
         )

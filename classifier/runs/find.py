@@ -1,6 +1,7 @@
 """Finding runs: by name, the latest, all below a folder, and the encoders that they were trained on.
 
-In: the folder of the runs, and what a user calls a run: its path, or its name below that folder. Out: folders.
+In: the folder of the runs or its address, and what a user calls a run: its path, its address, or its name below that
+folder. Out: folders, or addresses as paths.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ import os
 import re
 import shlex
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from classifier.runs.config import CONFIG, trained_folds
-from classifier.runs.facts import RUN, read_run
-from featstore.addresses import address_of
-from featstore.errors import MissingFileError, UsageError, did_you_mean
+from classifier.runs.facts import read_run
+from featstore.addresses import address_of, files_below, is_there, spelled
+from featstore.errors import MissingFileError, did_you_mean
 
 _FOLD = re.compile(r"fold-\d+")
 
 
 def list_runs(runs: Path) -> list[Path]:
-    """Return the folders of all runs below ``runs``, at any depth, sorted by path."""
+    """Return the folders of all runs below ``runs``, a folder or an address, at any depth, sorted by path."""
+    if address_of(runs):
+        return _runs_at(runs)
     found = []
     for folder, below, files in os.walk(runs):
         if CONFIG in files and not _FOLD.fullmatch(Path(folder).name):
@@ -29,8 +32,17 @@ def list_runs(runs: Path) -> list[Path]:
     return sorted(found)
 
 
+def _runs_at(runs: Path) -> list[Path]:
+    """Return all runs below an address."""
+    folders = [PurePath(name).parent for name in files_below(runs) if PurePath(name).name == CONFIG]
+    found = {folder for folder in folders if not _FOLD.fullmatch(folder.name)}
+    return sorted(runs / folder for folder in found if not found.intersection(folder.parents))
+
+
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder is a run."""
+    """Tell whether a folder, or an address, is a run."""
+    if address_of(folder):
+        return is_there(folder / CONFIG)
     return os.path.isfile(folder / CONFIG)  # False too where no file can be
 
 
@@ -38,18 +50,10 @@ def run_place(name: str, runs: Path) -> Path:
     """Return where the run that a user calls ``name`` lies, or where a new one of that name goes.
 
     A run in the current folder or at the path ``name`` comes first, then one below ``runs``. A new run goes below
-    ``runs`` if its name is a plain word, and to the path ``name`` if it has a slash.
-
-    Raises:
-        UsageError: it is at an address, where runs are only read by what extracts with them.
+    ``runs`` if its name is a plain word, and to the path ``name`` if it has a slash. Both may be addresses.
     """
-    if address_of(name):
-        raise UsageError(
-            f"{name} is an address. `cli extract`, `cli serve` and `cli bundle` read a run at an address; everything "
-            "else works on a run's folder on this machine, so copy it, or name another."
-        )
     here, below = Path(name), runs / name
-    if is_run(here) or (os.sep in name and not is_run(below)):
+    if address_of(name) or is_run(here) or (os.sep in name and not is_run(below)):
         return here
     return below
 
@@ -64,9 +68,9 @@ def find_run(name: str, runs: Path) -> Path:
     if is_run(folder):
         return folder
     known = [str(each.relative_to(runs)) for each in list_runs(runs)]
-    ls = shlex.join(["cli", "runs", "ls", "--runs", str(runs)])
+    ls = shlex.join(["cli", "runs", "ls", "--runs", spelled(runs)])
     raise MissingFileError(
-        f"there is no run '{name}', neither at that path nor below {runs}; `{ls}` lists the runs."
+        f"there is no run '{name}', neither at that path nor below {spelled(runs)}; `{ls}` lists the runs."
         f"{did_you_mean(name, known)}"
     )
 
@@ -79,9 +83,14 @@ def latest_run(runs: Path) -> Path:
     """
     found = list_runs(runs)
     if not found:
-        train = shlex.join(["cli", "train", "--runs", str(runs)])
-        raise MissingFileError(f"{runs} holds no run; `{train}` makes one, or name one with --run.")
-    return max(found, key=lambda run: (max(p.stat().st_mtime_ns for p in run.glob(f"**/{CONFIG}")), str(run)))
+        train = shlex.join(["cli", "train", "--runs", spelled(runs)])
+        raise MissingFileError(f"{spelled(runs)} holds no run; `{train}` makes one, or name one with --run.")
+    return max(found, key=lambda run: (_trained_at(run), str(run)))
+
+
+def _trained_at(run: Path) -> float:
+    """Return when a run, or a fold of it, was trained last."""
+    return max(time for name, time in files_below(run).items() if PurePath(name).name == CONFIG)
 
 
 def fold_folder(run_dir: Path, fold: int | None = None, store: str | None = None) -> Path:
@@ -99,10 +108,18 @@ def fold_folder(run_dir: Path, fold: int | None = None, store: str | None = None
     if not trained or (fold is not None and fold not in trained):
         here = f"its trained folds are {', '.join(map(str, trained))}" if trained else "none of its folds is trained"
         wanted = fold or 1
-        train = ["cli", "eval", "--fold", str(wanted), "--run", str(run_dir), *(["--store", store] if store else [])]
+        train = [
+            "cli",
+            "eval",
+            "--fold",
+            str(wanted),
+            "--run",
+            spelled(run_dir),
+            *(["--store", store] if store else []),
+        ]
         elsewhere = "" if store else " (add --store if its vectors are in another store than usual)"
         raise MissingFileError(
-            f"{run_dir} has no trained fold {wanted}; {here}. `{shlex.join(train)}` trains it{elsewhere}."
+            f"{spelled(run_dir)} has no trained fold {wanted}; {here}. `{shlex.join(train)}` trains it{elsewhere}."
         )
     return run_dir / f"fold-{trained[0] if fold is None else fold}"
 
@@ -113,5 +130,5 @@ def encoders_in_use(folders: Iterable[Path]) -> set[str]:
     Raises:
         DataError, MismatchError: a checkpoint that cannot be read; better to stop than to call its features unused.
     """
-    trained = [read_run(path.parent) for folder in folders for path in folder.glob(f"fold-*/{RUN}")]
+    trained = [read_run(folder / f"fold-{fold}") for folder in folders for fold in trained_folds(folder)]
     return {spec.identity for facts in trained for spec in facts.features}

@@ -18,15 +18,15 @@ from classifier.data.vectors import RAM_BUDGET, DistinctSentences
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.config import RunConfig, check_config
-from classifier.runs.facts import RUN, CorpusFacts, PartSizes, TrainingFacts
+from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
 from classifier.runs.memory import PeakMemory
 from classifier.runs.prepare import Prepared, Teacher, featurize_command, prepared
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
-from classifier.training.epoch import Notice, RunProgress
+from classifier.training.epoch import RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.fit import fit_head
 from classifier.training.loop import TrainState, reproducible
-from classifier.training.resume import forget_unfinished, load_state, save_state
+from classifier.training.resume import load_state, save_state
 from featstore.records import Corpus
 
 
@@ -137,40 +137,18 @@ def evaluate_fold(
     fold: int,
     run_dir: Path,
     *,
-    teacher: Teacher | None = None,
-    announce: Callable[[TrainingPlan], None] | None = None,
-    progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> Evaluation:
-    """Evaluate one fold on its test part and write ``metrics.json`` and ``predictions.tsv``.
-
-    A fold that is not trained yet is trained first; ``teacher``, ``announce`` and ``progress`` are as in
-    :func:`train_fold`.
+    """Evaluate a trained fold on its test part and write ``metrics.json`` and ``predictions.tsv``.
 
     Raises:
+        MissingFileError: the fold is not trained.
         MismatchError: the corpus has changed since the fold was trained, or the store holds other vectors.
         DataError: the test part is empty or holds an instance without a label.
-        UsageError, MissingFeatureError: as :func:`train_fold`.
+        MissingFeatureError: a feature that was not featurized.
     """
-    check_config(config, corpus, run_dir)
     folder, instances = run_dir / f"fold-{fold}", tested_part(corpus, fold)
-    if (folder / RUN).exists():
-        checkpoint = load_checkpoint(folder)
-        forget_unfinished(folder)  # of a training that was killed as it finished
-    else:
-        if progress:
-            progress(Notice(f"fold {fold} of {run_dir} is not trained yet; training it first."))
-        checkpoint = train_fold(
-            corpus,
-            store_root,
-            config,
-            fold,
-            run_dir,
-            teacher=teacher,
-            announce=announce,
-            progress=progress,
-            ram_budget=ram_budget,
-        )
+    checkpoint = load_checkpoint(folder)
     check_same_corpus(folder, checkpoint.corpus, corpus)
     start, keys = time.perf_counter(), DistinctSentences.of(instances).keys
     command = featurize_command(config, store_root)

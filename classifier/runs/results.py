@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.features import FeatureSpec
-from classifier.runs.config import CONFIG, PREDICTIONS, RunConfig, options_of, read_config
+from classifier.runs.config import CONFIG, PREDICTIONS, RunConfig, fold_files, options_of, read_config
 from classifier.runs.facts import METRICS, RUN, CorpusFacts, PartSizes, read_metrics, read_run
 from classifier.scores.metrics import Metrics
 from classifier.training.epoch import Epoch
+from featstore.addresses import files_below, spelled
 from featstore.errors import DataError
+from featstore.files import read_text
+
+COMPLETE = {CONFIG, RUN, METRICS, PREDICTIONS}  # the files of a fold that is trained and evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ class SavedPredictions:
 
 
 def is_complete(folder: Path) -> bool:
-    """Say whether a fold's folder holds a trained and evaluated fold."""
-    return all((folder / name).exists() for name in (CONFIG, RUN, METRICS, PREDICTIONS))
+    """Say whether a fold's folder, or its address, holds a trained and evaluated fold."""
+    return files_below(folder).keys() >= COMPLETE
 
 
 def read_result(folder: Path) -> FoldResult:
@@ -111,8 +115,7 @@ def read_result(folder: Path) -> FoldResult:
 
 def results_of(run_dir: Path) -> list[FoldResult]:
     """Read all folds of a run that were trained and evaluated, in order."""
-    found = [read_result(path) for path in run_dir.glob("fold-*") if is_complete(path)]
-    return sorted(found, key=lambda result: result.fold)
+    return [read_result(run_dir / f"fold-{fold}") for fold, names in fold_files(run_dir).items() if names >= COMPLETE]
 
 
 def read_predictions(result: FoldResult) -> SavedPredictions:
@@ -124,12 +127,13 @@ def read_predictions(result: FoldResult) -> SavedPredictions:
     path = result.folder / PREDICTIONS
     numbers = {label: n for n, label in enumerate(result.metrics.labels)}
     try:
-        rows = [line.split("\t")[:3] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+        text = read_text(path, "; `cli eval` makes it.")
+        rows = [line.split("\t")[:3] for line in text.splitlines()[1:]]
         ids, gold, predicted = zip(*rows, strict=True)
         columns = (np.array([numbers[label] for label in column], dtype=np.int64) for column in (gold, predicted))
         return SavedPredictions(tuple(ids), *columns)
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path} is not a table of predictions ({error}); evaluate the fold again.") from error
+        raise DataError(f"{spelled(path)} is not a table of predictions ({error}); evaluate the fold again.") from error
 
 
 def differences(results: Sequence[FoldResult]) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from classifier.runs.config import RunConfig
 from classifier.runs.facts import CorpusFacts, PartSizes, read_run
 from classifier.runs.prepare import Teacher, featurize_command
 from classifier.systems.saved import load_model, scored
+from featstore.addresses import on_this_machine
 from featstore.errors import MismatchError, UsageError, count_of
 from featstore.records import Corpus, Instance
 
@@ -39,7 +40,7 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
     """
     if not config.train.teacher:
         return None
-    folder = Path(config.train.teacher) / f"fold-{fold}"
+    folder = on_this_machine(Path(config.train.teacher) / f"fold-{fold}")
     facts = read_run(folder)
     if facts.corpus != CorpusFacts.of(corpus) or facts.labels != corpus.labels:
         raise MismatchError(

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from featstore.addresses import spelled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,7 +90,7 @@ def print_json(value: object) -> None:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return dataclasses.asdict(item)
         if isinstance(item, Path):
-            return str(item)
+            return spelled(item)
         if isinstance(item, bytes):
             return item.hex()
         raise TypeError(f"{type(item).__name__} is not JSON")

@@ -15,7 +15,6 @@ from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.join import join_shards
 from classifier.extract.models import model_folder
 from classifier.runs.facts import read_manifest
-from classifier.runs.find import find_run
 from featstore import addresses
 from featstore.errors import MissingFileError, ResourceError, UsageError
 from featstore.scale.shard import Shard
@@ -137,9 +136,7 @@ def test_a_model_at_an_address_is_fetched(s3: str, tmp_path: Path) -> None:
         assert read_manifest(folder) == read_manifest(tmp_path / "toy")
 
 
-def test_where_runs_are_trained_an_address_is_refused(s3: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="copy it, or name another"):
-        find_run(f"{s3}/runs/mine", tmp_path)
+def test_a_model_that_is_not_there(s3: str, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no file below it"):
         model_folder(f"{s3}/none")
     assert addresses.on_this_machine(tmp_path) == tmp_path

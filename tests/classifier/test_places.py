@@ -15,7 +15,8 @@ from classifier.extract import Extractor
 from classifier.extract.bundle import write_bundle
 from classifier.runs.checkpoint import save_checkpoint
 from classifier.runs.config import run_corpus
-from classifier.runs.folds import evaluate_fold, train_fold
+from classifier.runs.folds import train_fold
+from classifier.systems.folds import evaluate_fold
 from featstore.errors import FeatstoreError, UsageError
 from featstore.featurize import featurize
 from featstore.pretrain.cse import CSEConfig, pretrain_cse

@@ -18,9 +18,10 @@ from classifier.runs.classify import classify
 from classifier.runs.compare import compare
 from classifier.runs.config import RunConfig, config_toml, read_config, run_name, trained_folds
 from classifier.runs.find import latest_run
-from classifier.runs.folds import evaluate_fold, plan_fold, train_fold
+from classifier.runs.folds import plan_fold, train_fold
 from classifier.runs.outputs import chemprot_tsv
 from classifier.runs.results import results_of
+from classifier.systems.folds import evaluate_fold
 from classifier.training.config import RECIPES, TrainConfig, recipe
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.estimate import TrainingPlan

@@ -18,7 +18,8 @@ from classifier.runs.overview import overview
 from classifier.runs.results import FoldResult, facts_of, read_result, results_of
 from classifier.systems.choice import choose, options_of, run_config, run_name
 from classifier.systems.contract import SystemOptions
-from classifier.systems.folds import SystemPlan, evaluate_fold, plan_fold, train_fold
+from classifier.systems.fitting import SystemPlan
+from classifier.systems.folds import evaluate_fold, plan_fold, train_fold
 from classifier.systems.saved import load_fitted
 from classifier.systems.table import SYSTEMS, find_system
 from classifier.training.config import TrainConfig

@@ -26,6 +26,7 @@ from classifier.systems.contract import Fit, FitTask, FittedSystem
 from classifier.systems.mixture.options import MixtureOptions
 from classifier.systems.saved import MODEL, load_fitted
 from classifier.training.epoch import Epoch, Notice
+from featstore.addresses import on_this_machine, spelled
 from featstore.errors import DataError, MismatchError
 from featstore.files import make_folder, write_file
 from featstore.records import Instance
@@ -135,7 +136,7 @@ def fit_mixture(task: FitTask[MixtureOptions]) -> Fit:
         MismatchError: a member was trained on another corpus, or marked otherwise.
     """
     start = time.perf_counter()
-    folders = tuple(run / f"fold-{task.fold}" for run in task.options.runs)
+    folders = tuple(on_this_machine(run / f"fold-{task.fold}") for run in task.options.runs)
     facts = [read_run(folder) for folder in folders]
     for folder, each in zip(folders, facts, strict=True):
         _check_fits(folder, each, task)
@@ -146,7 +147,9 @@ def fit_mixture(task: FitTask[MixtureOptions]) -> Fit:
     equal = np.full(len(members), 1 / len(members))
     weights = equal if task.options.weights == "equal" else likeliest_weights(likelihood)
     model = MixtureModel(folders, members, tuple(map(float, weights)), sum(map(_parameters, members)))
-    told = ", ".join(f"{weight:.2f} {run}" for weight, run in zip(model.weights, task.options.runs, strict=True))
+    told = ", ".join(
+        f"{weight:.2f} {run}" for weight, run in zip(model.weights, map(spelled, task.options.runs), strict=True)
+    )
     task.progress(Notice(f"weights of the members: {told}"))
     mixed = np.tensordot(weights, found, 1)
     f1 = score(gold, mixed.argmax(1), task.labels, task.positive).micro.f1 or 0.0

@@ -1,6 +1,6 @@
 """The system ``mixture`` in the table: light, so that the command line can read its options.
 
-In: the folders of runs. Out: :mod:`classifier.systems.mixture.model`, imported when it is needed.
+In: the folders or addresses of runs. Out: :mod:`classifier.systems.mixture.model`, imported when it is needed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from classifier.systems.contract import Fit, FitTask, FittedSystem
 from classifier.systems.mixture.options import MixtureOptions
+from featstore.addresses import on_this_machine, spelled
 from featstore.errors import UsageError
 from featstore.fingerprint import file_sha256
 
@@ -34,8 +35,8 @@ class Mixture:
             )
         for run, config in zip(options.runs, options.configs, strict=True):
             if config.system_name == "mixture":
-                raise UsageError(f"--mix names {run}, which is a mixture itself; name the runs that it mixes.")
-        return {str(run / CONFIG): file_sha256(run / CONFIG) for run in options.runs}
+                raise UsageError(f"--mix names {spelled(run)}, which is a mixture itself; name the runs that it mixes.")
+        return {spelled(run / CONFIG): file_sha256(on_this_machine(run / CONFIG)) for run in options.runs}
 
     def fit(self, task: FitTask[MixtureOptions]) -> Fit:
         from classifier.systems.mixture.model import fit_mixture

@@ -1,0 +1,275 @@
+"""Where a fold of a run is worked on: in the run's folder, or in a folder of this machine if the run is at an address.
+
+In: a run's folder or address, a fold and the configuration. Out: a :class:`Workplace`, whose folder is used as if it
+was the run's, and which puts there what is finished. A fold appears at an address complete or not at all: ``run.json``,
+by which it is trained, comes after all that it needs, and ``metrics.json``, by which it is evaluated, last.
+
+The folder on this machine holds what is not at the address yet: the state of an unfinished training, and a finished
+fold that could not be put there. It is below ``$XDG_CACHE_HOME/featstore-runs`` (``~/.cache/featstore-runs``) and goes
+when it is of no use any more.
+
+An object store has no locks. On one machine, a second process waits for the first. Between machines, a fold that
+somebody else has written since work on it began is left as it is; only two that put the same fold at the same instant
+can mix their files, which is noticed when the fold is read, by the digests in ``run.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from hashlib import blake2b, sha256
+from pathlib import Path, PurePath
+from typing import IO
+
+from classifier.runs.config import CARD, CONFIG, PREDICTIONS, RunConfig, config_toml
+from classifier.runs.facts import METRICS, RUN
+from classifier.training.epoch import Notice
+from classifier.training.resume import UNFINISHED
+from featstore.addresses import address_of, fetch, files_below, remove, upload
+from featstore.cache import cache_home
+from featstore.durable import lock
+from featstore.errors import FeatstoreError, MismatchError, MissingFileError, ResourceError
+from featstore.files import clear_errors, make_folder, read_text, write_file
+
+BEGUN = "begun.json"  # beside a fold at an address while it is trained: who trains it, since when
+_BEFORE = "before"  # beside the folder of the run: what was at the address when the training began
+_LATE = (CONFIG, RUN, CARD, PREDICTIONS, METRICS)  # are put there in this order, after the model
+_Tell = Callable[[Notice], None]
+
+
+class Workplace:
+    """The work on a fold of a run in a folder of this machine: there is nothing to bring and nothing to put.
+
+    Args:
+        run_dir: the run's folder.
+        fold: the fold.
+
+    Attributes:
+        run_dir: the folder to work in.
+        folder: that of the fold in it.
+        is_late: whether the fold was finished before, and only has to be put where it belongs.
+    """
+
+    def __init__(self, run_dir: Path, fold: int) -> None:
+        self.run_dir, self.folder = run_dir, run_dir / f"fold-{fold}"
+        self.is_late = False
+
+    def bring(self) -> bool:
+        """Have the fold in the folder if it is trained; return whether it is."""
+        return (self.folder / RUN).exists()
+
+    def begin(self) -> None:
+        """Say where the run lies that the fold is being trained.
+
+        Raises:
+            UsageError, ResourceError: nothing can be written there.
+        """
+
+    def put(self) -> None:
+        """Put the finished fold where the run lies.
+
+        Raises:
+            MismatchError: somebody else has written the fold since the work on it began; it is left as it is.
+            UsageError, ResourceError: it cannot be written; this machine keeps it, and the next work on it puts it.
+        """
+
+
+class _RemoteWorkplace(Workplace):
+    """The work on a fold of a run at an address.
+
+    Args:
+        address: of the run.
+        place: the folder to work in.
+        fold: the fold.
+        tell: hears what the user should know.
+    """
+
+    def __init__(self, address: str, place: Path, fold: int, tell: _Tell) -> None:
+        super().__init__(place, fold)
+        self._run, self._address, self._tell = address, f"{address}/fold-{fold}", tell
+        self._there = self._content(RUN)
+        self._is_put = self._has_begun = False
+        if (self.folder / RUN).exists():
+            self.is_late = self._there is None or _digest(self._there) == self._before()
+            if not self.is_late:
+                shutil.rmtree(self.folder)  # somebody finished it in the meantime
+
+    def bring(self) -> bool:
+        if (self.folder / RUN).exists():
+            return True
+        if self._there is None:
+            return False
+        names = sorted(files_below(self._address).keys() - {BEGUN}, key=lambda name: name == RUN)
+        for name in names:
+            if ".." in PurePath(name).parts:
+                raise MismatchError(f"{self._address} has a file of the name {name}, which is not fetched.")
+            make_folder((self.folder / name).parent)
+            with clear_errors(self.folder / name):
+                fetch(f"{self._address}/{name}", self.folder / name)
+        self._is_put = True
+        return True
+
+    def begin(self) -> None:
+        host = platform.node()
+        if (found := self._content(BEGUN)) and host not in found:  # nobody else on this machine: see _alone
+            self._tell(
+                Notice(
+                    f"{self._address} is being trained by another machine, or was when that ended: {found.strip()}. "
+                    "If it is still at it, both do the same work."
+                )
+            )
+        make_folder(self.run_dir)
+        write_file(self.run_dir.parent / _BEFORE, _digest(self._there).encode())
+        facts = {"host": host, "process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_file(Path(self._address) / BEGUN, json.dumps(facts).encode())
+        self._has_begun = True
+
+    def put(self) -> None:
+        if self._content(RUN) != self._there:
+            raise MismatchError(
+                f"{self._address} was written by somebody else while it was worked on here; that one is left as it is. "
+                "The same command goes on from there."
+            )
+        self._is_put = False
+        try:
+            self._put()
+        except FeatstoreError as error:
+            raise type(error)(
+                f"{error} The finished fold is kept below {self.run_dir.parent}; the same command puts it there."
+            ) from error
+        self._is_put, self.is_late, self._has_begun = True, False, False
+
+    def _put(self) -> None:
+        names, there = files_below(self.folder).keys(), files_below(self._address).keys()
+        ours = read_text(self.folder / RUN, ", though the fold is finished.")
+        is_new = self._there is None or _model(self._there) != _model(ours)
+        if is_new:
+            for name in (METRICS, PREDICTIONS, RUN):
+                if name in there:
+                    remove(f"{self._address}/{name}")
+            self._there = None
+            for name in sorted(names - set(_LATE)):
+                upload(self.folder / name, f"{self._address}/{name}")
+            upload(self.run_dir / CONFIG, f"{self._run}/{CONFIG}")
+        for name in _LATE:
+            if name in names:
+                upload(self.folder / name, f"{self._address}/{name}")
+                self._there = ours if name == RUN else self._there
+        for name in sorted(there - names):
+            remove(f"{self._address}/{name}")
+
+    def leave(self) -> None:
+        """Remove what is of no use any more, here and at the address."""
+        if self._has_begun:
+            with suppress(FeatstoreError):
+                remove(f"{self._address}/{BEGUN}")
+        is_needed = (self.folder / RUN).exists() and not self._is_put
+        if not is_needed and not (self.folder / UNFINISHED).exists():
+            shutil.rmtree(self.run_dir.parent, ignore_errors=True)
+
+    def _content(self, name: str) -> str | None:
+        with suppress(MissingFileError):
+            return read_text(Path(self._address) / name, ".")
+        return None
+
+    def _before(self) -> str | None:
+        with suppress(MissingFileError):
+            return read_text(self.run_dir.parent / _BEFORE, ".")
+        return None
+
+
+@contextmanager
+def working_at(run_dir: Path, fold: int, config: RunConfig, tell: _Tell) -> Iterator[Workplace]:
+    """Yield the work on a fold of a run.
+
+    Args:
+        run_dir: the run's folder or address.
+        fold: the fold.
+        config: the run.
+        tell: hears what the user should know.
+
+    Raises:
+        MissingFileError, ResourceError: the address cannot be reached, or this machine has no room.
+    """
+    address, place = address_of(run_dir), work_folder(run_dir, fold, config)
+    if address is None:
+        yield Workplace(run_dir, fold)
+        return
+    with _alone(place.parent.with_suffix(".lock"), lambda: tell(_waiting(address, fold))):
+        work = _RemoteWorkplace(address.rstrip("/"), place, fold, tell)
+        try:
+            yield work
+        except FeatstoreError as error:
+            if str(place) not in str(error):
+                raise
+            raise type(error)(str(error).replace(str(place), address)) from error
+        finally:
+            work.leave()
+
+
+def work_folder(run_dir: Path, fold: int, config: RunConfig) -> Path:
+    """Return the folder in which a fold of a run is worked on: the run's own, or for a run at an address one here.
+
+    Raises:
+        ResourceError: this machine has no folder for it.
+    """
+    address = address_of(run_dir)
+    if address is None:
+        return run_dir
+    try:
+        home = cache_home()
+    except FileNotFoundError as error:
+        raise ResourceError(
+            f"{address} cannot be worked on: {error}; set it to a folder that can be written."
+        ) from error
+    told = json.dumps([address.rstrip("/"), fold, config_toml(config)])
+    return home / "featstore-runs" / blake2b(told.encode(), digest_size=16).hexdigest() / run_dir.name
+
+
+@contextmanager
+def _alone(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Be the only process of this machine that holds a file's lock.
+
+    Args:
+        path: the file, which is there for as long as somebody holds it or waits for it.
+        wait: called before this waits for another process.
+    """
+    make_folder(path.parent)
+    with _locked(path, wait):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked(path: Path, wait: Callable[[], None]) -> IO[bytes]:
+    while True:
+        with clear_errors(path):
+            file = path.open("ab")
+        if lock(file.fileno()) is False:
+            wait()
+            lock(file.fileno(), wait=True)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # whoever held it has removed it
+
+
+def _waiting(address: str, fold: int) -> Notice:
+    return Notice(f"another process of this machine works on fold {fold} of {address}; waiting for it to end.")
+
+
+def _digest(content: str | None) -> str:
+    return "" if content is None else sha256(content.encode()).hexdigest()
+
+
+def _model(run: str) -> object:
+    """Return what the content of a ``run.json`` says of the files of the model."""
+    with suppress(ValueError, AttributeError):
+        facts = json.loads(run)
+        return [facts.get("weights_sha256"), (facts.get("system") or {}).get("files")]
+    return None

@@ -7,11 +7,10 @@ torch nor numpy.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 
 from classifier.head.config import PRECISIONS, InputConfig
-from classifier.training.config import option
+from classifier.training.config import option, rise_and_cosine
 from featstore.errors import UsageError
 
 
@@ -84,6 +83,4 @@ class TaggerConfig:
 
     def share_of_rate(self, done: float) -> float:
         """Return the share of ``lr`` that the schedule prescribes when the share ``done`` of all steps is done."""
-        if done < self.warmup:
-            return done / self.warmup
-        return (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup))) / 2
+        return rise_and_cosine(done, self.warmup)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,9 +21,9 @@ from classifier.entities.batch import SentenceBatcher
 from classifier.entities.config import TaggerConfig
 from classifier.entities.facts import TaggerEpoch
 from classifier.entities.model import Network
+from classifier.training.optimizer import optimizer_tensors, restore_optimizer, weights_of
+from classifier.training.saver import Saver
 from featstore.errors import UsageError
-
-SECONDS_BETWEEN_SAVES = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +59,14 @@ class Training:
         self._optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
-        self._average = _copy(network)
-        self._best = _copy(network)
+        self._average = weights_of(network)
+        self._best = weights_of(network)
         self.epochs: list[TaggerEpoch] = []
         if state:
             self.epochs = list(state.epochs)
             network.load_state_dict(dict(state.weights))
             self._average, self._best = dict(state.average), dict(state.best)
-            self._restore(state.optimizer)
+            restore_optimizer(self._optimizer, state.optimizer)
 
     def run(
         self,
@@ -90,7 +89,7 @@ class Training:
         Raises:
             UsageError: the loss is no longer a number.
         """
-        saved = time.monotonic()
+        save_at_times = Saver(save)
         for number in range(len(self.epochs) + 1, self._config.max_epochs + 1):
             start = time.perf_counter()
             loss = self._epoch(batcher, positions, number)
@@ -101,17 +100,14 @@ class Training:
                 self._best = {name: value.clone() for name, value in self._average.items()}
             seconds = time.perf_counter() - start
             self.epochs.append(TaggerEpoch(number, self._config.max_epochs, loss, f1, best, seconds))
-            if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-                save(self.state())
-                saved = time.monotonic()
+            save_at_times(self.state)
             if progress:
                 progress(self.epochs[-1])
         self._network.load_state_dict(self._best)
 
     def state(self) -> TaggerState:
-        """Return where the training stands; its tensors are not copied."""
-        kept: dict[int, dict[str, Tensor]] = self._optimizer.state_dict()["state"]
-        optimizer = {f"{n}.{name}": value for n, values in kept.items() for name, value in values.items()}
+        """Return where the training stands; only the optimiser's tensors are copies."""
+        optimizer = optimizer_tensors(self._optimizer)
         return TaggerState(tuple(self.epochs), self._network.state_dict(), self._average, self._best, optimizer)
 
     def _epoch(self, batcher: SentenceBatcher, positions: NDArray[np.int64], number: int) -> float:
@@ -147,20 +143,9 @@ class Training:
 
     def _with_average(self, score: Callable[[], float | None]) -> float | None:
         """Score the network with its averaged weights in the place of its own."""
-        own = _copy(self._network)
+        own = weights_of(self._network)
         self._network.load_state_dict(self._average)
         try:
             return score()
         finally:
             self._network.load_state_dict(own)
-
-    def _restore(self, kept: Mapping[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        for key, value in kept.items():
-            number, _, name = key.partition(".")
-            state[int(number)][name] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": dict(state)})
-
-
-def _copy(network: Network) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in network.state_dict().items()}

@@ -231,11 +231,19 @@ class TrainConfig:
 
     def share_of_rate(self, done: float) -> float:
         """Return the share of ``lr`` that the schedule prescribes when the share ``done`` of all steps is done."""
-        if self.schedule == "plateau":
-            return 1.0
-        if done < self.warmup:
-            return done / self.warmup
-        return (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup))) / 2
+        return 1.0 if self.schedule == "plateau" else rise_and_cosine(done, self.warmup)
+
+
+def rise_and_cosine(done: float, warmup: float) -> float:
+    """Return the share of the highest rate when the share ``done`` of all steps is done: up in a line, then a cosine.
+
+    Args:
+        done: from 0 to 1.
+        warmup: share of all steps in which the rate rises.
+    """
+    if done < warmup:
+        return done / warmup
+    return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
 
 
 def recipe(head: str = DEFAULT_HEAD, **given: Any) -> TrainConfig:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -22,15 +23,15 @@ from torch.optim.swa_utils import AveragedModel
 
 from classifier.data.batch import Batch, Batcher
 from classifier.head.model import AnyHead, Head
-from classifier.scores.metrics import score
 from classifier.training.config import TrainConfig
+from classifier.training.consistency import divergence_of_pairs
+from classifier.training.dev_part import loss_and_f1
 from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.optimizer import average_of, make_optimizer, optimizer_tensors, restore_optimizer, weights_of
 from classifier.training.plateau import Plateau
 from classifier.training.predict import predict
+from classifier.training.saver import Saver
 from featstore.errors import UsageError
-
-SECONDS_BETWEEN_SAVES = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,52 @@ class TrainState:
     best: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     refit: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moving:
+    """What the steps of a training move.
+
+    Attributes:
+        head: the head.
+        optimizer: of its weights.
+        average: of its weights, which follows each step; None if the configuration has none.
+    """
+
+    head: AnyHead
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
+
+    @classmethod
+    def of(cls, head: AnyHead, config: TrainConfig) -> _Moving:
+        """Return what the training of ``head`` begins with."""
+        optimizer = make_optimizer(head, config)
+        return cls(head, optimizer, average_of(head, optimizer, config.average))
+
+    @property
+    def evaluated(self) -> AnyHead:
+        """The head whose weights count: the averaged ones, where there is an average."""
+        return cast(AnyHead, self.average.module) if self.average else self.head
+
+    def put_back(self, state: TrainState) -> None:
+        """Put everything back to where it stood."""
+        self.head.load_state_dict(dict(state.head))
+        restore_optimizer(self.optimizer, state.optimizer)
+        if self.average:
+            self.average.load_state_dict(dict(state.average))
+
+    def state(
+        self, epochs: Sequence[Epoch], best: Mapping[str, Tensor], refit: Sequence[float] | None = None
+    ) -> TrainState:
+        """Return copies of everything, with the rest of a state."""
+        return TrainState(
+            epochs=tuple(epochs),
+            head=weights_of(self.head),
+            average=weights_of(self.average) if self.average else {},
+            best=best,
+            optimizer=optimizer_tensors(self.optimizer),
+            refit=None if refit is None else tuple(refit),
+        )
 
 
 def train(
@@ -86,40 +133,28 @@ def train(
     Raises:
         UsageError: the loss is no longer a number.
     """
-    optimizer = make_optimizer(head, config)
-    average = average_of(head, optimizer, config.average)
-    evaluated = cast(AnyHead, average.module) if average else head
+    moving = _Moving.of(head, config)
     # A rate that follows its own course is not halved, and training goes on to the last epoch.
     patience = config.patience if config.schedule == "plateau" else config.max_epochs + 1
     plateau = Plateau(config.lr, patience, config.min_lr)
     epochs = list(state.epochs) if state else []
     best = dict(state.best) if state else weights_of(head)
     if state:
-        _take_up(state, head, average, optimizer, plateau)
-    saved = time.monotonic()
+        moving.put_back(state)
+        for epoch in epochs:
+            plateau.step(epoch.dev_f1, epoch.dev_loss)
+    save_at_times = Saver(save)
     while len(epochs) < config.max_epochs and not plateau.is_over:
         start, number = time.perf_counter(), len(epochs) + 1
-        train_loss, lr = _epoch(head, batcher, parts[0], optimizer, config, number, plateau.lr)
-        dev_loss, dev_f1 = _evaluate(evaluated, batcher, parts[1], labels, positive)
+        train_loss, lr = _epoch(moving, batcher, parts[0], config, number, plateau.lr)
+        predicted = predict(moving.evaluated, batcher, parts[1]).probabilities
+        dev_loss, dev_f1 = loss_and_f1(predicted, batcher.labels[parts[1]], labels, positive)
         is_best = plateau.step(dev_f1, dev_loss)
         if is_best:
-            best = weights_of(evaluated)
-        epochs.append(
-            Epoch(
-                number=number,
-                of=config.max_epochs,
-                train_loss=train_loss,
-                dev_loss=dev_loss,
-                dev_f1=dev_f1,
-                lr=lr,
-                best=is_best,
-                seconds=time.perf_counter() - start,
-            )
-        )
-        if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-            averages = weights_of(average) if average else {}
-            save(TrainState(tuple(epochs), weights_of(head), averages, best, optimizer_tensors(optimizer)))
-            saved = time.monotonic()
+            best = weights_of(moving.evaluated)
+        seconds = time.perf_counter() - start
+        epochs.append(Epoch(number, config.max_epochs, train_loss, dev_loss, dev_f1, lr, is_best, seconds))
+        save_at_times(partial(moving.state, epochs, best))
         if progress:
             progress(epochs[-1])
     head.load_state_dict(best)
@@ -155,30 +190,21 @@ def refit(
     Raises:
         UsageError: the loss is no longer a number.
     """
-    optimizer = make_optimizer(head, config)
-    average = average_of(head, optimizer, config.average)
+    moving = _Moving.of(head, config)
     losses = list(chosen.refit or ())
+    state = partial(moving.state, chosen.epochs, chosen.best, losses)
     if losses:
-        _put_back(chosen, head, average, optimizer)
-    number_of_epochs = max(epoch.number for epoch in chosen.epochs if epoch.best)
-
-    def state() -> TrainState:
-        averages = weights_of(average) if average else {}
-        return TrainState(
-            chosen.epochs, weights_of(head), averages, chosen.best, optimizer_tensors(optimizer), tuple(losses)
-        )
-
-    if save and not losses:
+        moving.put_back(chosen)
+    elif save:
         save(state())
-    saved = time.monotonic()
+    save_at_times = Saver(save)
+    number_of_epochs = max(epoch.number for epoch in chosen.epochs if epoch.best)
     for epoch in chosen.epochs[len(losses) : number_of_epochs]:
         start = time.perf_counter()
         # The rate that 'plateau' had in this epoch; the cosine falls from the configured one.
         peak = epoch.lr if config.schedule == "plateau" else config.lr
-        losses.append(_epoch(head, batcher, positions, optimizer, config, epoch.number, peak)[0])
-        if save and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
-            save(state())
-            saved = time.monotonic()
+        losses.append(_epoch(moving, batcher, positions, config, epoch.number, peak)[0])
+        save_at_times(state)
         if progress:
             progress(
                 Notice(
@@ -186,8 +212,8 @@ def refit(
                     f"{time.perf_counter() - start:.1f} s"
                 )
             )
-    if average:
-        head.load_state_dict(weights_of(average.module))
+    if moving.average:
+        head.load_state_dict(weights_of(moving.evaluated))
     return tuple(losses)
 
 
@@ -204,39 +230,16 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _take_up(
-    state: TrainState,
-    head: AnyHead,
-    average: AveragedModel | None,
-    optimizer: torch.optim.Optimizer,
-    plateau: Plateau,
-) -> None:
-    """Put everything that training carries along back to where it stood."""
-    _put_back(state, head, average, optimizer)
-    for epoch in state.epochs:
-        plateau.step(epoch.dev_f1, epoch.dev_loss)
-
-
-def _put_back(
-    state: TrainState, head: AnyHead, average: AveragedModel | None, optimizer: torch.optim.Optimizer
-) -> None:
-    """Put the weights, their average and the optimiser back to where they stood."""
-    head.load_state_dict(dict(state.head))
-    restore_optimizer(optimizer, state.optimizer)
-    if average:
-        average.load_state_dict(dict(state.average))
-
-
 def _epoch(
-    head: AnyHead,
+    moving: _Moving,
     batcher: Batcher,
     positions: NDArray[np.int64],
-    optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     number: int,
     peak: float,
 ) -> tuple[float, float]:
     """Go once over the train part; return the mean loss and the last learning rate."""
+    head, optimizer = moving.head, moving.optimizer
     head.train()
     torch.manual_seed(config.seed * 1_000_003 + number)
     total = lr = 0.0
@@ -280,19 +283,4 @@ def loss_of(head: Head, batch: Batch, consistency: float) -> Tensor:
     second += len(batch.rows[0]) * (second >= 0)
     twice = index, batch.lengths.repeat_interleave(2)
     logits = head(batch.rows, *twice, copies=2).logits
-    p, q = logits[0::2].log_softmax(1), logits[1::2].log_softmax(1)
-    divergence = ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
-    return torch.nn.functional.cross_entropy(logits, wanted) + consistency * divergence
-
-
-def _evaluate(
-    head: AnyHead, batcher: Batcher, positions: NDArray[np.int64], labels: tuple[str, ...], positive: tuple[str, ...]
-) -> tuple[float, float]:
-    """Return loss and micro-F1 on the dev part."""
-    gold = batcher.labels[positions]
-    predictions = predict(head, batcher, positions)
-    likelihood = predictions.probabilities[np.arange(len(gold)), gold].astype(np.float64)
-    f1 = score(gold, predictions.labels, labels, positive).micro.f1
-    loss = float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean())
-    assert f1 is not None  # a dev part without positive instances was refused before
-    return loss, f1
+    return torch.nn.functional.cross_entropy(logits, wanted) + consistency * divergence_of_pairs(logits)

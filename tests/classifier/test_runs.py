@@ -151,7 +151,7 @@ class Interrupt:
 def test_a_killed_refit_goes_on(
     make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
     corpus = make_corpus("sentence")
     store = make_store(corpus)
     config = run_config(corpus, max_epochs=5, average=0.9, favour=True, dropout=0.2, refit=True)
@@ -207,7 +207,7 @@ def test_a_training_is_announced_and_planned_without_a_trace(
 def test_an_interrupted_fold_goes_on(
     optimizer: str, make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
     corpus = make_corpus()
     store, config = make_store(corpus), run_config(corpus, max_epochs=6, patience=1, optimizer=optimizer, dropout=0.2)
     train_fold(corpus, store, config, 1, tmp_path / "whole")

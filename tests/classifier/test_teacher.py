@@ -104,7 +104,7 @@ def test_any_run_can_teach(make_corpus: Make, make_store: Store, tmp_path: Path)
 def test_a_training_goes_on_with_its_own_teacher_alone(
     make_corpus: Make, make_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
     corpus = make_corpus("sentence")
     store, config = make_store(corpus), RunConfig(choice_of(corpus), replace(HEAD, teacher="any", max_epochs=3))
 

@@ -132,7 +132,7 @@ def test_stops_when_the_rate_is_spent(fit: Fit) -> None:
 
 
 def test_a_resumed_training_remembers_the_rate(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
     config = TrainConfig(lr=1e-30, max_epochs=100, patience=2, min_lr=0.3)
     states: list[TrainState] = []
     _, whole = fit(config, save=states.append)
@@ -208,7 +208,7 @@ def test_the_average_forgets_the_initial_weights_in_a_few_steps(fit: Fit) -> Non
 
 
 def test_a_resumed_training_ends_with_the_same_weights(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.training.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
     states: list[TrainState] = []
     head, whole = fit(CURVED, save=states.append)
     again, resumed = fit(CURVED, state=states[2])

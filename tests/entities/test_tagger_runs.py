@@ -38,7 +38,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path: Path, monkey
     fill_store(store, loaded)
     train_tagger(loaded, store, config, tmp_path / "whole")
 
-    monkeypatch.setattr("classifier.entities.loop.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("classifier.training.saver.SECONDS_BETWEEN_SAVES", 0.0)
 
     def stop(epoch: TaggerEpoch) -> None:
         if epoch.number == 2:

@@ -14,11 +14,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from classifier.data.batch import bucketed
-from classifier.scores.metrics import score
 from classifier.systems.bert.fitted import FineTuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
 from classifier.systems.bert.options import BertOptions
@@ -26,6 +24,7 @@ from classifier.systems.bert.quick import use_quick_dropout
 from classifier.systems.bert.reading import Numbers, PieceReader, Read, marks_of
 from classifier.systems.bert.scoring import padded, precise, probabilities
 from classifier.systems.contract import Fit, FitTask, KeptState
+from classifier.training.dev_part import loss_and_f1
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.optimizer import optimizer_tensors, restore_optimizer
 from featstore.errors import UsageError
@@ -212,10 +211,7 @@ def backward(network: PairClassifier, read: Read, gold: Numbers, chosen: Numbers
 def _evaluated(network: PairClassifier, dev: ReadPart, task: FitTask[BertOptions]) -> tuple[float, float]:
     """Return loss and micro-F1 on the dev part."""
     found = probabilities(network, dev.read, task.options.precision, task.options.device)
-    likelihood: NDArray[np.float64] = found[np.arange(len(dev.gold)), dev.gold].astype(np.float64)
-    f1 = score(dev.gold, found.argmax(1), task.labels, task.positive).micro.f1
-    assert f1 is not None  # a dev part without positive instances was refused before
-    return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()), f1
+    return loss_and_f1(found, dev.gold, task.labels, task.positive)
 
 
 def _keep(

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifier.scores.metrics import score
 from classifier.systems.spinn.examples import Examples
 from classifier.systems.spinn.network import Spinn
 from classifier.systems.spinn.options import SpinnOptions
+from classifier.training.consistency import divergence_of_pairs
+from classifier.training.dev_part import loss_and_f1
 from classifier.training.epoch import Epoch
 from classifier.training.optimizer import optimizer_tensors, restore_optimizer, weights_of
 from featstore.errors import UsageError
@@ -108,21 +109,13 @@ def train_member(
         network.load_state_dict(average)
         probabilities = predict(network, parts[1].examples)
         network.load_state_dict(trained)
-        dev_loss, dev_f1 = _judge(probabilities, parts[1].labels, labels, positive)
+        dev_loss, dev_f1 = loss_and_f1(probabilities, parts[1].labels, labels, positive)
         is_best = not epochs or dev_f1 > max(epoch.dev_f1 for epoch in epochs)
         if is_best:
             best = {name: value.clone() for name, value in average.items()}
-        epoch = Epoch(
-            number=member * options.max_epochs + number + 1,
-            of=options.epochs,
-            train_loss=loss,
-            dev_loss=dev_loss,
-            dev_f1=dev_f1,
-            lr=lr,
-            best=is_best,
-            seconds=time.perf_counter() - start,
-        )
-        epochs = (*epochs, epoch)
+        told = member * options.max_epochs + number + 1  # among the epochs of all networks
+        seconds = time.perf_counter() - start
+        epochs = (*epochs, Epoch(told, options.epochs, loss, dev_loss, dev_f1, lr, is_best, seconds))
         after(MemberState(epochs, trained, average, best, optimizer_tensors(optimizer)))
     network.load_state_dict(best)
     return epochs
@@ -182,8 +175,7 @@ def _loss(network: Spinn, part: LabelledPart, positions: NDArray[np.int64], cons
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(part.labels[ordered]))
     if not consistency:
         return loss
-    p, q = scores[0::2].log_softmax(1), scores[1::2].log_softmax(1)
-    return loss + consistency * ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
+    return loss + consistency * divergence_of_pairs(scores)
 
 
 def _share_of_rate(done: int, steps: int) -> float:
@@ -192,12 +184,3 @@ def _share_of_rate(done: int, steps: int) -> float:
     if done < rising:
         return (done + 1) / rising
     return (1 + math.cos(math.pi * (done - rising) / max(1, steps - rising))) / 2
-
-
-def _judge(
-    probabilities: NDArray[np.float32], gold: NDArray[np.int64], labels: tuple[str, ...], positive: tuple[str, ...]
-) -> tuple[float, float]:
-    """Return the mean cross-entropy and the micro-F1 of the positive labels."""
-    likelihood = probabilities[np.arange(len(gold)), gold].astype(np.float64)
-    f1 = score(gold, probabilities.argmax(1), labels, positive).micro.f1
-    return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()), f1 or 0.0

@@ -34,6 +34,7 @@ from featstore.addresses import on_this_machine, spelled
 from featstore.corpora.choice import CorpusChoice
 from featstore.files import check_output_folder
 from featstore.records import Corpus
+from featstore.scale.table import LOCAL, open_engine
 
 
 class Run:
@@ -283,7 +284,8 @@ def run_ablation(
     *,
     store: str | Path = "features",
     runs: str | Path = "runs",
-    jobs: int = 1,
+    jobs: int | None = None,
+    engine: str = LOCAL,
     report: str | Path | None = None,
     ram_budget: int = RAM_BUDGET,
     progress: CellProgress | None = None,
@@ -293,8 +295,11 @@ def run_ablation(
     Args:
         grid: the cells.
         store: the store that holds the vectors.
-        runs: the folder of the runs.
-        jobs: number of processes, which run one cell at a time each.
+        runs: the folder of the runs, or its address.
+        jobs: number of processes, which run one cell at a time each; None: this one alone, with Ray one for each core
+            of the cluster.
+        engine: ``local``, ``ray`` (starts Ray on this machine) or ``ray:ADDRESS`` (of a cluster; ``auto``: that of this
+            machine). What was begun with one is finished with any other.
         report: the folder for the report (HTML, Markdown, CSV, JSON); None: none is written.
         ram_budget: bytes of vectors that all processes together may hold in memory.
         progress: called with every event of a cell.
@@ -303,13 +308,23 @@ def run_ablation(
         Rows, paired tests and costs; its ``failed`` has the cells that failed.
 
     Raises:
-        UsageError: the corpus has no such fold, or a folder that cannot be written; nothing was run.
+        UsageError: the corpus has no such fold, a folder that cannot be written, or an unknown engine; nothing was run.
         DataError: no cell is complete.
+        ResourceError: likewise, for want of disk, memory or a permission; or no cluster answers.
         MismatchError: cells belong to different versions of the corpus, or to different encoders of one name.
     """
     if report is not None:
         check_output_folder(Path(report))
-    events = ablate(grid, store, Path(runs), jobs=jobs, ram_budget=ram_budget, progress=progress)
+    with open_engine(engine, jobs) as opened:
+        events = ablate(
+            grid,
+            store,
+            Path(runs),
+            jobs=1 if jobs is None else jobs,
+            engine=opened,
+            ram_budget=ram_budget,
+            progress=progress,
+        )
     ablation = summarise_grid(grid, events, store, Path(runs))
     if report is not None:
         write_report(ablation, store, Path(report), "classifier.run_ablation")

@@ -99,8 +99,8 @@ def check_address(address: str) -> None:
             raise UsageError(f"{address} is a folder; name the files in it.")
 
 
-def check_target(address: str) -> None:
-    """Make sure that the bucket, or the folder, in which a file shall be written can be reached; nothing is written.
+def check_target(address: str, *, is_folder: bool = False) -> None:
+    """Make sure that the bucket in which a file, or those of a folder, shall be written is there; nothing is written.
 
     Raises:
         UsageError: there is no name of a file, or no such bucket.
@@ -108,10 +108,10 @@ def check_target(address: str) -> None:
     """
     fs, path = open_address(address)
     bucket, _, name = path.strip("/").partition("/")
-    if not name and fs.protocol != "memory":
+    if not name and fs.protocol != "memory" and not is_folder:
         raise UsageError(f"{address} names no file; add a name, as in {address.rstrip('/')}/relations.jsonl.")
     with asking(address):
-        if name and fs.protocol in ("s3", ("s3", "s3a")) and not fs.exists(bucket):
+        if (name or is_folder) and fs.protocol in ("s3", ("s3", "s3a")) and not fs.exists(bucket):
             raise UsageError(f"{address} cannot be written: there is no bucket '{bucket}' that can be seen; make it.")
 
 

@@ -121,7 +121,7 @@ def check_output_folder(path: Path, *, or_address: bool = False) -> None:
     if address := address_of(path):
         if not or_address:
             raise UsageError(f"{address} is an address, and this is written to a folder; name one on this machine.")
-        check_target(f"{address.rstrip('/')}/file")
+        check_target(address, is_folder=True)
         return
     with clear_errors(path):
         nearest = _nearest(path)

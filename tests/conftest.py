@@ -45,15 +45,21 @@ def s3_server() -> Iterator[str]:
     server.wait()
 
 
-@pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Address of an empty bucket; the environment is set as a user would set it."""
-    for name, value in {
+@pytest.fixture(scope="session")
+def s3_settings(s3_server: str) -> dict[str, str]:
+    """The environment in which a user reaches that server."""
+    return {
         "AWS_ENDPOINT_URL": s3_server,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
+    }
+
+
+@pytest.fixture
+def s3(s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Address of an empty bucket; the environment is set as a user would set it."""
+    for name, value in s3_settings.items():
         monkeypatch.setenv(name, value)
     bucket = f"s3://bucket-{secrets.token_hex(6)}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)

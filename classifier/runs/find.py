@@ -67,6 +67,9 @@ def find_run(name: str, runs: Path) -> Path:
     folder = run_place(name, runs)
     if is_run(folder):
         return folder
+    if address := address_of(name):
+        ls = shlex.join(["cli", "runs", "ls", "--runs", address.rstrip("/").rpartition("/")[0]])
+        raise MissingFileError(f"there is no run at {address}; `{ls}` lists the runs beside it.")
     known = [str(each.relative_to(runs)) for each in list_runs(runs)]
     ls = shlex.join(["cli", "runs", "ls", "--runs", spelled(runs)])
     raise MissingFileError(

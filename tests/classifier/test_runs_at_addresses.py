@@ -199,7 +199,9 @@ def test_where_nothing_may_be_written_nothing_is_trained(
     assert (heard, files_below(run), kept_here(tmp_path)) == ([], {}, [])
     with pytest.raises(UsageError, match="there is no bucket 'no-such-bucket-here'"):
         train_fold(corpus, "", config, 1, Path("s3://no-such-bucket-here/runs/mine"))
-    with pytest.raises(MissingFileError, match=r"there is no run 's3://.*/runs/mine'"):
+    with pytest.raises(
+        MissingFileError, match=r"there is no run at s3://.*/mine; `cli runs ls --runs s3://bucket-\w+/runs` lists"
+    ):
         find_run(str(run).replace("s3:/", "s3://"), run.parent)
 
 

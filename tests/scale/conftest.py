@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
-    """A cluster whose two nodes have a core each; this process is connected to it."""
+def cluster(s3_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster whose two nodes have a core each and reach S3; this process is connected to it."""
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from ray.cluster_utils import Cluster
 
@@ -23,6 +23,9 @@ def cluster() -> Iterator[Any]:
         paths = (ROOT, ROOT / "tests" / "toys", ROOT / "tests" / "featurize")
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        for name, value in s3_settings.items():
+            patch.setenv(name, value)
         patch.setenv("RAY_enable_worker_prestart", "0")
         patch.setattr(sys, "argv", ["pytest"])
         try:

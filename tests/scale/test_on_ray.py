@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 from killed import Ablate, grid_of, make_inputs
 from toy_job import ToyJob
 
-from classifier.ablate import DONE, KEPT, CellEvent, ablate
+from classifier.ablate import DONE, KEPT, RUNNING, CellEvent, ablate
+from classifier.api import run_ablation
+from featstore.addresses import on_this_machine
 from featstore.errors import MismatchError, ResourceError, UsageError
 from featstore.featurize import producer
 from featstore.featurize.encode import featurize
@@ -78,18 +80,17 @@ def test_a_store_that_was_begun_here_is_finished_on_the_cluster(
     assert np.array_equal(stores["here"].offsets, stores["both"].offsets)
 
 
-def test_a_grid_that_was_begun_here_is_finished_on_the_cluster(tmp_path: Path) -> None:
+def test_a_grid_that_was_begun_here_is_finished_on_the_cluster_at_an_address(tmp_path: Path, s3: str) -> None:
     make_inputs(tmp_path)
     grid, command = grid_of(tmp_path), Ablate(tmp_path)
-    heard: list[CellEvent] = []
-    ablate(grid, tmp_path / "features", tmp_path / "here" / "runs")
-    shutil.copytree(tmp_path / "here", tmp_path / "both")
-    shutil.rmtree(grid.cells()[1].folder(tmp_path / "both" / "runs"))
-    with ray_engine(workers=1) as engine:
-        events = ablate(grid, tmp_path / "features", tmp_path / "both" / "runs", engine=engine, progress=heard.append)
-    assert [event.status for event in events] == [KEPT, DONE]
+    store, heard = tmp_path / "features", list[CellEvent]()
+    ablate(grid, store, tmp_path / "here" / "runs")
+    ablate(replace(grid, folds=(1,)), store, Path(f"{s3}/both/runs"))
+    ablation = run_ablation(grid, store=store, runs=f"{s3}/both/runs", engine="ray", jobs=1, progress=heard.append)
+    assert (ablation.failed, [row.cells for row in ablation.rows]) == ((), [2])
+    assert [event.status for event in heard if event.status != RUNNING] == [KEPT, DONE]
     assert [event.epoch.number for event in heard if event.epoch] == [1, 2]
-    assert command.finished(tmp_path / "both") == command.finished(tmp_path / "here")
+    assert command.finished(on_this_machine(f"{s3}/both")) == command.finished(tmp_path / "here")
 
 
 def test_what_ray_prints_of_its_nodes_stays_off_stdout(

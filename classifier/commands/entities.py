@@ -30,7 +30,7 @@ from featstore.commands.options import (
     EncoderPrecision,
     EngineName,
     Store,
-    check_store,
+    check_store_to_fill,
     check_stored,
     encoder_specs,
     finite,
@@ -85,7 +85,7 @@ def featurize_command(
     from featstore.featurize.encode import featurize
 
     show_log()
-    check_store(store)
+    check_store_to_fill(store)
     options = EncoderOptions(precision=precision, device=device)
     sentences = corpus_sentences(_load(corpora))
     results = []

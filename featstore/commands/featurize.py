@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +29,7 @@ from featstore.commands.options import (
     ShardOf,
     Store,
     backends,
-    check_store,
+    check_store_to_fill,
     dtypes,
     encoder_specs,
     one_of,
@@ -90,7 +89,7 @@ def featurize(
 
     show_log()
     specs = encoder_specs(encoders)
-    check_store(store)
+    check_store_to_fill(store)
     options = EncoderOptions(precision, device)
     check_specs(specs, options)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
@@ -106,9 +105,7 @@ def featurize(
         results = [target.fill(sentences, spec, workers, opened) for spec in specs]
     print_json(results) if as_json else _print_featurized(results, store)
     if any(result.failed for result in results):
-        for result in results:
-            _print_failed(result.encoder, [sentences[key] for key in result.failed])
-        tell("these sentences are missing from the store; running the command again tries them again.")
+        _tell_failed(results, sentences)
         raise typer.Exit(3)
 
 
@@ -153,13 +150,15 @@ class _Target:
             )
 
 
-def _print_failed(encoder: str, failed: list[Sequence[str]]) -> None:
+def _tell_failed(results: list[Featurized], sentences: KeyedSentences) -> None:
     """Name the sentences that could not be encoded, the first of many; --json has all their keys."""
-    for tokens in failed[:FAILED_SHOWN]:
-        start = " ".join(tokens)[:60]
-        tell(f"{encoder}: failed: {count_of(len(tokens), 'token')}, '{start}'")
-    if len(failed) > FAILED_SHOWN:
-        tell(f"{encoder}: failed: {len(failed) - FAILED_SHOWN:,} more")
+    for result in results:
+        for key in result.failed[:FAILED_SHOWN]:
+            start = " ".join(sentences[key])[:60]
+            tell(f"{result.encoder}: failed: {count_of(len(sentences[key]), 'token')}, '{start}'")
+        if len(result.failed) > FAILED_SHOWN:
+            tell(f"{result.encoder}: failed: {len(result.failed) - FAILED_SHOWN:,} more")
+    tell("these sentences are missing from the store; running the command again tries them again.")
 
 
 def _print_forecast(results: list[Forecast]) -> None:

@@ -189,6 +189,18 @@ def check_store(store: str) -> None:
         check_output_folder(Path(store))
 
 
+def check_store_to_fill(store: str) -> None:
+    """Do the same for a store of which only missing sentences are written: one that is there may lack none.
+
+    Raises:
+        UsageError, ResourceError: as :func:`check_store`.
+    """
+    if Path(store).is_dir():
+        check_stored(store)
+    else:
+        check_store(store)
+
+
 def check_stored(store: str) -> None:
     """Make sure that a store which is only read is no file; one that does not exist holds nothing.
 

@@ -14,12 +14,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from featstore.addresses import address_of
 from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_encoder
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
 from featstore.featurize.plan import Plan, plan_work
 from featstore.featurize.producer import EncodingJob, batches, encode_here, encoding_items
 from featstore.featurize.threads import running_threads
+from featstore.files import check_output_folder
 from featstore.progress import Progress
 from featstore.records import Instance, KeyedSentences
 from featstore.scale.engine import Engine
@@ -91,7 +93,8 @@ def featurize(
 
     Raises:
         KeyboardInterrupt: after the finished batches were committed.
-        ResourceError: the disk has no room, seen before the start or on the way; what was committed before stays.
+        ResourceError: the disk has no room, seen before the start or on the way; what was committed before stays. Or
+            sentences are missing, and there is no permission to write.
         UsageError: fewer workers than one.
     """
     start = time.perf_counter()
@@ -102,19 +105,12 @@ def featurize(
     path = join(str(root), directory_name(meta))
     with closing(create_store(root, meta)) as store:
         missing = {key: sentences[key] for key in store.missing(list(sentences))}
-        _check_space(stored_bytes(list(missing), sentences, encoder, dtype), root)
+        _check_target(path, root, stored_bytes(list(missing), sentences, encoder, dtype))
         plan = _plan(missing, encoder, options.device, workers, engine)
         if missing:
             log.info("%s: %s", encoder.name, plan)
         begun = time.perf_counter()
-        if engine is None and plan.workers == 1:
-            with running_threads(plan.threads):
-                failed = encode_missing(missing, encoder, store, progress=progress)
-        else:
-            job = EncodingJob(spec, options, path)
-            _run(engine or LocalEngine(plan.workers), job, meta, missing, _Counter(progress, len(missing)))
-            store.refresh()
-            failed = store.missing(list(missing))
+        failed = _encode(missing, encoder, store, plan, engine, EncodingJob(spec, options, path), progress)
         took = (time.perf_counter() - begun) * plan.workers
     tokens = sum(map(len, missing.values())) - sum(len(missing[key]) for key in failed)
     if tokens:
@@ -137,6 +133,24 @@ def _plan(missing: KeyedSentences, encoder: Encoder, device: str, workers: int |
     if engine is not None:
         return Plan(engine.workers, 1, "those of the engine")
     return plan_work(missing, encoder, device) if workers is None else Plan(workers, 1, "as asked")
+
+
+def _encode(
+    missing: KeyedSentences,
+    encoder: Encoder,
+    store: FeatureStore,
+    plan: Plan,
+    engine: Engine | None,
+    job: EncodingJob,
+    progress: Progress | None,
+) -> list[bytes]:
+    """Encode in this process, or ``job`` in workers; return the keys of the sentences that are still missing."""
+    if engine is None and plan.workers == 1:
+        with running_threads(plan.threads):
+            return encode_missing(missing, encoder, store, progress=progress)
+    _run(engine or LocalEngine(plan.workers), job, store.meta, missing, _Counter(progress, len(missing)))
+    store.refresh()
+    return store.missing(list(missing))
 
 
 def _run(engine: Engine, job: EncodingJob, meta: FeatureMeta, missing: KeyedSentences, report: _Counter) -> None:
@@ -163,7 +177,10 @@ def encode_missing(
     return store.missing(list(missing))
 
 
-def _check_space(needed: int, root: str | Path) -> None:
+def _check_target(path: str, root: str | Path, needed: int) -> None:
+    """Make sure that so many bytes can be written into a set; none need neither permission nor room."""
+    if needed and address_of(path) is None:
+        check_output_folder(Path(path))
     free = free_bytes(root)
     if free is not None and needed > free:
         raise ResourceError(

@@ -188,6 +188,20 @@ def test_a_place_without_permission_is_refused_before_the_work(
     assert listing(world) == before
 
 
+def test_a_store_that_lacks_nothing_needs_no_permission(
+    here: Run, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)  # root may write everywhere
+    before = listing(world)
+    done = here("featurize", *WORKING["featurize"], "--json")
+    assert done.code == 0, done.err
+    assert '"encoded": 0' in done.out
+    lacking = here("featurize", *WORKING["featurize"], "--context", "sentence")
+    assert lacking.code == 6, lacking.err
+    assert "no permission" in lacking.err
+    assert listing(world) == before
+
+
 def test_a_data_directory_that_cannot_be(here: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(world / "a-file"))
     done = here("data", "get", "gad", "--from", "a-folder")

@@ -39,9 +39,10 @@ from fuzz_samples import MODEL, WORDS, Sample, corpora, documents
 
 from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.table import read_quietly
+from featstore.documents import Document
 from featstore.errors import FeatstoreError
 from featstore.formats import BadDocument, read_documents, writer_of
-from featstore.records import Corpus, Document
+from featstore.records import Corpus
 
 SECONDS = 10  # for one input; the machine may be busy
 MEMORY = 4_000_000_000  # bytes of address space, of which the libraries take more than half

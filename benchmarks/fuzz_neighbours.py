@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from fuzz_samples import Region, Sample
 
+from featstore.documents import Document
 from featstore.formats import BadDocument
-from featstore.records import Document, Instance
+from featstore.records import Instance
 
 _ENDS = re.compile(rb"\r\n?|\n")
 _LINE = re.compile(r"(?:line |:)(\d+)")

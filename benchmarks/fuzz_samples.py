@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import ModelFacts, readable, writer_of
 from featstore.formats.table import FORMATS
-from featstore.records import Document, Entity, Relation
 
 MODEL = ModelFacts("m", "ab", ("CPR:4",))
 WORDS = ("Aspirinum", "blocking", "Coxtwo", "betazoid")  # each gets the document's number

@@ -30,8 +30,8 @@ from make_sample import SEED, Draw, capitalised
 from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction
 from featstore.bundled import bundled
+from featstore.documents import Document
 from featstore.formats import read_documents
-from featstore.records import Document
 
 
 def resident() -> int:

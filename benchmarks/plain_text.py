@@ -34,7 +34,7 @@ from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction
 from featstore.bundled import bundled
 from featstore.corpora.chemprot_files import ChemProtFiles, read_release
-from featstore.records import Document
+from featstore.documents import Document
 
 Span = tuple[int, int]
 Stated = tuple[str, str, Span, Span]  # document, label, head, tail

@@ -15,10 +15,10 @@ from pathlib import Path
 from classifier.extract import Extractor
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.corpora.text import split_sentences, tokenise
+from featstore.documents import Document
 from featstore.encoders import load_encoder
 from featstore.formats import read_documents
 from featstore.markdown import markdown_table
-from featstore.records import Document
 from featstore.stores.segments import part_size
 
 SHARD_BYTES = 64 * 1024**2  # of vectors, as `cli store compact` makes them

@@ -32,8 +32,8 @@ from typing import Any
 import httpx
 
 from featstore.bundled import bundled
+from featstore.documents import Document
 from featstore.formats import read_documents
-from featstore.records import Document
 
 CLIENTS = 50
 

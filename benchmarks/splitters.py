@@ -38,7 +38,7 @@ import syntok.tokenizer  # type: ignore[import-untyped,import-not-found,unused-i
 from featstore.corpora.chemprot import LIST_NAME, TYPES
 from featstore.corpora.chemprot_files import read_list, read_release
 from featstore.corpora.text import SPLITTER, TOKENISER, split_sentences, tokenise
-from featstore.records import Document
+from featstore.documents import Document
 
 ABBREVIATIONS = Path(__file__).resolve().parent.parent / "tests" / "corpora" / "abbreviations.txt"
 

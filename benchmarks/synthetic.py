@@ -16,8 +16,8 @@ from itertools import count, islice
 from pathlib import Path
 
 from featstore.bundled import bundled
+from featstore.documents import Document
 from featstore.formats import read_documents
-from featstore.records import Document
 
 
 def documents() -> Iterator[Document]:

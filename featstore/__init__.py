@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from featstore.corpora.overlap import Overlap, check_overlap
     from featstore.corpora.table import load_corpus
     from featstore.corpora.text import tokens_of
+    from featstore.documents import Document, Entity, Relation
     from featstore.encoders.contract import Encoder, EncoderOptions
     from featstore.encoders.table import load_encoder
     from featstore.errors import FeatstoreError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from featstore.formats.contract import BadDocument
     from featstore.formats.table import read_documents
     from featstore.ragged import Ragged
-    from featstore.records import Corpus, Document, Entity, Instance, Relation
+    from featstore.records import Corpus, Instance
     from featstore.stores.access import list_sets, open_store
     from featstore.stores.contract import FeatureMeta, FeatureStore
     from featstore.stores.sets import SetInfo
@@ -39,10 +40,10 @@ else:
             "Corpus": "featstore.records",
             "CorpusChoice": "featstore.corpora.choice",
             "CorpusReport": "featstore.corpora.audit",
-            "Document": "featstore.records",
+            "Document": "featstore.documents",
             "Encoder": "featstore.encoders.contract",
             "EncoderOptions": "featstore.encoders.contract",
-            "Entity": "featstore.records",
+            "Entity": "featstore.documents",
             "FeatstoreError": "featstore.errors",
             "FeatureMeta": "featstore.stores.contract",
             "FeatureStore": "featstore.stores.contract",
@@ -50,7 +51,7 @@ else:
             "Instance": "featstore.records",
             "Overlap": "featstore.corpora.overlap",
             "Ragged": "featstore.ragged",
-            "Relation": "featstore.records",
+            "Relation": "featstore.documents",
             "SentenceVectors": "featstore.api",
             "SetInfo": "featstore.stores.sets",
             "__version__": "featstore.version",

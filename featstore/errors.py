@@ -8,6 +8,8 @@ what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FeatstoreError(Exception):
     """Base of the family.
@@ -71,6 +73,19 @@ def did_you_mean(given: str, allowed: list[str] | tuple[str, ...]) -> str:
 
     close = get_close_matches(given, allowed, n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def check_choice(what: str, given: str, allowed: Sequence[str]) -> str:
+    """Return ``given`` if it is one of ``allowed``.
+
+    Raises:
+        UsageError: it is not; the text lists what is allowed and the closest name.
+    """
+    if given not in allowed:
+        raise UsageError(
+            f"{what} '{given}' is unknown; choose from {', '.join(allowed)}.{did_you_mean(given, tuple(allowed))}"
+        )
+    return given
 
 
 def count_of(number: int, noun: str) -> str:

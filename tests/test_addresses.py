@@ -13,11 +13,11 @@ import pytest
 from featstore import addresses, cache
 from featstore.addresses import address_of, check_address, fetched
 from featstore.corpora import load_corpus
+from featstore.documents import Document
 from featstore.errors import MissingFileError, ResourceError, UsageError
 from featstore.files import check_input, check_output_file, open_output, write_file
 from featstore.formats import read_documents
 from featstore.formats.source import source_of
-from featstore.records import Document
 
 
 @pytest.mark.parametrize(

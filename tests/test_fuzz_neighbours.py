@@ -8,8 +8,9 @@ import pytest
 from fuzz_neighbours import damage_one, documents_changed, instances_changed
 from fuzz_samples import Sample, document, documents
 
+from featstore.documents import Document, Problem
 from featstore.formats import BadDocument
-from featstore.records import Document, Instance, Problem
+from featstore.records import Instance
 
 FOUND = [document(number) for number in range(3)]
 PUBTATOR = next(sample for sample in documents() if sample.name == "document pubtator")

@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("featstore", "classifier")
 
-BASE = {"featstore.records", "featstore.errors", "featstore.ragged", "featstore.bundled", "featstore.files"}
+BASE = {"featstore.records", "featstore.documents", "featstore.errors", "featstore.ragged", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
-BASE |= {"featstore.durable", "featstore.gold", "featstore.addresses"}
+BASE |= {"featstore.bundled", "featstore.durable", "featstore.gold", "featstore.addresses"}
 BASE |= {"featstore.lazy", "featstore.version", "featstore.frame", "featstore.cache"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.lazy": set(),
     "featstore.version": set(),
     "featstore.frame": {"featstore.errors"},
-    "featstore.records": {"featstore.errors", "featstore.frame", "featstore.gold"},
+    "featstore.documents": set(),
+    "featstore.records": {"featstore.documents", "featstore.errors", "featstore.frame", "featstore.gold"},
     "featstore.types": {"featstore.errors"},
     "featstore.labels": set(),
     "featstore.bundled": {"featstore.errors"},

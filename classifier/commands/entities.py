@@ -208,7 +208,7 @@ def eval_command(
     from classifier.entities.corpora import SPLITS
     from classifier.entities.facts import MeasuredMentions
     from classifier.entities.runs import evaluate_tagger
-    from featstore.records import check_choice
+    from featstore.errors import check_choice
 
     check_choice("the part", part, SPLITS)
     check_stored(store)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import typer
 
 from featstore.commands.console import err, escape, tell
+from featstore.documents import Problem
 from featstore.errors import count_of
-from featstore.records import Problem
 
 _SHOWN = {True: 10, False: 3}  # of a kind, by whether it costs something
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import ModelFacts, Nothing
 from featstore.formats.content import on_one_line
 from featstore.labels import meaning_of
-from featstore.records import Document, Entity, Relation
 
 TABLE = "table"
 _MOST_SEEN = 3  # words that the head looked at most

@@ -25,9 +25,9 @@ from featstore.bundled import bundled
 from featstore.corpora.chemprot_files import read_release
 from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import files_digest
+from featstore.documents import Document, Entity
 from featstore.errors import DataError, MissingFileError, UsageError, did_you_mean
 from featstore.formats import BadDocument, read_documents
-from featstore.records import Document, Entity
 
 SPLITS = ("train", "dev", "test")
 

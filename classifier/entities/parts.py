@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from classifier.entities.corpora import MentionCorpus
 from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.types import TYPES
+from featstore.documents import Document
 from featstore.errors import DataError
-from featstore.records import Document
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,9 @@ from classifier.runs.facts import to_json
 from classifier.runs.memory import PeakMemory
 from classifier.training.loop import reproducible
 from classifier.training.resume import forget_unfinished
+from featstore.documents import Document
 from featstore.errors import DataError, UsageError
 from featstore.files import write_file
-from featstore.records import Document
 
 CARD = "README.md"
 

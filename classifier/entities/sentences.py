@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from classifier.entities.types import TYPES
 from featstore.corpora.text import Span, split_sentences, tokenise
-from featstore.records import Document, Entity, known_key
+from featstore.documents import Document, Entity
+from featstore.records import known_key
 
 OUTSIDE = "O"
 LONGEST = 1024  # tokens; what is longer is no sentence and is tagged in pieces

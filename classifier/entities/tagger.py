@@ -29,11 +29,12 @@ from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
+from featstore.documents import Document, Entity
 from featstore.encoders import Encoder
+from featstore.errors import check_choice
 from featstore.featurize.threads import running_threads
 from featstore.formats import BadDocument
 from featstore.formats.bioc import with_mentions
-from featstore.records import Document, Entity, check_choice
 from featstore.stores import FeatureStore
 
 CHUNK_TOKENS = 65536  # encoded at once, where one document alone has more

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from featstore.documents import Document
 from featstore.formats import BadDocument
-from featstore.records import Document
 
 MODES = ("missing", "always", "never")
 SHIPPED = "models/tagger"

@@ -12,10 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from classifier.extract.journal import Figures
+from featstore.documents import Document
 from featstore.errors import MismatchError
 from featstore.formats import BadDocument, SeenDocuments, read_documents
 from featstore.formats.contract import AS_USUAL, Reading
-from featstore.records import Document
 
 
 class CountedDocuments:

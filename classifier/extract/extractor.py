@@ -36,11 +36,12 @@ from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
 from classifier.training.predictions import Predictions
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
+from featstore.documents import Document, Entity, Relation
 from featstore.encoders import Encoder
 from featstore.errors import DataError, ResourceError, UsageError
 from featstore.featurize.threads import running_threads
 from featstore.formats import BadDocument, ModelFacts
-from featstore.records import Document, Entity, Instance, Relation
+from featstore.records import Instance
 from featstore.stores import FeatureStore
 
 if TYPE_CHECKING:  # torch takes a second to import, and only a model that is loaded needs it

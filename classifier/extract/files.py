@@ -30,13 +30,13 @@ from classifier.extract.wanted import Extraction, Wanted
 from classifier.extract.workers import BlockWorkers, ExtractBlocks, ReadSoFar, done_by_workers
 from featstore.addresses import address_of
 from featstore.corpora import jsonl
+from featstore.documents import Document
 from featstore.errors import DataError, UsageError
 from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
 from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
 from featstore.formats.source import Begun, source_of
 from featstore.progress import Progress
-from featstore.records import Document
 from featstore.scale.shard import Shard
 from featstore.types import kind_of, shown
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 from classifier.systems.contract import ChangeablePrecision
 from classifier.systems.saved import AnyModel, Fitted
 from featstore.encoders.options import PRECISIONS, device_of
-from featstore.errors import UsageError
-from featstore.records import check_choice
+from featstore.errors import UsageError, check_choice
 
 
 def at_precision(model: AnyModel, precision: str, device: str) -> AnyModel:

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from classifier.extract.journal import Figures
+from featstore.documents import Document, Problem
 from featstore.formats import BadDocument
-from featstore.records import Document, Problem
 
 # Called with a document's id and what is wrong with it.
 Report = Callable[[str, Problem], None]

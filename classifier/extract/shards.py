@@ -16,9 +16,9 @@ from pathlib import Path
 from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.counted import CountedDocuments
 from classifier.extract.journal import Figures, part_of
+from featstore.documents import Document
 from featstore.files import behind_links
 from featstore.formats import BadDocument
-from featstore.records import Document
 from featstore.scale.shard import Shard
 
 FORMAT_VERSION = 1

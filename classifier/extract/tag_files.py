@@ -19,12 +19,12 @@ from classifier.extract.counted import CountedDocuments, open_documents, skip_do
 from classifier.extract.journal import Figures, open_extraction
 from classifier.extract.report import Report, Told
 from classifier.extract.workers import Block, BlockWorkers, ReadSoFar, check_same_model, done_by_workers
-from featstore.errors import DataError, UsageError
+from featstore.documents import Document
+from featstore.errors import DataError, UsageError, check_choice
 from featstore.files import check_output_file, is_stream
 from featstore.formats import FORMATS as TABLE
 from featstore.formats import BadDocument, ModelFacts, Writer, writer_of
 from featstore.progress import Progress
-from featstore.records import Document, check_choice
 from featstore.scale.engine import Tell
 
 # Written formats whose documents have a place for mentions; the others hold relations alone.

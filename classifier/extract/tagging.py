@@ -16,10 +16,10 @@ from classifier.entities.encoding import Encoding
 from classifier.entities.facts import read_tagger
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.bundled import bundled
+from featstore.documents import Document
 from featstore.encoders import Encoder
-from featstore.errors import MissingFileError
+from featstore.errors import MissingFileError, check_choice
 from featstore.formats import BadDocument
-from featstore.records import Document, check_choice
 
 if TYPE_CHECKING:  # torch takes a second to import, and only a tagger that is loaded needs it
     from classifier.entities.tagger import Tagger

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
+from featstore.documents import Document, Problem, Relation
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
-from featstore.records import Document, Instance, Problem, Relation
+from featstore.records import Instance
 from featstore.types import kind_of, shown
 
 if TYPE_CHECKING:  # torch takes a second to import, and only a model that is loaded needs it

@@ -15,8 +15,9 @@ from classifier.extract.candidates import Candidate
 from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted, likeliest
 from featstore.corpora.pairs import SplitDocument
+from featstore.documents import Document, Problem, Relation
 from featstore.formats import BadDocument
-from featstore.records import Document, Instance, Problem, Relation
+from featstore.records import Instance
 
 WINDOW_TOKENS = 8192  # of distinct sentences, encoded at once; a sixth faster than with half of it
 WINDOW_STEPS = 1 << 17  # tokens of all pairs, scored at once

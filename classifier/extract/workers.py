@@ -17,9 +17,9 @@ from classifier.extract.blocks import blocks
 from classifier.extract.counted import CountedDocuments
 from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction, Wanted
+from featstore.documents import Document
 from featstore.errors import MismatchError
 from featstore.formats import BadDocument
-from featstore.records import Document
 from featstore.scale.engine import Engine, Job, Tell, in_order
 
 LOST = (

@@ -23,9 +23,9 @@ from classifier.serve.limits import Limits
 from classifier.serve.schema import ExtractRequest, GivenDocument
 from classifier.serve.service import Answer, RequestedWork, Service
 from classifier.serve.translate import document_of, json_line, plain_errors, problems_of, work_of
+from featstore.documents import Document
 from featstore.errors import DataError
 from featstore.formats import ModelFacts
-from featstore.records import Document
 
 BLOCK = 32  # documents
 PAUSE = 0.2  # seconds between two tries while the queue is full

@@ -18,9 +18,9 @@ from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.gather import Gatherer
 from classifier.serve.limits import Limits
+from featstore.documents import Document
 from featstore.errors import UsageError, did_you_mean
 from featstore.formats import BadDocument, read_documents, writer_of
-from featstore.records import Document
 
 Answer = list[Extraction | BadDocument]
 

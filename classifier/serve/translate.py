@@ -11,11 +11,11 @@ from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.limits import Limits
 from classifier.serve.schema import BadItem, ExtractRequest, GivenDocument, GivenMention, LabelInfo, ModelInfo
 from classifier.serve.service import Answer, RequestedWork, Service
+from featstore.documents import Document, Problem
 from featstore.errors import DataError, UsageError
 from featstore.formats import BadDocument, ModelFacts, jsonl
 from featstore.formats.content import Flaw, check_text, make_document, make_entity
 from featstore.labels import in_words
-from featstore.records import Document, Problem
 from featstore.types import shown
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from classifier.systems.contract import System
 from classifier.training.config import HEAD
-from featstore.records import check_choice
+from featstore.errors import check_choice
 
 # name -> "module:object", a System; the module is light, see classifier.systems.contract
 SYSTEMS: dict[str, str] = {

@@ -14,8 +14,7 @@ from classifier.runs.facts import Scalar
 from classifier.systems.contract import SystemOptions
 from classifier.systems.table import find_system, system_names
 from classifier.training.config import HEAD
-from featstore.errors import UsageError
-from featstore.records import check_choice
+from featstore.errors import UsageError, check_choice
 
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 

@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from classifier.head.config import PRECISIONS, HeadConfig, InputConfig
-from featstore.errors import UsageError
-from featstore.records import check_choice
+from featstore.errors import UsageError, check_choice
 
 T = TypeVar("T")
 

@@ -25,8 +25,8 @@ from featstore.commands.options import (
     Commands,
     Instances,
 )
+from featstore.errors import check_choice
 from featstore.files import check_input, check_output_folder
-from featstore.records import check_choice
 
 if TYPE_CHECKING:
     from featstore.corpora.audit import CorpusReport

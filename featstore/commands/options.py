@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from featstore.errors import UsageError
+from featstore.errors import UsageError, check_choice
 from featstore.files import check_output_folder, check_readable_folder
-from featstore.records import check_choice
 
 Commands = dict[str, Callable[..., None]]
 

@@ -6,7 +6,7 @@ problems.
 
 *Relations between concepts* (BC5CDR, BioRED) hold for a document. Each pair of mentions whose concepts are related
 carries the label: some of those sentences do not say so, which is the price of annotations that do not say where. The
-score runs over documents and concepts (:class:`~featstore.records.GoldStandard`).
+score runs over documents and concepts (:class:`~featstore.gold.GoldStandard`).
 
 *Nothing is lost silently.* A relation none of whose pairs of mentions lies in one sentence stays in the gold
 standard, where it is missed, and is counted in the notes (``gold unreachable test CID``); so does one between types
@@ -28,16 +28,10 @@ from pathlib import Path
 
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
+from featstore.documents import Document, Entity, Problem, StatedRelation
 from featstore.errors import DataError
 from featstore.gold import GoldPair, GoldRelation, GoldStandard, gold_pair
-from featstore.records import (
-    Corpus,
-    Document,
-    Entity,
-    Instance,
-    Problem,
-    StatedRelation,
-)
+from featstore.records import Corpus, Instance
 
 NEGATIVE = "NONE"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from featstore.corpora.annotated import RelationTask, Source, corpus_of, with_split
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import open_release, refuse_list
-from featstore.records import Corpus, Problem
+from featstore.documents import Problem
+from featstore.records import Corpus
 
 TASK = RelationTask(positive=("CID",), kinds=(("Chemical", "Disease"),), concepts=True, separators="|")
 _SPLITS = {"train": "trainingset", "dev": "developmentset", "test": "testset"}

@@ -36,7 +36,8 @@ from featstore.corpora.folds import (
 from featstore.corpora.lines import Row, files_digest
 from featstore.corpora.mark import Marking, Mention, mark
 from featstore.corpora.text import Sentence, Span, tokenise
-from featstore.records import Corpus, Instance, Problem, sentence_key
+from featstore.documents import Problem
+from featstore.records import Corpus, Instance, sentence_key
 
 
 def read_original(name: str, folder: Path, tables: Sequence[Path], folds_folder: Path, marking: Marking) -> Corpus:

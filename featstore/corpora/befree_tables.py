@@ -16,9 +16,9 @@ from pathlib import Path
 from featstore.corpora.folds import DISEASE, GENE
 from featstore.corpora.lines import Row, line_error
 from featstore.corpora.text import Span
+from featstore.documents import Problem
 from featstore.errors import DataError, MissingFileError, count_of
 from featstore.formats.folders import visible
-from featstore.records import Problem
 
 # A published kind of association -> the label of BioBERT's release.
 _KINDS = {"Y": "1", "N": "1", "P": "1", "F": "0", "PA": "1", "SA": "1", "NA": "1", "FA": "0"}

@@ -19,7 +19,8 @@ from pathlib import Path
 from featstore.corpora.annotated import RelationTask, Source, corpus_of, with_split
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import open_release, refuse_list
-from featstore.records import Corpus, Document, Problem
+from featstore.documents import Document, Problem
+from featstore.records import Corpus
 
 _CHEMICAL, _DISEASE, _GENE, _VARIANT = "CHEMICAL", "DISEASE", "GENE", "VARIANT"
 # The corpus's names of these types.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.corpora.lines import Row, read_rows
+from featstore.documents import Document, Entity
 from featstore.formats.chemprot_tables import ABSTRACT, ENTITY, abstract_of, entity_of
 from featstore.formats.content import Flaw, make_entity
-from featstore.records import Document, Entity
 
 SCORED = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 CHEMICALS = frozenset({"CHEMICAL"})

@@ -19,8 +19,9 @@ from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes
 from featstore.corpora.release import digest_of, open_release, refuse_list
 from featstore.corpora.unified import ListedSentence, Pair, instance_of, sentences_of
+from featstore.documents import Problem
 from featstore.errors import DataError, MissingFileError
-from featstore.records import Corpus, Instance, Problem
+from featstore.records import Corpus, Instance
 
 POSITIVE = ("effect", "mechanism", "advise", "int")
 TYPES = PairTypes(frozenset({"drug"}), frozenset({"drug"}))

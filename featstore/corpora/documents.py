@@ -33,12 +33,13 @@ from pathlib import Path
 from featstore.corpora.annotated import RelationTask, Source, corpus_of, types_of
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import refuse_list
+from featstore.documents import Document, Problem
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.fingerprint import file_sha256
 from featstore.formats import BadDocument, read_documents
 from featstore.formats.folders import visible
 from featstore.formats.table import format_of
-from featstore.records import Corpus, Document, Problem
+from featstore.records import Corpus
 
 _PARTS = {
     "train": "train",

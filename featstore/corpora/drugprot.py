@@ -22,9 +22,10 @@ from featstore.corpora.chemprot_files import read_entity
 from featstore.corpora.known import chemprot_test
 from featstore.corpora.mark import Marking
 from featstore.corpora.release import Release, open_release, refuse_list
+from featstore.documents import Document, Entity, Problem, StatedRelation
 from featstore.errors import DataError
 from featstore.formats.chemprot_tables import ABSTRACT, ENTITY, abstract_of
-from featstore.records import Corpus, Document, Entity, Problem, StatedRelation
+from featstore.records import Corpus
 
 TASK = RelationTask(
     positive=(

@@ -24,10 +24,9 @@ from featstore.corpora.home import CHECKSUMS, corpus_home, write_checksums
 from featstore.corpora.published import OFFICIAL, corpus_files, is_file_of, is_release, tables_below
 from featstore.corpora.table import load_corpus
 from featstore.corpora.unpack import Allowance, unpack
-from featstore.errors import DataError, MissingFileError, ResourceError
+from featstore.errors import DataError, MissingFileError, ResourceError, check_choice
 from featstore.fingerprint import file_sha256
 from featstore.progress import Progress
-from featstore.records import check_choice
 
 MAX_DOWNLOAD = 512 << 20
 MAX_UNPACKED = 2 << 30

@@ -34,11 +34,12 @@ from featstore.corpora.lines import Row, files_digest, read_lines
 from featstore.corpora.mark import Marking, mark
 from featstore.corpora.pairs import mention
 from featstore.corpora.text import tokenise
+from featstore.documents import Entity
 from featstore.errors import DataError, UsageError
 from featstore.formats.content import Flaw, check_name, check_text, make_entity
 from featstore.formats.members import MENTION, PAIR, load_json, members_of
 from featstore.formats.source import lines
-from featstore.records import Corpus, Entity, Instance, sentence_key
+from featstore.records import Corpus, Instance, sentence_key
 
 NEGATIVES = ("NONE", "false", "0", "negative", "no_relation")
 _OPTIONAL = {"label": str, "split": str, "fold": int, "id": str, "others": list}

@@ -24,8 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from featstore.corpora.text import Sentence, Span
-from featstore.errors import DataError
-from featstore.records import check_choice
+from featstore.errors import DataError, check_choice
 
 INDICATORS = ("tags", "replace", "blind")
 CONTEXTS = ("tagged", "sentence")

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from featstore.corpora.mark import Marking, Mention, mark
 from featstore.corpora.text import Sentence, SentenceSpans, Span, split_sentences, tokenise
+from featstore.documents import Document, Entity
 from featstore.errors import DataError
-from featstore.records import Document, Entity, Instance, known_key
+from featstore.records import Instance, known_key
 
 # The types that the paper's tags name; any other type is written in lower case.
 TAG_TYPES = {"chemical": "chem", "disease": "dise", "gene-y": "gene", "gene-n": "gene", "protein": "gene"}

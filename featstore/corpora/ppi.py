@@ -23,8 +23,9 @@ from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes
 from featstore.corpora.release import open_release, refuse_list
 from featstore.corpora.unified import Pair, instance_of, sentences_of
+from featstore.documents import Problem
 from featstore.errors import DataError
-from featstore.records import Corpus, Instance, Problem
+from featstore.records import Corpus, Instance
 
 POSITIVE = ("interaction",)
 TYPES = PairTypes(frozenset({"protein"}), frozenset({"protein"}))

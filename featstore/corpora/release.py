@@ -20,9 +20,9 @@ from pathlib import Path
 
 from featstore.corpora.home import corpus_folder
 from featstore.corpora.lines import Row
+from featstore.documents import Document, Problem
 from featstore.errors import DataError, MissingFileError, UsageError, count_of
 from featstore.formats import BadDocument, read_documents
-from featstore.records import Document, Problem
 
 _MAX_FILE = 1 << 30  # bytes that a file may have once it is unpacked
 _EXTRAS = ("__MACOSX", "._")  # what macOS puts beside real files

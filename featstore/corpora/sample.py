@@ -11,7 +11,8 @@ from pathlib import Path
 from featstore.bundled import bundled
 from featstore.corpora import chemprot, gad
 from featstore.corpora.mark import Marking
-from featstore.records import Corpus, check_choice
+from featstore.errors import check_choice
+from featstore.records import Corpus
 
 
 def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:

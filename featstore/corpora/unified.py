@@ -24,8 +24,9 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
 
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, SplitDocument
+from featstore.documents import Document, Entity, Problem
 from featstore.errors import DataError, count_of
-from featstore.records import Document, Entity, Instance, Problem
+from featstore.records import Instance
 
 _OFFSET = re.compile(r"\d{1,9}-\d{1,9}([;,]\d{1,9}-\d{1,9})*")
 

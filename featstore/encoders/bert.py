@@ -25,10 +25,9 @@ from featstore.encoders.kernels import linear
 from featstore.encoders.options import PRECISIONS, device_of
 from featstore.encoders.spec import ALL
 from featstore.encoders.weights import is_finite
-from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.errors import DataError, MissingFileError, UsageError, check_choice
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
-from featstore.records import check_choice
 
 BATCH_SUBWORDS = 4096
 POOLING = ("first", "mean")

@@ -21,10 +21,9 @@ from featstore.bundled import bundled
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
 from featstore.encoders.word_table import WordTable, WordVectors, load_table
-from featstore.errors import DataError
+from featstore.errors import DataError, check_choice
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
-from featstore.records import check_choice
 
 OOV_RULES = ("hash", "zero")
 

@@ -19,8 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featstore.encoders.options import PRECISIONS
-from featstore.errors import UsageError
-from featstore.records import check_choice
+from featstore.errors import UsageError, check_choice
 
 Linear = Callable[[Tensor], Tensor]
 Adding = Callable[[Tensor, Tensor], Tensor]

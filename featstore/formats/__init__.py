@@ -1,4 +1,4 @@
-"""Formats: files of documents with entities to :class:`~featstore.records.Document`, relations to files.
+"""Formats: files of documents with entities to :class:`~featstore.documents.Document`, relations to files.
 
 In: a path, and the name of a format, which is guessed if it is not given. Out: documents one after the other; or a
 :class:`Writer`. Each format lives in a file of its own that is imported when it is asked for; adding one is that file

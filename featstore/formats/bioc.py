@@ -1,6 +1,6 @@
 """BioC: what its XML and its JSON have in common.
 
-In: a BioC document as BioC JSON has it (plain dicts and lists). Out: a :class:`~featstore.records.Document`; and the
+In: a BioC document as BioC JSON has it (plain dicts and lists). Out: a :class:`~featstore.documents.Document`; and the
 other way round, with relations added.
 
 *Offsets.* BioC's run over the whole document, and here so does the document's text: each passage (or, where the
@@ -29,11 +29,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from featstore.documents import Document, Entity, Passage, Relation, StatedRelation
 from featstore.formats.content import Flaw
 from featstore.formats.contract import ModelFacts
 from featstore.formats.draft import Draft
 from featstore.formats.members import WORDS
-from featstore.records import Document, Entity, Passage, Relation, StatedRelation
 
 Json = Mapping[str, Any]
 

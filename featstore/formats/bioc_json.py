@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from featstore.documents import Document, Relation
 from featstore.errors import DataError
 from featstore.formats.bioc import about_collection, document_of, with_relations
 from featstore.formats.content import Flaw, check_text
@@ -23,7 +24,6 @@ from featstore.formats.draft import place_of
 from featstore.formats.json_pieces import JsonPieces
 from featstore.formats.members import repeated
 from featstore.formats.source import Begun, pieces
-from featstore.records import Document, Relation
 
 separator = ",\n"
 

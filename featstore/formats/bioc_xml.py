@@ -16,13 +16,13 @@ from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
+from featstore.documents import Document, Relation
 from featstore.errors import DataError
 from featstore.formats.bioc import Annotation, Json, about_collection, document_of, infons_of, members, with_relations
 from featstore.formats.bioc_elements import LINE, elements_of, infons_in
 from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import place_of
-from featstore.records import Document, Relation
 
 separator = ""
 

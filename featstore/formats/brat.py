@@ -15,13 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from featstore.documents import Document, StatedRelation
 from featstore.errors import DataError, MissingFileError
 from featstore.formats.content import Flaw, number
 from featstore.formats.contract import BadDocument
 from featstore.formats.draft import DOUBTFUL, Draft, place_of
 from featstore.formats.folders import left_behind, plain_or_packed, visible
 from featstore.formats.source import lines, opened
-from featstore.records import Document, StatedRelation
 
 _KINDS = "TREAMN#*"
 _SUFFIXES = (".txt", ".ann")

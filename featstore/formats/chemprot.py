@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from featstore.documents import Document, Relation
 from featstore.errors import DataError, MissingFileError, count_of
 from featstore.formats.chemprot_tables import ABSTRACT, abstract_of, entity_of
 from featstore.formats.content import Flaw
@@ -31,7 +32,6 @@ from featstore.formats.draft import Draft, place_of, title_and_abstract
 from featstore.formats.folders import plain_or_packed, visible
 from featstore.formats.line_ends import with_line_feeds
 from featstore.formats.source import BOM, Line, lines, opened
-from featstore.records import Document, Relation
 
 separator = ""
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from featstore.documents import Document
 from featstore.errors import DataError, count_of
 from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.guess import EXPORT
 from featstore.formats.plain import make_plain
 from featstore.formats.source import Line, lines
-from featstore.records import Document
 
 COMMON = (",", ";", "\t")
 _TEXT = (("text",), ("sentence",), ("title", "abstract"), ("abstract",))

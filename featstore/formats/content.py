@@ -1,6 +1,6 @@
 """What every format demands of a document, checked in one place.
 
-In: ids, types, offsets and mentions as a reader found them. Out: entities that hold what :mod:`featstore.records`
+In: ids, types, offsets and mentions as a reader found them. Out: entities that hold what :mod:`featstore.documents`
 promises, or a :class:`Flaw`. A flaw of a mention costs the mention (:mod:`featstore.formats.draft`); one of the
 document turns it into a :class:`~featstore.formats.contract.BadDocument`.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from featstore.documents import Document, Entity
 from featstore.errors import count_of
-from featstore.records import Document, Entity
 
 # Control characters (line breaks and tabs are among them) would break the formats that are written by line.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

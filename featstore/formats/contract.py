@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from featstore.records import Document, Relation
+from featstore.documents import Document, Relation
 
 
 @dataclass(frozen=True, slots=True)

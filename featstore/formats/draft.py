@@ -1,7 +1,7 @@
 """A document that is being read, mention by mention: malformed mentions are left out, and the rest is kept.
 
 In: the text, and the mentions as a reader finds them. Out: a document with the mentions that hold, and a
-:class:`~featstore.records.Problem` for each that does not. One bad mention does not cost the document.
+:class:`~featstore.documents.Problem` for each that does not. One bad mention does not cost the document.
 
 *Mentions in pieces.* A discontinuous mention ("ganglionic .. blocking drugs") becomes one stretch, from the first
 character of its first piece to the last of its last, and is reported. BioC is written with the pieces that were read.
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from featstore.documents import Document, Entity, Passage, Problem, StatedRelation
 from featstore.errors import count_of
 from featstore.formats.content import (
     Flaw,
@@ -28,7 +29,6 @@ from featstore.formats.content import (
     make_entity,
     same_but_for_blanks,
 )
-from featstore.records import Document, Entity, Passage, Problem, StatedRelation
 
 LEFT_OUT = "mention left out"
 IN_PIECES = "mention in pieces, taken from its first character to its last"

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from featstore.documents import Document, Entity, Passage, Relation
 from featstore.formats.content import on_one_line
 from featstore.formats.contract import ModelFacts, Nothing
 from featstore.labels import meaning_of
-from featstore.records import Document, Entity, Passage, Relation
 from featstore.types import SYNONYMS, kind_of
 
 separator = ""

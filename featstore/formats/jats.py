@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from featstore.documents import Document
 from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.plain import make_plain
 from featstore.formats.xml_records import text_of, xml_records
-from featstore.records import Document
 
 ROOTS = ("article", "pmc-articleset", "OAI-PMH")
 Passages = Iterator[tuple[str, str, str]]

@@ -29,13 +29,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from featstore.documents import Document, Entity, Relation, StatedRelation
 from featstore.errors import DataError
 from featstore.formats.content import Flaw
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import Draft, place_of
 from featstore.formats.members import MENTION, PAIR, load_json, members_of
 from featstore.formats.source import Line, lines
-from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 

@@ -17,12 +17,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from featstore.documents import Document
 from featstore.errors import DataError
 from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.plain import make_plain
 from featstore.formats.source import Line, lines
-from featstore.records import Document
 
 _FIELD = re.compile(r"([A-Z][A-Z0-9]{1,3}) *- ?(.*)")
 _PASSAGE_RAW = re.compile(rb"(TI|BTI|AB) *- ")

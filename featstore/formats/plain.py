@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from featstore.documents import Document, Passage
 from featstore.errors import DataError
 from featstore.formats.content import Flaw, check_length, check_name, check_text
 from featstore.formats.draft import place_of
-from featstore.records import Document, Passage
 
 WRAPPED = range(40, 101)  # characters of the longest line of text that was wrapped
 
@@ -41,7 +41,7 @@ def make_plain(
 
     Args:
         id_: its id.
-        passages: (kind, section, text) of each, see :class:`~featstore.records.Passage`; one without text is left out.
+        passages: (kind, section, text) of each (:class:`~featstore.documents.Passage`); one without text is left out.
         path: the file that it is read from.
         line: the line that it begins in, where there are lines.
 

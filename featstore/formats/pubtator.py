@@ -24,12 +24,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from featstore.documents import Document, Entity, Relation, StatedRelation
 from featstore.errors import DataError, count_of
 from featstore.formats.content import Flaw, number, on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.formats.draft import Draft, place_of, title_and_abstract
 from featstore.formats.source import Line, lines
-from featstore.records import Document, Entity, Relation, StatedRelation
 
 separator = ""
 

@@ -12,12 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from featstore.errors import DataError, UsageError
+from featstore.documents import Document
+from featstore.errors import DataError, UsageError, check_choice
 from featstore.formats.contract import AS_USUAL, BadDocument, Format, Reader, Reading, Writer
 from featstore.formats.guess import guess_format
 from featstore.formats.source import source_of
 from featstore.formats.unique import SeenDocuments, each_once
-from featstore.records import Document, check_choice
 
 _PUBTATOR = rb"[^|\s]+\|t\|"
 _MEDLINE = rb"PMID ?- ?\d"

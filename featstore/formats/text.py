@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featstore.addresses import address_of
+from featstore.documents import Document
 from featstore.formats.content import LONGEST_TEXT, Flaw
 from featstore.formats.contract import BadDocument
 from featstore.formats.plain import make_plain
 from featstore.formats.source import Begun, Line, pieces
 from featstore.formats.source import lines as lines_of
-from featstore.records import Document
 
 
 def read(path: Path, *, lines: bool = False) -> Iterator[Document | BadDocument]:

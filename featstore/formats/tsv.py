@@ -14,11 +14,11 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import columns
 from featstore.formats.content import on_one_line
 from featstore.formats.contract import BadDocument, ModelFacts, Nothing
 from featstore.labels import meaning_of
-from featstore.records import Document, Entity, Relation
 
 separator = ""
 

@@ -14,8 +14,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.documents import Document, Problem
 from featstore.formats.contract import BadDocument
-from featstore.records import Document, Problem
 
 ID_TWICE = "document id given twice"
 _RECENT = 256

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featstore.errors import DataError, MissingFileError, UsageError
+from featstore.errors import DataError, MissingFileError, UsageError, check_choice
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
 from featstore.pretrain.card import read_log, settings_of, write_card
@@ -27,7 +27,6 @@ from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_j
 from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
 from featstore.pretrain.text import TextSource
 from featstore.pretrain.word_pieces import PieceRows, piece_stream, read_pieces, write_pieces
-from featstore.records import check_choice
 
 PIECES, WEIGHTS = "pieces.u32", "model.safetensors"
 

@@ -17,7 +17,7 @@ import torch
 
 from featstore.encoders.charlm import CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
-from featstore.errors import UsageError
+from featstore.errors import UsageError, check_choice
 from featstore.files import write_file
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
@@ -26,7 +26,6 @@ from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
 from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
 from featstore.pretrain.text import TextSource
-from featstore.records import check_choice
 
 DIRECTIONS = ("forward", "backward")
 CHARACTERS = "characters.json"

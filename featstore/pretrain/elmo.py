@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from featstore.encoders.bilm import OPTIONS, WEIGHTS, BiLMConfig, save_elmo
-from featstore.errors import UsageError
+from featstore.errors import UsageError, check_choice
 from featstore.files import write_file
 from featstore.pretrain.adaptive import SOFTMAX, save_softmax
 from featstore.pretrain.bilm import BiLMTask
@@ -27,7 +27,6 @@ from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_j
 from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
 from featstore.pretrain.text import TextSource
-from featstore.records import check_choice
 
 VOCABULARY = "vocabulary.json"
 

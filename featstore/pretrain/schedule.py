@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from featstore.records import check_choice
+from featstore.errors import check_choice
 
 PRECISIONS = ("bfloat16", "float32")
 BITS, PERPLEXITY, ERROR = "bits per character", "perplexity", "weighted squared error"

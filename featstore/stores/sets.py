@@ -16,9 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
-from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError
+from featstore.errors import DamagedStoreError, MismatchError, MissingFileError, UsageError, check_choice
 from featstore.fingerprint import FACTS_VERSION, canonical_json, fingerprint
-from featstore.records import check_choice
 from featstore.stores.catalogue import unused
 from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta
 from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sentences_of_size

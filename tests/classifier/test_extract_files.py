@@ -15,9 +15,9 @@ from toy_model import WordEncoder, make_document, make_extractor
 from classifier.extract import Extracted, ExtractionJob, extract_files, journal, work
 from classifier.extract.report import COLLECTION_LEFT_OUT, DOCUMENT_LEFT_OUT
 from classifier.extract.wanted import Wanted
+from featstore.documents import Document, Problem
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.formats import BadDocument, read_documents, writable
-from featstore.records import Document, Problem
 
 DOCUMENTS = 40
 

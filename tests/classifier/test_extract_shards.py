@@ -12,9 +12,9 @@ from toy_model import WordEncoder, make_document, make_extractor
 from classifier.extract import Extracted, ExtractionJob, blocks, extract_files, join, journal, shards
 from classifier.extract.join import join_shards
 from classifier.extract.wanted import Wanted
+from featstore.documents import Problem
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.formats import writable
-from featstore.records import Problem
 from featstore.scale import Shard
 
 DOCUMENTS = 22

@@ -15,9 +15,9 @@ from toy_tagging import make_text_extractor
 from classifier.extract import ExtractionJob, extract_files
 from classifier.extract import extractor as engine
 from classifier.extract.wanted import Wanted
+from featstore.documents import Document
 from featstore.formats import Reading, read_documents
 from featstore.formats.plain import plain_document
-from featstore.records import Document
 
 EVERY = Wanted(threshold=0.0)
 SENTENCE = "We saw that drug{0} inhibits the kinase GEN{0} in cells."

@@ -17,9 +17,9 @@ from classifier.extract import ExtractionJob, extract_files, journal, standing, 
 from classifier.extract.journal import Figures, PartFile
 from classifier.extract.wanted import Wanted
 from classifier.extract.work import Chunk, windows
+from featstore.documents import Document, Entity
 from featstore.errors import ResourceError
 from featstore.formats import BadDocument
-from featstore.records import Document, Entity
 
 
 def crowded(mentions: int) -> Document:

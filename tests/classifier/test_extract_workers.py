@@ -15,8 +15,8 @@ from classifier.extract import ExtractionJob, Extractor, blocks, extract_files, 
 from classifier.extract.join import join_shards
 from classifier.extract.wanted import Wanted
 from classifier.extract.workers import LOST, BlockWorkers
+from featstore.documents import Problem
 from featstore.errors import MismatchError
-from featstore.records import Problem
 from featstore.scale import LocalEngine, Shard
 
 DOCUMENTS = 22

@@ -23,9 +23,9 @@ from classifier.extract.work import WINDOW_DOCUMENTS
 from featstore.corpora import load_corpus
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import PairTypes, instances_from_documents
+from featstore.documents import Document, Entity
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.formats import BadDocument
-from featstore.records import Document, Entity
 
 TEXT = "Aspirin blocks COX-2 and Akt in rats. Caffeine does not."
 ENTITIES = [(0, 7, "CHEMICAL"), (15, 20, "GENE-Y"), (25, 28, "gene"), (38, 46, "Chemical"), (32, 36, "SPECIES")]

@@ -3,8 +3,8 @@
 import re
 
 from classifier.commands.relations import RelationTable
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import ModelFacts, Nothing
-from featstore.records import Document, Entity, Relation
 
 TEXT = "Yes. Aspirin (ASA)\x1b[31m blocks COX-2 in rats."
 OUTER, INNER = Entity("T1", "CHEMICAL", 5, 18, "Aspirin (ASA)"), Entity("T2", "CHEMICAL", 5, 12, "Aspirin")

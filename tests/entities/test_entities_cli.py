@@ -11,9 +11,9 @@ from commands import proposed
 from typer.testing import CliRunner
 
 import cli
+from featstore.documents import Document
 from featstore.encoders import table
 from featstore.formats import read_documents
-from featstore.records import Document
 
 RUNNER = CliRunner()
 TEXT = "We saw the aspirin inhibits COX-2 in cells.\\nThe zinc oxide was seen in gout of rats."

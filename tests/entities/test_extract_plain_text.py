@@ -13,8 +13,8 @@ from classifier.extract.extractor import Extractor
 from classifier.extract.files import ExtractionJob, extract_files
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted
+from featstore.documents import Document, Entity
 from featstore.errors import UsageError
-from featstore.records import Document, Entity
 
 TEXT = "We saw the aspirin inhibits COX-2 in cells. The zinc oxide was seen in gout of rats."
 EVERY = Wanted(threshold=0.0)

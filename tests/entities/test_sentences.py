@@ -17,7 +17,7 @@ from classifier.entities.sentences import (
     without_overlaps,
 )
 from classifier.entities.types import TYPES, tagged_type
-from featstore.records import Document, Entity
+from featstore.documents import Document, Entity
 
 
 def entity(start: int, end: int, type_: str = "GENE", id_: str = "T1") -> Entity:

@@ -8,10 +8,10 @@ from toy_tagger import toy_tagger
 
 from classifier.entities import tagger, windows
 from classifier.entities.checkpoint import TaggerCheckpoint
+from featstore.documents import Document, Entity
 from featstore.errors import MismatchError, UsageError
 from featstore.formats import BadDocument
 from featstore.formats.bioc import document_of
-from featstore.records import Document, Entity
 
 TEXT = "We saw the aspirin inhibits COX-2 in cells.\nThe zinc oxide was seen in gout of rats."
 FOUND = [("aspirin", "CHEMICAL"), ("COX-2", "GENE"), ("zinc oxide", "CHEMICAL"), ("gout", "DISEASE")]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import BadDocument, ModelFacts, read_documents
-from featstore.records import Document, Entity, Relation
 
 TEXT = "Aspirin and COX-2.\nAspirin (ASA) blocks COX-2, but 𝛼-tocopherol does not."
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from formats_of_text import PLAIN
 
+from featstore.documents import Document
 from featstore.errors import DataError
 from featstore.formats import Reading, read_documents, source
-from featstore.records import Document
 
 RECORDS = "".join(PLAIN["medline"][1].format(n, f"Title {n}.", "It blocks COX-2. " * 9) for n in range(100))
 

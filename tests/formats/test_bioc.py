@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from featstore.documents import Document, Entity, Passage, Relation
 from featstore.errors import DataError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
 from featstore.formats.bioc import with_mentions
-from featstore.records import Document, Entity, Passage, Relation
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, Entity
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.formats import BadDocument, read_documents
-from featstore.records import Document, Entity
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, Entity, Relation
 from featstore.errors import DataError, MissingFileError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
 from featstore.formats.unique import ID_TWICE, SeenDocuments
-from featstore.records import Document, Entity, Relation
 
 Write = Callable[[str, str | bytes], Path]
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "chemprot"

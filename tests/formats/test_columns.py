@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Passage
 from featstore.errors import DataError
 from featstore.formats import BadDocument, Reading, columns, read_documents
-from featstore.records import Document, Passage
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document
 from featstore.formats import ModelFacts, count, count_documents, readable, writable, writer_of
-from featstore.records import Document
 
 MODEL = ModelFacts("toy", "ab", ("CPR:4",))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fuzz_samples import MODEL, documents
 
+from featstore.documents import Document
 from featstore.formats import read_documents, writer_of
 from featstore.formats.bioc import infons_of, members
-from featstore.records import Document
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 SAMPLES = {sample.name.partition(" ")[2]: sample.files for sample in documents()}

@@ -9,9 +9,9 @@ from formats_of_text import PLAIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity, Relation
 from featstore.errors import FeatstoreError
 from featstore.formats import BadDocument, ModelFacts, read_documents, readable, writer_of
-from featstore.records import Document, Entity, Relation
 
 TEXT = "Aspirin.\nIt blocks COX-2 (β)."
 ENTITIES = (Entity("T1", "CHEMICAL", 0, 7, "Aspirin", "MESH:1"), Entity("T2", "GENE-Y", 19, 24, "COX-2"))

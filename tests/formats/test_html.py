@@ -9,9 +9,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity, Passage, Relation
 from featstore.formats import ModelFacts, Nothing, writer_of
 from featstore.formats.content import on_one_line
-from featstore.records import Document, Entity, Passage, Relation
 
 MODEL = ModelFacts("<m>", "ab" * 16, ("CPR:4", "mine"), "chemprot")
 VOID = {"meta"}

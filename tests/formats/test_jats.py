@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document
 from featstore.formats import BadDocument, read_documents
-from featstore.records import Document
 
 Write = Callable[[str, str | bytes], Path]
 

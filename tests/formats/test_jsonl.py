@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from featstore.documents import Document, Entity, Relation
 from featstore.errors import DataError, MissingFileError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
-from featstore.records import Document, Entity, Relation
 
 Write = Callable[[str, str | bytes], Path]
 LINE: dict[str, Any] = {

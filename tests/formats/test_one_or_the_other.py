@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity
 from featstore.errors import DataError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
-from featstore.records import Document, Entity
 
 MODEL = ModelFacts("toy", "ab", ("CPR:4",))
 ASPIRIN = Entity("T1", "CHEMICAL", 0, 7, "Aspirin")

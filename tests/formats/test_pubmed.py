@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, Passage
 from featstore.errors import DataError
 from featstore.formats import BadDocument, read_documents, xml_records
-from featstore.records import Document, Passage
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, Entity, Relation
 from featstore.errors import DataError
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
-from featstore.records import Document, Entity, Relation
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document
 from featstore.formats import BadDocument, read_documents
 from featstore.formats.draft import LEFT_OUT
-from featstore.records import Document
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real corpora are not here")

@@ -14,9 +14,9 @@ from bioc import biocjson, biocxml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import BadDocument, ModelFacts, read_documents, writer_of
 from featstore.formats.content import concept_of, on_one_line
-from featstore.records import Document, Entity, Relation
 
 MODEL = ModelFacts("a model", "0f" * 16, ("CPR:3",))
 # All widths of UTF-8, combining and right-to-left characters, all that some program takes for a line break or a blank.

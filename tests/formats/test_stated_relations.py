@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from featstore.documents import Document, StatedRelation
 from featstore.formats import read_documents
-from featstore.records import Document, StatedRelation
 
 TEXT = "Aspirin blocks COX-2."
 SPANS = {"T1": ("CHEMICAL", 0, 7, "D1"), "T2": ("GENE", 15, 20, "G2")}

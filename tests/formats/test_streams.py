@@ -11,9 +11,9 @@ from formats_of_text import PLAIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity
 from featstore.formats import ModelFacts, read_documents, writer_of
 from featstore.formats.json_pieces import JsonPieces
-from featstore.records import Document, Entity
 
 MODEL = ModelFacts("m", "ab", ("CPR:4",))
 TEXT = "Aspirin.\nIt blocks COX-2. " + "Nothing more is to be said of it."

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featstore.documents import Document
 from featstore.errors import DataError, UsageError
 from featstore.formats import BadDocument, Reading, read_documents, source
 from featstore.formats.plain import clean
-from featstore.records import Document
 
 Write = Callable[[str, str | bytes], Path]
 LINES = Reading(lines=True)

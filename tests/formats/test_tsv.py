@@ -4,8 +4,8 @@ import csv
 import io
 from dataclasses import replace
 
+from featstore.documents import Document, Entity, Relation
 from featstore.formats import ModelFacts, writer_of
-from featstore.records import Document, Entity, Relation
 
 
 def test_a_line_for_each_relation(document: Document, relations: list[Relation], model: ModelFacts) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featstore.documents import Document, Entity
 from featstore.formats import BadDocument, read_documents
 from featstore.formats.unique import SeenDocuments
-from featstore.records import Document, Entity
 
 Write = Callable[[str, str | bytes], Path]
 ASPIRIN = {"id": "T1", "type": "CHEMICAL", "start": 0, "end": 7}

@@ -15,8 +15,8 @@ from toy_model import make_document, make_extractor
 from classifier.extract import ExtractionJob, extract_files
 from classifier.extract.wanted import Wanted
 from classifier.serve import Limits
+from featstore.documents import Document
 from featstore.formats import ModelFacts, writer_of
-from featstore.records import Document
 
 MODEL = ModelFacts("toy", "0" * 64, ())
 

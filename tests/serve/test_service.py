@@ -13,7 +13,7 @@ from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.serve.limits import Limits
 from classifier.serve.service import RequestedWork, Service
-from featstore.records import Document, Entity
+from featstore.documents import Document, Entity
 
 TEXT = "We saw the aspirin inhibits COX-2 in cells."
 MARKED = Document("m", TEXT, (Entity("T1", "CHEMICAL", 7, 10, "the"), Entity("T2", "GENE", 37, 42, "cells")))

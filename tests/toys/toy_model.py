@@ -19,9 +19,9 @@ from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
 from classifier.runs.facts import MANIFEST, BundleFacts, CorpusFacts, PartSizes, TrainingFacts, to_json
 from classifier.training.config import TrainConfig
+from featstore.documents import Document, Entity
 from featstore.fingerprint import fingerprint
 from featstore.ragged import Ragged
-from featstore.records import Document, Entity
 
 DIM = 6
 LABELS = ("NONE", "CPR:3", "CPR:4")

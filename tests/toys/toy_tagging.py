@@ -12,8 +12,8 @@ from toy_model import WordEncoder, make_checkpoint
 from classifier.entities.windows import WINDOW_DOCUMENTS, is_tagged
 from classifier.extract.extractor import Extractor
 from classifier.extract.tagging import Tagging
+from featstore.documents import Document, Entity
 from featstore.formats import BadDocument
-from featstore.records import Document, Entity
 
 _NAMES = {"CHEMICAL": re.compile(r"\bdrug\d+|\bAspirin\b"), "GENE": re.compile(r"\bGEN\d+|\bCOX-2\b")}
 

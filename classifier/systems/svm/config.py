@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from classifier.systems.contract import SystemOptions
 from classifier.training.config import option
-from featstore.errors import UsageError
-from featstore.records import check_choice
+from featstore.errors import UsageError, check_choice
 
 MEMBERS = ("linear", "quadratic", "mentions", "context")
 

@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError, UsageError, check_choice
 from featstore.fingerprint import fingerprint
 from featstore.progress import Progress
 from featstore.ragged import Ragged
-from featstore.records import check_choice
 from featstore.stores.access import create_store
 from featstore.stores.contract import FeatureMeta
 from featstore.stores.layout import ShardIndex

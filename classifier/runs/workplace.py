@@ -9,8 +9,8 @@ fold that could not be put there. It is below ``$XDG_CACHE_HOME/featstore-runs``
 when it is of no use any more.
 
 An object store has no locks. On one machine, a second process waits for the first. Between machines, a fold that
-somebody else has written since work on it began is left as it is; only two that put the same fold at the same instant
-can mix their files, which is noticed when the fold is read, by the digests in ``run.json``.
+somebody else has written since work on it began is left as it is, unless it is the same model; only two that put the
+same fold at the same instant can mix their files, which is noticed when it is read, by the digests in ``run.json``.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ class _RemoteWorkplace(Workplace):
         self._there = self._content(RUN)
         self._is_put = self._has_begun = False
         if (self.folder / RUN).exists():
-            self.is_late = self._there is None or _digest(self._there) == self._before()
+            is_as_before = self._there != self._ours() and _digest(self._there) == self._before()
+            self.is_late = self._there is None or is_as_before
             if not self.is_late:
-                shutil.rmtree(self.folder)  # somebody finished it in the meantime
+                shutil.rmtree(self.folder)  # it has been put there since, or somebody else has finished it
 
     def bring(self) -> bool:
         if (self.folder / RUN).exists():
@@ -116,7 +117,7 @@ class _RemoteWorkplace(Workplace):
 
     def begin(self) -> None:
         host = platform.node()
-        if (found := self._content(BEGUN)) and host not in found:  # nobody else on this machine: see _alone
+        if (found := self._content(BEGUN)) and _host(found) != host:  # nobody else on this machine: see _alone
             self._tell(
                 Notice(
                     f"{self._address} is being trained by another machine, or was when that ended: {found.strip()}. "
@@ -130,37 +131,43 @@ class _RemoteWorkplace(Workplace):
         self._has_begun = True
 
     def put(self) -> None:
-        if self._content(RUN) != self._there:
+        ours, now = self._ours(), self._content(RUN)
+        has_model = now is not None and _model(now) == _model(ours)
+        if now not in (None, self._there) and not has_model:
             raise MismatchError(
                 f"{self._address} was written by somebody else while it was worked on here; that one is left as it is. "
                 "The same command goes on from there."
             )
-        self._is_put = False
-        try:
-            self._put()
-        except FeatstoreError as error:
-            raise type(error)(
-                f"{error} The finished fold is kept below {self.run_dir.parent}; the same command puts it there."
-            ) from error
-        self._is_put, self.is_late, self._has_begun = True, False, False
+        self._there, self._is_put = now, has_model
+        if not has_model:
+            try:
+                self._put_model()
+            except FeatstoreError as error:
+                raise type(error)(
+                    f"{error} The finished fold is kept below {self.run_dir.parent}; the same command puts it there."
+                ) from error
+        self._put_facts()
+        self._there, self._is_put, self.is_late, self._has_begun = ours, True, False, False
 
-    def _put(self) -> None:
-        names, there = files_below(self.folder).keys(), files_below(self._address).keys()
-        ours = read_text(self.folder / RUN, ", though the fold is finished.")
-        is_new = self._there is None or _model(self._there) != _model(ours)
-        if is_new:
-            for name in (METRICS, PREDICTIONS, RUN):
-                if name in there:
-                    remove(f"{self._address}/{name}")
-            self._there = None
-            for name in sorted(names - set(_LATE)):
-                upload(self.folder / name, f"{self._address}/{name}")
-            upload(self.run_dir / CONFIG, f"{self._run}/{CONFIG}")
+    def _put_model(self) -> None:
+        """Put all that the fold needs to be trained, which it is not meanwhile."""
+        for name in (METRICS, PREDICTIONS, RUN):
+            remove(f"{self._address}/{name}")
+        self._there = None
+        for name in sorted(files_below(self.folder).keys() - set(_LATE)):
+            upload(self.folder / name, f"{self._address}/{name}")
+        upload(self.run_dir / CONFIG, f"{self._run}/{CONFIG}")
+        for name in _LATE[:2]:
+            upload(self.folder / name, f"{self._address}/{name}")
+        self._is_put = True
+
+    def _put_facts(self) -> None:
+        """Put what is said of the model, and remove what belongs to none or to another one."""
+        names = files_below(self.folder).keys()
         for name in _LATE:
             if name in names:
                 upload(self.folder / name, f"{self._address}/{name}")
-                self._there = ours if name == RUN else self._there
-        for name in sorted(there - names):
+        for name in sorted(files_below(self._address).keys() - names):
             remove(f"{self._address}/{name}")
 
     def leave(self) -> None:
@@ -171,6 +178,9 @@ class _RemoteWorkplace(Workplace):
         is_needed = (self.folder / RUN).exists() and not self._is_put
         if not is_needed and not (self.folder / UNFINISHED).exists():
             shutil.rmtree(self.run_dir.parent, ignore_errors=True)
+
+    def _ours(self) -> str:
+        return read_text(self.folder / RUN, ", though the fold is finished.")
 
     def _content(self, name: str) -> str | None:
         with suppress(MissingFileError):
@@ -261,6 +271,13 @@ def _locked(path: Path, wait: Callable[[], None]) -> IO[bytes]:
 
 def _waiting(address: str, fold: int) -> Notice:
     return Notice(f"another process of this machine works on fold {fold} of {address}; waiting for it to end.")
+
+
+def _host(begun: str) -> object:
+    """Return the host that the content of a ``begun.json`` names."""
+    with suppress(ValueError, AttributeError):
+        return json.loads(begun).get("host")
+    return None
 
 
 def _digest(content: str | None) -> str:

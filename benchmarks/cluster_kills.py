@@ -3,8 +3,8 @@
     python benchmarks/cluster_kills.py --kills 40
 
 In: nothing that the package does not bring. Two Ray nodes of one core each are started on this machine, and the real
-commands `featurize`, `extract`, `entities tag` and `ablate` run on them, each on small inputs with a light model. At a
-random moment while workers are at work
+commands `featurize`, `extract`, `entities tag` and `ablate` run on them, each on small inputs with a light model;
+`ablate` a second time with its runs at an S3 server (moto). At a random moment while workers are at work
 
 - a worker gets SIGKILL: the command has to end well all the same;
 - a node with its workers does, and another node joins the cluster: likewise;
@@ -24,6 +24,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,9 +39,11 @@ from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_worker_prestart": "0"}
 
+import fsspec
 from killed import Fault, Files, partials
 from synthetic import write_documents
 
+from featstore.addresses import files_below, on_this_machine, remove
 from featstore.markdown import markdown_table
 from featstore.stores import list_sets, open_store
 
@@ -49,6 +52,7 @@ MARK = "FEATSTORE_CLUSTER_KILLS"  # in the environment of all that is started he
 KINDS = ("worker", "node", "command", "Ctrl-C", "Ctrl-C, own Ray")
 CORPUS = ("--corpus", "sample:chemprot", "--context", "sentence")
 SHORT = ("--max-epochs", "4", "--hidden", "64")
+RUNS = "s3://kills/runs"
 PATIENCE = 60.0  # seconds for processes to end that have lost their command
 LIMIT = 900.0  # seconds for a command: it hangs
 
@@ -61,22 +65,34 @@ class Killed:
         name: of the command.
         words: of its command line, without the engine; outputs are in the current folder.
         local: what to add so that this machine runs it with two processes.
+        runs: the address of its runs, if they are not in the current folder.
     """
 
     name: str
     words: tuple[str, ...]
     local: tuple[str, ...] = ("--workers", "2")
+    runs: str = ""
+
+    def fresh(self, folder: Path) -> Path:
+        """Make a folder anew, and the address of the runs empty."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name in files_below(self.runs) if self.runs else ():
+            remove(f"{self.runs}/{name}")
+        return folder
 
     def finished(self, folder: Path) -> Files:
-        """Return what a run has left in ``folder``."""
+        """Return what a run has left in ``folder``, and at the address of its runs."""
         found: dict[str, bytes] = {}
+        if self.runs:
+            shutil.copytree(on_this_machine(self.runs), folder / "runs")
         for info in list_sets(folder / "features"):
             with closing(open_store(info.path, check=True)) as store:
                 keys = list(store.keys())
                 rows = store.read(keys)
                 found |= {key.hex(): rows[number].tobytes() for number, key in enumerate(keys)}
         for path in [*folder.glob("out*"), *folder.glob("runs/*/fold-*/*")]:
-            if path.name in ("out.jsonl", "metrics.json", "predictions.tsv", "model.safetensors"):
+            if path.name in ("out.jsonl", "metrics.json", "predictions.tsv", "model.safetensors", "begun.json"):
                 found[str(path.relative_to(folder))] = path.read_bytes()
         return found
 
@@ -122,11 +138,13 @@ def make_inputs(inputs: Path, documents: int) -> list[Killed]:
             file.write(json.dumps(json.loads(line) | {"entities": []}) + "\n")
     run = str(inputs / "runs" / "light")
     grid = ("--features", "glove", *CORPUS[:2], "--contexts", "sentence")
+    ablate = ("ablate", *grid, *SHORT, "--seeds", "6", "--store", features)
     return [
         Killed("featurize", ("featurize", "--encoders", "elmo")),
         Killed("extract", ("extract", source, "-o", "out.jsonl", "--run", run, "--tag", "never", "--threshold", "0")),
         Killed("entities tag", ("entities", "tag", str(plain), "-o", "out.jsonl", "--tagger", tagger)),
-        Killed("ablate", ("ablate", *grid, *SHORT, "--seeds", "6", "--store", features), ("--jobs", "2")),
+        Killed("ablate", ablate, ("--jobs", "2")),
+        Killed("ablate at S3", (*ablate, "--runs", RUNS), ("--jobs", "2"), RUNS),
     ]
 
 
@@ -172,6 +190,32 @@ def two_nodes() -> Iterator[Any]:
         yield cluster
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def s3_server(cache: Path) -> Iterator[None]:
+    """Start a server that speaks S3, with a bucket; the environment says where it is, and where copies go."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.environ |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "XDG_CACHE_HOME": str(cache)}
+    try:
+        if not wait_until(lambda: answers(port), PATIENCE):
+            raise Fault("the S3 server does not start")
+        fsspec.filesystem("s3").mkdir("kills")
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(port: int) -> bool:
+    """Tell whether a server listens at a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Killer:
@@ -262,13 +306,17 @@ def main() -> int:
     given = parser.parse_args()
     draw = random.Random(given.seed)
     print(f"seed {given.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="featstore-cluster-") as place, two_nodes() as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix="featstore-cluster-") as place,
+        s3_server(Path(place) / "cache"),
+        two_nodes() as cluster,
+    ):
         room, killer = Path(place), Killer(cluster, draw)
         (room / "inputs").mkdir()
         commands = [c for c in make_inputs(room / "inputs", given.documents) if c.name.startswith(given.only)]
         expected: dict[str, Files] = {}
         for command in commands:
-            cli(*command.words, folder=(folder := fresh(room / f"whole {command.name}")))
+            cli(*command.words, folder=(folder := command.fresh(room / f"whole {command.name}")))
             expected[command.name] = command.finished(folder)
         try:
             kill_often(killer, commands, expected, given.kills, room)
@@ -292,23 +340,17 @@ def kill_often(
     for command, kind in islice(cycle(product(commands, KINDS)), kills):
         hit = False
         while not hit:
-            begun, folder = time.monotonic(), fresh(room / "run")
+            begun, folder = time.monotonic(), command.fresh(room / "run")
             try:
                 hit = killer.kill_once(command, kind, folder, seconds[command.name])
-                compare(expected[command.name], command.finished(folder), partials(folder))
+                left = [*partials(folder), *files_below(room / "cache" / "featstore-runs")]
+                compare(expected[command.name], command.finished(folder), left)
                 killer.counts[command.name, kind] += hit
             except Fault as fault:
                 raise Fault(f"{command.name}, {kind}: {fault}") from None
             seconds[command.name] *= 1.2 if hit else 0.6
             how = "killed" if hit else "had ended before the kill"
             print(f"{command.name}, {kind}: {how}, as expected, {time.monotonic() - begun:.0f} s", flush=True)
-
-
-def fresh(folder: Path) -> Path:
-    """Make a folder anew."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
 
 
 def compare(expected: Files, found: Files, left: Sequence[str]) -> None:

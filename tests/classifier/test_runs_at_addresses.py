@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -20,7 +22,7 @@ from classifier.runs import workplace
 from classifier.runs.config import RunConfig, read_config, trained_folds
 from classifier.runs.find import encoders_in_use, find_run, latest_run, list_runs
 from classifier.runs.overview import compare_runs, overview
-from classifier.runs.results import results_of
+from classifier.runs.results import read_predictions, results_of
 from classifier.runs.workplace import BEGUN, work_folder, working_at
 from classifier.systems.choice import run_config
 from classifier.systems.fitting import SystemPlan
@@ -46,6 +48,7 @@ WITH_TIMES = {"README.md", "run.json"}  # they tell how long it took
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(SYSTEMS, "words", "toy_system:WORDS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power fails here
 
 
 @pytest.fixture
@@ -66,6 +69,14 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def kept_here(tmp_path: Path) -> list[str]:
     return sorted(files_below(tmp_path / "cache" / "featstore-runs"))
+
+
+def weigh_otherwise(folder: Path) -> None:
+    """Have a fold's model other weights, as another processor would."""
+    counts, facts = folder / "model" / "counts.json", folder / "run.json"
+    before = file_sha256(counts)
+    counts.write_bytes(counts.read_bytes() + b" ")
+    facts.write_text(facts.read_text().replace(before, file_sha256(counts)))
 
 
 def epochs(heard: list[Epoch | Notice]) -> int:
@@ -138,6 +149,63 @@ def test_what_was_begun_elsewhere_is_gone_on_with(
             evaluate_fold(corpus, "", config, fold, run, progress=heard.append)
         assert epochs(heard) == expected
         fsspec.filesystem("s3").rm(f"{run}/fold-2".replace("s3:/", "s3://"), recursive=True)
+
+
+class Killed(BaseException):
+    """The process ends at once, as by SIGKILL."""
+
+
+class Steps:
+    """Counts what is done to the address, and kills the process before one of the steps."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, kill_before: int) -> None:
+        self.left = kill_before
+        for name in ("upload", "remove", "fetch", "write_file"):
+            patch.setattr(workplace, name, partial(self.step, getattr(workplace, name)))
+        patch.setattr(workplace._RemoteWorkplace, "leave", lambda _: None)  # a killed process does not tidy up
+
+    def step(self, do: Callable[..., None], *given: object) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+        do(*given)
+
+
+@pytest.mark.parametrize("is_anew", [False, True], ids=["new", "anew"])
+def test_a_kill_at_any_step_leaves_a_whole_fold_or_none(
+    is_anew: bool, make_corpus: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, run, kills = make_corpus(count=30), Path("memory://bucket/runs/mine"), 0
+    config, fs = words(corpus, rounds=1), fsspec.filesystem("memory")
+    evaluate_fold(corpus, "", config, 1, tmp_path / "mine")
+    shutil.copytree(tmp_path / "mine", tmp_path / "older")
+    if is_anew:
+        weigh_otherwise(tmp_path / "older" / "fold-1")
+    models = {file_sha256(tmp_path / name / "fold-1/model/counts.json") for name in ("mine", "older")}
+    while True:
+        fs.store.clear()
+        if is_anew:
+            fs.put(f"{tmp_path / 'older'}/", "/bucket/runs/mine/", recursive=True)
+        try:
+            with monkeypatch.context() as patch:
+                Steps(patch, kills)
+                if is_anew:
+                    train_fold(corpus, "", config, 1, run)
+                evaluate_fold(corpus, "", config, 1, run)
+            break
+        except Killed:
+            kills += 1
+        for fold in trained_folds(run):
+            load_model(on_this_machine(run / f"fold-{fold}"))  # its files are those that run.json lists
+            assert file_sha256(on_this_machine(run / "fold-1" / "model" / "counts.json")) in models
+        for result in results_of(run):
+            assert len(read_predictions(result).ids) == len(corpus.partition(1).test)
+        if is_anew:
+            train_fold(corpus, "", config, 1, run)
+        evaluate_fold(corpus, "", config, 1, run)
+        assert content(run) == content(tmp_path / "mine")
+        assert kept_here(tmp_path) == []
+    assert kills >= 13
 
 
 @pytest.mark.parametrize("at", ["counts.json", "run.json", "metrics.json"])
@@ -220,10 +288,7 @@ def test_what_somebody_else_has_written_meanwhile_stays(run: Path, make_corpus: 
     corpus, heard = make_corpus(), list[Epoch | Notice]()
     config = words(corpus)
     evaluate_fold(corpus, "", config, 1, tmp_path / "mine")
-    counts, facts = tmp_path / "mine/fold-1/model/counts.json", tmp_path / "mine/fold-1/run.json"
-    before = file_sha256(counts)
-    counts.write_bytes(counts.read_bytes() + b" ")  # the weights of another processor
-    facts.write_text(facts.read_text().replace(before, file_sha256(counts)))
+    weigh_otherwise(tmp_path / "mine" / "fold-1")
     fs, there = fsspec.filesystem("s3"), str(run).replace("s3:/", "s3://")
     fs.pipe_file(f"{there}/fold-1/{BEGUN}", b'{"host": "other", "process": 7, "since": "2026-01-01T00:00:00+00:00"}')
 
@@ -236,7 +301,7 @@ def test_what_somebody_else_has_written_meanwhile_stays(run: Path, make_corpus: 
         evaluate_fold(corpus, "", config, 1, run, progress=meanwhile)
     assert "is being trained by another machine" in str(heard[1])
     assert '"host": "other"' in str(heard[1])
-    assert fs.cat_file(f"{there}/fold-1/run.json") == facts.read_bytes()
+    assert fs.cat_file(f"{there}/fold-1/run.json") == (tmp_path / "mine/fold-1/run.json").read_bytes()
     heard.clear()
     evaluate_fold(corpus, "", config, 1, run, progress=heard.append)
     assert heard == []

@@ -9,36 +9,24 @@ Whatever a segment says is compared with the shard's own index before rows are t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import DamagedStoreError, MissingFileError
 from featstore.ragged import Ragged
-from featstore.stores.catalogue import KeyTable, is_worth_while, read_keys, segments, update
+from featstore.stores.catalogue import is_worth_while, read_keys, segments, update
 from featstore.stores.checks import check_vectors, not_stored
 from featstore.stores.contract import FeatureMeta
+from featstore.stores.key_table import KeyTable
 from featstore.stores.layout import ShardIndex, checksums, key_array, repair_advice, sentences_of_size, shard_name
+from featstore.stores.opened import OpenShards
 from featstore.stores.places import join
-from featstore.stores.ranged import RangedShards
-from featstore.stores.rows import Extent, FileRows, OpenFiles, byte_view
 from featstore.stores.shards import ShardFiles
 
-_CACHE_BYTES = 512 * 1024**2
-_OPEN_SENTENCES = 2**20  # whose offsets and checksums stay in memory: 32 MB
 _LISTINGS = 10  # how often shards may vanish between their listing and their opening before that is an error
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _OpenShard:
-    index: ShardIndex
-    extents: list[Extent] | None  # None: not plain bytes of local files
 
 
 class ShardedStore:
@@ -54,9 +42,7 @@ class ShardedStore:
         self._meta = files.meta
         self._dtype = files.dtype
         self._check = check
-        self._handles = OpenFiles()
-        self._local = files.place.local("") is not None
-        self._decoded = RangedShards(files, _CACHE_BYTES)
+        self._open = OpenShards(files)
         self._segmented = True  # False once a segment was found damaged
         self._forget()
         self.refresh()
@@ -67,9 +53,7 @@ class ShardedStore:
         self._starts = np.zeros(1, dtype=np.int64)  # position of each shard's first sentence, and one past the last
         self._keys = KeyTable()
         self._loose = 0  # sentences that no segment holds
-        self._open: OrderedDict[str, _OpenShard] = OrderedDict()
-        self._handles.clear()
-        self._decoded.clear()
+        self._open.close()
 
     @property
     def meta(self) -> FeatureMeta:
@@ -219,7 +203,7 @@ class ShardedStore:
         row = position - self._starts[shard]
         start, stop = np.empty_like(row), np.empty_like(row)
         for number, here in _groups(shard):
-            index, rows = self._shard(number).index, row[here]
+            index, rows = self._open.index(self._names[number]), row[here]
             if self._keys.segmented and not np.array_equal(index.keys[rows], table[here]):
                 self._distrust()
                 return self._read(table, keys)
@@ -227,7 +211,7 @@ class ShardedStore:
         out = np.zeros(len(position) + 1, dtype=np.int64)
         np.cumsum(stop - start, out=out[1:])
         values = np.empty((int(out[-1]), self._meta.dim), dtype=self._dtype)
-        self._fill(values, out, shard, start, stop)
+        self._open.fill(values, out, self._names, shard, start, stop)
         if self._check:
             self._compare(values, out, shard, row)
         return Ragged(values.astype(self._meta.dtype, copy=False), out)
@@ -240,49 +224,12 @@ class ShardedStore:
             self._distrust()
         return self._find(table)
 
-    def _fill(
-        self,
-        values: NDArray[np.floating],
-        out: NDArray[np.int64],
-        shard: NDArray[np.int64],
-        start: NDArray[np.int64],
-        stop: NDArray[np.int64],
-    ) -> None:
-        """Copy rows into ``values``, shard by shard; sentences that follow each other on both sides in one go."""
-        if not len(shard):
-            return
-        joins = (shard[1:] == shard[:-1]) & (start[1:] == stop[:-1])
-        heads = np.flatnonzero(np.concatenate(([True], ~joins)))
-        ends = np.concatenate((heads[1:], [len(shard)]))
-        buffer, row_bytes = byte_view(values), values.strides[0]
-        pieces = zip(
-            shard[heads].tolist(),
-            start[heads].tolist(),
-            (out[heads] * row_bytes).tolist(),
-            (out[ends] * row_bytes).tolist(),
-            strict=True,
-        )
-        for number, group in groupby(sorted(pieces), key=itemgetter(0)):
-            parts = [(first, buffer[a:b]) for _, first, a, b in group if a < b]
-            if parts:
-                self._read_pieces(number, parts)
-
-    def _read_pieces(self, number: int, pieces: Sequence[tuple[int, memoryview]]) -> None:
-        """Fill the buffers of some pieces of a shard, each given with its first row."""
-        shard = self._shard(number)
-        if shard.extents is None:
-            self._decoded.read(self._names[number], shard.index, pieces)
-        else:
-            rows = FileRows(shard.extents, self._meta.dim * self._dtype.itemsize, self._handles)
-            for first, out in pieces:
-                rows.read_into(first, out)
-
     def _compare(
         self, values: NDArray[np.floating], out: NDArray[np.int64], shard: NDArray[np.int64], row: NDArray[np.int64]
     ) -> None:
         sums = checksums(values, out)
         for i in range(len(row)):
-            index = self._shard(int(shard[i])).index
+            index = self._open.index(self._names[shard[i]])
             if sums[i] != index.checksums[row[i]]:
                 where = join(self.files.place.location, self.files.data_name(self._names[shard[i]]))
                 raise DamagedStoreError(
@@ -290,22 +237,9 @@ class ShardedStore:
                     f"written. {repair_advice(where)}"
                 )
 
-    def _shard(self, number: int) -> _OpenShard:
-        name = self._names[number]
-        if name not in self._open:
-            index = self.files.load_index(name)
-            self._open[name] = _OpenShard(index, self.files.extents(name, index) if self._local else None)
-            held = sum(len(shard.index) for shard in self._open.values())
-            while held > _OPEN_SENTENCES and len(self._open) > 1:
-                held -= len(self._open.popitem(last=False)[1].index)
-        self._open.move_to_end(name)
-        return self._open[name]
-
     def close(self) -> None:
         """Close files and drop decoded shards; a later read opens them again."""
-        self._open.clear()
-        self._handles.clear()
-        self._decoded.clear()
+        self._open.close()
 
 
 def _groups(shard: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp]]]:

@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice, product
@@ -303,7 +303,10 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
     parser.add_argument("--only", default="", help="commands whose names begin so")
+    parser.add_argument("--kind", default="", help="ways to kill whose names begin so")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+    kinds = [kind for kind in KINDS if kind.startswith(given.kind)]
     draw = random.Random(given.seed)
     print(f"seed {given.seed}", flush=True)
     with (
@@ -319,7 +322,7 @@ def main() -> int:
             cli(*command.words, folder=(folder := command.fresh(room / f"whole {command.name}")))
             expected[command.name] = command.finished(folder)
         try:
-            kill_often(killer, commands, expected, given.kills, room)
+            kill_often(killer, islice(cycle(product(commands, kinds)), given.kills), expected, room)
         except Fault as fault:
             print(fault)
             return 1
@@ -328,16 +331,14 @@ def main() -> int:
     return 0
 
 
-def kill_often(
-    killer: Killer, commands: Sequence[Killed], expected: Mapping[str, Files], kills: int, room: Path
-) -> None:
-    """Kill each command in each way, in turn.
+def kill_often(killer: Killer, kills: Iterable[tuple[Killed, str]], expected: Mapping[str, Files], room: Path) -> None:
+    """Kill commands, each in the way that stands with it.
 
     Raises:
         Fault: something is not as it should be.
     """
-    seconds = {command.name: 4.0 for command in commands}  # until the kill: longer if it comes too early, and shorter
-    for command, kind in islice(cycle(product(commands, KINDS)), kills):
+    seconds = dict.fromkeys(expected, 4.0)  # until the kill: longer if it comes too early, and shorter
+    for command, kind in kills:
         hit = False
         while not hit:
             begun, folder = time.monotonic(), command.fresh(room / "run")

@@ -265,7 +265,7 @@ class Killer:
         if code:
             self.counts[command.name, "run again"] += 1
             cli(*command.words, *(command.local if self._draw.random() < 0.5 else on_ray + two), folder=folder)
-        return hit
+        return hit and (code != 0 or kind in ("worker", "node"))
 
     def _kill(self, kind: str, running: subprocess.Popen[bytes]) -> bool:
         """Kill; return whether there was anything to kill."""

@@ -55,6 +55,40 @@ def test_a_new_system_goes_all_the_way(run: Run, pairs: Pairs, tmp_path: Path) -
     assert (tmp_path / "runs/again/fold-1/model/counts.json").is_file()
 
 
+def test_a_run_at_an_address(run: Run, pairs: Pairs, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    train = (
+        "train",
+        "--system",
+        "words",
+        "--corpus",
+        f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}",
+        "--runs",
+        f"{s3}/runs",
+    )
+    assert f"2 epochs -> {s3}/runs/mine\n" in run(*train, "--run", "mine", "--dry-run").out
+    assert "there is no run" in run("eval", "--run", f"{s3}/runs/mine").err, "nothing was written"
+    trained = run(*train, "--run", "mine")
+    assert trained.code == 0, trained.err
+    assert f"cli eval --fold 1 --run {s3}/runs/mine" in trained.err
+    evaluated = run("eval", "--runs", f"{s3}/runs", "--json")
+    assert evaluated.code == 0, evaluated.err
+    assert evaluated.json()["run"] == f"{s3}/runs/mine"
+    assert "which was trained last" in evaluated.err
+    listed = run("runs", "ls", "--runs", f"{s3}/runs", "--json").json()
+    assert [(each["folder"], each["evaluated"]) for each in listed] == [(f"{s3}/runs/mine", [1])]
+    assert run("runs", "compare", "mine", f"{s3}/runs/mine", "--runs", f"{s3}/runs").code == 0
+    for words, code, said in (
+        ((*train[:-1], "s3://no-such-bucket/runs"), 2, "there is no bucket 'no-such-bucket'"),
+        ((*train, "--run", f"{s3}/runs/mine", "--rounds", "3"), 2, f"{s3}/runs/mine belongs to another configuration"),
+        ((*train, "--tensorboard"), 2, "--tensorboard writes to this machine"),
+        (("eval", "--run", f"{s3}/runs/none"), 4, f"there is no run at {s3}/runs/none"),
+        (("bundle", "--run", f"{s3}/runs/mine", "-o", f"{s3}/bundle"), 2, "name one on this machine"),
+    ):
+        refused = run(*words)
+        assert (refused.code, said in refused.err) == (code, True), refused.err
+
+
 def test_an_option_of_another_system_is_refused(run: Run, pairs: Pairs, tmp_path: Path) -> None:
     corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
     for options, said in (

@@ -18,7 +18,6 @@ from classifier.commands.options import (
     RamBudget,
     Runs,
     check_features,
-    given,
     with_training_options,
 )
 from featstore.commands.console import (
@@ -36,6 +35,7 @@ from featstore.commands.options import (
     EngineName,
     Instances,
     Store,
+    given,
 )
 from featstore.errors import UsageError
 from featstore.files import check_output_folder

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir, given
+from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir
 from featstore.addresses import address_of, on_this_machine
-from featstore.commands.options import EncoderDevice, EngineName, encoder_specs, one_of, precisions
+from featstore.commands.options import EncoderDevice, EngineName, encoder_specs, given, one_of, precisions
 from featstore.errors import UsageError
 from featstore.files import check_input, check_readable_folder
 

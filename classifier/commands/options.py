@@ -217,9 +217,3 @@ def _by_recipe(option: Field[Any]) -> str:
     if len(set(values.values())) == 1:
         return f"(default: {words.get(str(option.default), option.default)})"
     return f"({', '.join(f'{name}: {words.get(value, value)}' for name, value in values.items())})"
-
-
-def given(context: typer.Context, names: Iterable[str]) -> list[str]:
-    """The options among ``names`` that stand on the command line."""
-    said = [name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
-    return ["--" + name.replace("_", "-") for name in said]

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from classifier.commands.options import RUNS, Fold, Runs, fold_dir, given
+from classifier.commands.options import RUNS, Fold, Runs, fold_dir
 from featstore.commands.console import err, escape
-from featstore.commands.options import Commands, EncoderDevice
+from featstore.commands.options import Commands, EncoderDevice, given
 from featstore.errors import ResourceError, UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

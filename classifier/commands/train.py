@@ -15,7 +15,6 @@ from classifier.commands.options import (
     RamBudget,
     Runs,
     check_features,
-    given,
     with_system_options,
 )
 from classifier.scores.percent import percent
@@ -39,6 +38,7 @@ from featstore.commands.options import (
     Indicators,
     Instances,
     Store,
+    given,
     one_of,
 )
 from featstore.errors import UsageError

@@ -6,7 +6,7 @@ A value is checked while the command line is read, so that a mistake is reported
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -176,6 +176,12 @@ EngineName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the command would do, and do nothing.")]
+
+
+def given(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """The options among ``names`` that stand on the command line."""
+    said = [name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    return ["--" + name.replace("_", "-") for name in said]
 
 
 def check_store(store: str) -> None:

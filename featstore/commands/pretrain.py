@@ -13,8 +13,10 @@ from featstore.commands.options import (
     AsJson,
     Commands,
     finite,
+    given,
 )
 from featstore.commands.pretrain_progress import training_progress
+from featstore.errors import UsageError
 from featstore.files import check_input, check_output_folder
 
 Text = Annotated[
@@ -60,14 +62,24 @@ Least = Annotated[
     int, typer.Option(min=1, help="Number of occurrences that a word (cse: a character) needs to be in the vocabulary.")
 ]
 Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary; the most frequent words are taken.")]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Folder of a model that goes on learning. It brings its sizes and its vocabulary. By default the training "
+        "begins with random weights.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of dropout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew. Without it a training that was interrupted goes on.")]
 
 
 def pretrain_cse_command(
+    called: typer.Context,
     text: Text,
     out_folder: OutFolder,
     valid: Valid = None,
+    start: Start = None,
     direction: Annotated[
         str, typer.Option(metavar="forward|backward|both", help="Direction to train. both trains them side by side.")
     ] = "both",
@@ -95,10 +107,12 @@ def pretrain_cse_command(
     from featstore.pretrain.cse import CSEConfig, pretrain_cse
     from featstore.pretrain.schedule import Schedule
 
+    _check_start(called, start, ("hidden", "layers", "least"))
     config = CSEConfig(
         text=tuple(text),
         out=out_folder,
         valid=tuple(valid or ()),
+        start=start,
         direction=direction,
         hidden_size=hidden,
         nlayers=layers,
@@ -119,9 +133,11 @@ def pretrain_cse_command(
 
 
 def pretrain_elmo_command(
+    called: typer.Context,
     text: Text,
     out_folder: OutFolder,
     valid: Valid = None,
+    start: Start = None,
     cells: Annotated[int, typer.Option(min=1, help="Number of units of each LSTM.")] = 512,
     projection: Annotated[
         int, typer.Option(min=1, help="Width of the token layer and of each direction's output.")
@@ -147,10 +163,12 @@ def pretrain_elmo_command(
 
     from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 
+    _check_start(called, start, ("cells", "projection", "layers", "vocabulary", "least"))
     config = ELMoConfig(
         text=tuple(text),
         out=out_folder,
         valid=tuple(valid or ()),
+        start=start,
         dim=cells,
         projection_dim=projection,
         n_layers=layers,
@@ -250,6 +268,11 @@ def pretrain_bert_command(
     _check_places(config.text, config.valid, out_folder)
     with training_progress() as progress:
         _print_pretrained(pretrain_bert(replace(config, schedule=schedule), progress), out_folder, as_json)
+
+
+def _check_start(called: typer.Context, start: Path | None, sizes: tuple[str, ...]) -> None:
+    if start is not None and (clashing := given(called, sizes)):
+        raise UsageError(f"the model of --from brings its sizes and vocabulary; leave {' and '.join(clashing)} out.")
 
 
 def _check_places(text: tuple[Path, ...], valid: tuple[Path, ...], out_folder: Path) -> None:

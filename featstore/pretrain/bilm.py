@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 
 import torch
@@ -109,6 +109,21 @@ class BiLMNetwork(nn.Module):
         return loss
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedBiLM:
+    """A word biLM that a training goes on from.
+
+    Attributes:
+        lm: the model.
+        softmax: the output layer that it was trained with.
+        files: the sha256 of each of its files.
+    """
+
+    lm: BiLM
+    softmax: WordSoftmax
+    files: Mapping[str, str]
+
+
 class BiLMTask:
     """A word biLM in training; see :class:`featstore.pretrain.loop.Task`.
 
@@ -121,6 +136,7 @@ class BiLMTask:
         max_tokens: longest sentence.
         precision: precision of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share each batch.
+        start: what the training goes on from, a model of this configuration and vocabulary; None: random weights.
     """
 
     name = "elmo"
@@ -138,13 +154,22 @@ class BiLMTask:
         precision: str = "bfloat16",
         group: Group | None = None,
         device: str = "cpu",
+        start: TrainedBiLM | None = None,
     ) -> None:
         self.config, self.vocabulary, self.source, self.device = config, vocabulary, source, torch.device(device)
         self.model: nn.Module = BiLMNetwork(config, len(vocabulary), dropout=dropout, precision=precision)
+        if start is not None:
+            self.model.load_state_dict(_network_weights(start.lm, start.softmax))
         self.model.to(self.device)
         self.units = 0
         self._group, self._max_tokens = group or Group(), max_tokens
-        self._told = {"dropout": dropout, "precision": precision, "tokens": tokens, "max_tokens": max_tokens}
+        self._told: dict[str, object] = {
+            "dropout": dropout,
+            "precision": precision,
+            "tokens": tokens,
+            "max_tokens": max_tokens,
+        }
+        self._told |= {} if start is None else {"start": dict(start.files)}
         self._batcher = WordBatcher(vocabulary, config.max_characters, tokens)
         self._lines: Iterator[str]
         self._seek(Position(), 0)
@@ -237,6 +262,13 @@ def _placed(config: BiLMConfig) -> Iterator[tuple[str, int | None, str]]:
                 yield f"layers.{i}.{part}", d, f"{direction}.{i}.{part}"
 
 
+def _network_weights(lm: BiLM, softmax: WordSoftmax) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {f"softmax.{name}": tensor for name, tensor in softmax.weights.items()}
+    for name, d, ours in _placed(lm.config):
+        state[name] = lm.weights[ours] if d is None else torch.stack([*state.get(name, ()), lm.weights[ours]])
+    return state
+
+
 @torch.inference_mode()
 def held_out_perplexity(lm: BiLM, softmax: WordSoftmax, source: TextSource, max_tokens: int = 60) -> float:
     """Return the perplexity a word of a model on held-out sentences, both directions, sentence ends counted as words.
@@ -248,10 +280,7 @@ def held_out_perplexity(lm: BiLM, softmax: WordSoftmax, source: TextSource, max_
         max_tokens: longer sentences are read in pieces.
     """
     network = BiLMNetwork(lm.config, len(softmax.words), dropout=0.0, precision="float32")
-    state: dict[str, Tensor] = {f"softmax.{name}": tensor for name, tensor in softmax.weights.items()}
-    for name, d, ours in _placed(lm.config):
-        state[name] = lm.weights[ours] if d is None else torch.stack([*state.get(name, ()), lm.weights[ours]])
-    network.load_state_dict(state)
+    network.load_state_dict(_network_weights(lm, softmax))
     network.eval()
     batcher = WordBatcher(softmax.words, lm.config.max_characters, _HELD_OUT_TOKENS)
     nats, tokens = 0.0, 0

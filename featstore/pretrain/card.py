@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CURVE_ROWS = 12
 # Settings that say where and how a training ran. They have no influence on the model.
-_NOT_TOLD = {"text", "valid", "out", "fresh", "device", "flair"}
+_NOT_TOLD = {"text", "valid", "start", "out", "fresh", "device", "flair"}
 
 
 def settings_of(config: DataclassInstance) -> dict[str, object]:

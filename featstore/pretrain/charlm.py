@@ -10,6 +10,7 @@ two processes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featstore.encoders.charlm import CharLM, CharLMConfig
+from featstore.encoders.charlm_file import load_charlm
 from featstore.errors import DataError
+from featstore.fingerprint import file_sha256
 from featstore.pretrain.parallel import Group
 from featstore.pretrain.schedule import BITS, TaskFacts, in_measure
 from featstore.pretrain.streams import Streams
@@ -123,6 +126,7 @@ class CharLMTask:
         length: T, characters between two cuts of the gradient.
         precision: precision of the matrix products, ``bfloat16`` or ``float32``.
         group: the processes that share the streams.
+        start: file of a model of this configuration that goes on learning; None: begin with random weights.
     """
 
     measure = BITS
@@ -137,11 +141,17 @@ class CharLMTask:
         precision: str = "bfloat16",
         group: Group | None = None,
         device: str = "cpu",
+        start: Path | None = None,
     ) -> None:
         group = group or Group()
         self.name = "forward" if config.is_forward else "backward"
         self.config, self.source, self.device = config, source, torch.device(device)
-        self.model: nn.Module = CharLMNetwork(config, precision).to(self.device)
+        self.model: nn.Module = CharLMNetwork(config, precision)
+        self._start: dict[str, object] = {}
+        if start is not None:
+            self.model.load_state_dict(dict(load_charlm(start).weights))
+            self._start = {"start": file_sha256(start)}
+        self.model.to(self.device)
         self.units = 0
         self._total, self._length, self._precision = streams, length, precision
         self._own = slice(group.rank * streams // group.size, (group.rank + 1) * streams // group.size)
@@ -217,6 +227,7 @@ class CharLMTask:
             "precision": self._precision,
             "streams": self._total,
             "length": self._length,
+            **self._start,
             **self.source.facts(),
         }
 

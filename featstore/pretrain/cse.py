@@ -1,4 +1,4 @@
-"""``pretrain cse``: text files to a folder that ``cse:DIR`` takes.
+"""``pretrain cse``: text files, and perhaps a pair that goes on learning, to a folder that ``cse:DIR`` takes.
 
 In: :class:`CSEConfig`. Out: ``forward.safetensors`` and ``backward.safetensors`` with a model card, and below
 ``training/`` the checkpoints and logs. The two directions are two models that share only the list of characters, so
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from featstore.encoders.charlm import CharLMConfig
-from featstore.encoders.charlm_file import save_charlm
-from featstore.errors import UsageError, check_choice
+from featstore.encoders.charlm_file import find_charlm, load_charlm, save_charlm
+from featstore.errors import DataError, UsageError, check_choice
 from featstore.files import write_file
+from featstore.fingerprint import file_sha256
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.checkpoint import training_folder
@@ -39,6 +40,8 @@ class CSEConfig:
         text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
         out: folder for the models.
         valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
+        start: folder of models that go on learning, flair's ``.pt`` or ours, each with its output layer; their sizes
+            and characters then take the place of those below. None: begin with random weights.
         direction: ``forward``, ``backward`` or ``both``.
         hidden_size: units of each LSTM layer; the width of one direction's vectors.
         nlayers: LSTM layers.
@@ -57,12 +60,13 @@ class CSEConfig:
         fresh: ignore and remove checkpoints in ``out``.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or ``out`` is ``start``.
     """
 
     text: tuple[Path, ...]
     out: Path
     valid: tuple[Path, ...] = ()
+    start: Path | None = None
     direction: str = "both"
     hidden_size: int = 512
     nlayers: int = 1
@@ -90,6 +94,8 @@ class CSEConfig:
             raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
         if self.streams % self.processes:
             raise UsageError(f"{self.streams} streams cannot be shared evenly by {self.processes} processes.")
+        if self.start is not None and self.out.resolve() == self.start.resolve():
+            raise UsageError(f"{self.out} holds the models to start from; name another folder for the new ones.")
 
     @property
     def source(self) -> TextSource:
@@ -113,14 +119,19 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[PretrainProgress], None]
         direction is still missing.
 
     Raises:
-        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short.
+        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short; or a model to start from is
+            missing, damaged or of another form.
         MismatchError: ``out`` holds checkpoints of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
+    if config.start is not None:
+        for direction in config.directions:
+            _start_model(config.start, direction)  # a fault is told before all the text is read
     training = training_folder(config.out, fresh=config.fresh)
     characters, units = _characters(config, training / CHARACTERS)
     steps = config.schedule.total(units, config.streams * config.length)
-    jobs = [ParallelJob(_train_direction, (config, d, characters, steps), config.processes) for d in config.directions]
+    models = [_model(config, direction, characters) for direction in config.directions]
+    jobs = [ParallelJob(_train_direction, (config, model, steps), config.processes) for model in models]
     run_jobs(jobs, progress)
     files = {direction: config.out / f"{direction}.safetensors" for direction in config.directions}
     logs = {direction: read_log(training / direction / LOG) for direction in files}
@@ -129,13 +140,21 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[PretrainProgress], None]
         title="Character language models for contextual string embeddings",
         method="Akbik et al. 2018, Contextual String Embeddings for Sequence Labeling",
         source=config.source,
-        settings=settings_of(config) | {"steps": steps, "characters": len(characters)},
+        settings=settings_of(config) | _facts(config, models[0]) | {"steps": steps},
         logs=logs,
         files=tuple(files.values()),
     )
     whole = all((config.out / f"{direction}.safetensors").exists() for direction in DIRECTIONS)
     trained = {direction: {"file": str(path), "log": logs[direction]} for direction, path in files.items()}
     return {"encoder": f"cse:{config.out}" if whole else None, **trained}
+
+
+def _facts(config: CSEConfig, model: CharLMConfig) -> dict[str, object]:
+    """Return what the card says of the models: their sizes, and what they started from."""
+    sizes = {name: getattr(model, name) for name in ("hidden_size", "nlayers", "embedding_size")}
+    files = {} if config.start is None else {d: find_charlm(config.start, d) for d in config.directions}
+    begun = {f"start, {direction}": f"{path.name} {file_sha256(path)}" for direction, path in files.items()}
+    return {**sizes, **begun, "characters": len(model.items)}
 
 
 def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
@@ -151,17 +170,11 @@ def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
     return characters, units
 
 
-def _train_direction(
-    config: CSEConfig,
-    direction: str,
-    characters: tuple[str, ...],
-    steps: int,
-    group: Group,
-    report: Callable[[PretrainProgress], None] | None,
-) -> None:
-    """Train one direction in this process and write its file."""
-    torch.manual_seed(config.schedule.seed)
-    model = CharLMConfig(
+def _model(config: CSEConfig, direction: str, characters: tuple[str, ...]) -> CharLMConfig:
+    """Return the settings of a direction: what is configured, or those of the model that it starts from."""
+    if config.start is not None:
+        return replace(_start_model(config.start, direction), dropout=config.dropout)
+    return CharLMConfig(
         hidden_size=config.hidden_size,
         nlayers=config.nlayers,
         embedding_size=config.embedding_size,
@@ -171,6 +184,35 @@ def _train_direction(
         dropout=config.dropout,
         items=characters,
     )
+
+
+def _start_model(folder: Path, direction: str) -> CharLMConfig:
+    """Return the settings of a model that can go on learning.
+
+    Raises:
+        MissingFileError: there is none.
+        DataError: it is damaged, has no output layer, or is of a form that is not trained here.
+    """
+    path = find_charlm(folder, direction)
+    lm = load_charlm(path)
+    if "decoder.weight" not in lm.weights or lm.config.nout is not None or lm.config.document_delimiter != "\n":
+        raise DataError(
+            f"{path}: a model can be trained further if it has its output layer, no projection, and a newline between "
+            "its texts."
+        )
+    return lm.config
+
+
+def _train_direction(
+    config: CSEConfig,
+    model: CharLMConfig,
+    steps: int,
+    group: Group,
+    report: Callable[[PretrainProgress], None] | None,
+) -> None:
+    """Train one direction in this process and write its file."""
+    torch.manual_seed(config.schedule.seed)
+    direction = DIRECTIONS[0 if model.is_forward else 1]
     task = CharLMTask(
         model,
         config.source,
@@ -179,6 +221,7 @@ def _train_direction(
         precision=config.precision,
         group=group,
         device=choose_device(config.device),
+        start=None if config.start is None else find_charlm(config.start, direction),
     )
     torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
     train(task, config.schedule, steps, config.out / "training" / direction, report, group)

@@ -1,4 +1,4 @@
-"""``pretrain elmo``: text files to a folder that ``elmo:DIR`` takes.
+"""``pretrain elmo``: text files, and perhaps a model that goes on learning, to a folder that ``elmo:DIR`` takes.
 
 In: :class:`ELMoConfig`. Out: ``options.json`` and ``weights.hdf5`` as AllenNLP reads them, ``softmax.safetensors``
 (which only measuring perplexity needs), a model card, and below ``training/`` the vocabulary, the checkpoint and the
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from featstore.encoders.bilm import OPTIONS, WEIGHTS, BiLMConfig, save_elmo
-from featstore.errors import UsageError, check_choice
+from featstore.encoders.bilm import OPTIONS, WEIGHTS, BiLMConfig, load_elmo, save_elmo
+from featstore.errors import DataError, UsageError, check_choice
 from featstore.files import write_file
-from featstore.pretrain.adaptive import SOFTMAX, save_softmax
-from featstore.pretrain.bilm import BiLMTask
+from featstore.fingerprint import file_sha256
+from featstore.pretrain.adaptive import SOFTMAX, load_softmax, save_softmax
+from featstore.pretrain.bilm import BiLMTask, TrainedBiLM
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.loop import LOG, train
@@ -43,6 +44,8 @@ class ELMoConfig:
         text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
         out: folder for the model.
         valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
+        start: folder of a model that goes on learning, its softmax with it; its sizes and its vocabulary then take the
+            place of those below. None: begin with random weights.
         dim: units of each LSTM.
         projection_dim: width of the token layer and of each direction's output.
         n_layers: LSTM layers in each direction.
@@ -65,12 +68,13 @@ class ELMoConfig:
         fresh: ignore and remove a checkpoint in ``out``.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or ``out`` is ``start``.
     """
 
     text: tuple[Path, ...]
     out: Path
     valid: tuple[Path, ...] = ()
+    start: Path | None = None
     dim: int = 512
     projection_dim: int = 128
     n_layers: int = 2
@@ -100,6 +104,8 @@ class ELMoConfig:
         sizes = (self.vocabulary, self.tokens, self.max_tokens, self.processes)
         if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
+        if self.start is not None and self.out.resolve() == self.start.resolve():
+            raise UsageError(f"{self.out} holds the model to start from; name another folder for the new one.")
         try:
             self.model()
         except ValueError as error:
@@ -137,25 +143,54 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[PretrainProgress], Non
         the encoder's spec, the folder and the log.
 
     Raises:
-        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short.
+        MissingFileError, DataError: the text is missing, is not UTF-8, or is too short; or the model to start from is
+            missing, damaged or of another form.
         MismatchError: ``out`` holds a checkpoint of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
+    start = None if config.start is None else _load_start(config.start)
+    if start is not None:
+        config = _of_sizes(config, start.lm.config)
     training = training_folder(config.out, fresh=config.fresh)
     vocabulary, units = _vocabulary(config, training / VOCABULARY)
+    if start is not None:
+        vocabulary = start.softmax.words
     steps = config.schedule.total(units, config.tokens)
     run_jobs([ParallelJob(_train, (config, vocabulary, steps), config.processes)], progress)
     log = read_log(training / LOG)
+    facts: dict[str, object] = {"steps": steps, "vocabulary": len(vocabulary)}
+    if start is not None:
+        facts["start"] = f"{WEIGHTS} {start.files[WEIGHTS]}"
     write_card(
         config.out,
         title="Bidirectional word language model (ELMo)",
         method="Peters et al. 2018, Deep contextualized word representations",
         source=config.source,
-        settings=settings_of(config) | {"steps": steps, "vocabulary": len(vocabulary)},
+        settings=settings_of(config) | facts,
         logs={"elmo": log},
         files=(config.out / OPTIONS, config.out / WEIGHTS, config.out / SOFTMAX),
     )
     return {"encoder": f"elmo:{config.out}", "folder": str(config.out), "log": log}
+
+
+def _load_start(folder: Path) -> TrainedBiLM:
+    """Read the model that the training goes on from."""
+    lm = load_elmo(folder)
+    softmax = load_softmax(folder, lm.config.projection_dim)
+    return TrainedBiLM(lm, softmax, {name: file_sha256(folder / name) for name in (OPTIONS, WEIGHTS, SOFTMAX)})
+
+
+def _of_sizes(config: ELMoConfig, model: BiLMConfig) -> ELMoConfig:
+    """Return a configuration with the sizes of the model that it starts from.
+
+    Raises:
+        DataError: it is of a form that is not trained here.
+    """
+    sizes = {f.name: getattr(model, f.name) for f in fields(BiLMConfig) if f.name in {g.name for g in fields(config)}}
+    sized = replace(config, **sizes)
+    if sized.model() != model:
+        raise DataError(f"{config.start}: only an ELMo with ReLU and skip connections can be trained further.")
+    return sized
 
 
 def _vocabulary(config: ELMoConfig, path: Path) -> tuple[tuple[str, ...], int]:
@@ -190,6 +225,7 @@ def _train(
         precision=config.precision,
         group=group,
         device=choose_device(config.device),
+        start=None if config.start is None else _load_start(config.start),
     )
     torch.manual_seed(config.schedule.seed + group.rank)  # the same weights everywhere, but other dropout
     train(task, config.schedule, steps, config.out / "training", report, group)

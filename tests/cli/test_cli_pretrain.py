@@ -76,6 +76,13 @@ def test_bad_text_is_one_message(run: Run, tmp_path: Path, name: str, content: b
         (["glove", "--text", "a", "--window", "0"], 2, "'0' was given"),
         (["glove", "--out", "o"], 2, "Missing option '--text'"),
         (["bert", "--text", "a"], 2, "Missing option '--from'"),
+        (["cse", "--text", "a.txt", "--from", "nowhere"], 4, "nowhere holds no forward.safetensors or forward.pt"),
+        (["elmo", "--text", "a.txt", "--from", "nowhere"], 4, "nowhere/options.json does not exist"),
+        (
+            ["elmo", "--text", "a.txt", "--from", "x", "--cells", "8", "--least", "2"],
+            2,
+            "leave --cells and --least out",
+        ),
         (["bert", "--text", "a.txt", "--from", "nowhere"], 4, "nowhere/config.json does not exist"),
     ],
 )

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,19 +16,21 @@ import torch
 
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import load_elmo
-from featstore.encoders.charlm_file import load_charlm
+from featstore.encoders.charlm_file import load_charlm, save_charlm
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.pretrain.adaptive import load_softmax
 from featstore.pretrain.bilm import BiLMNetwork, BiLMTask, held_out_perplexity
 from featstore.pretrain.cse import CSEConfig, pretrain_cse
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.loop import CHECKPOINT
+from featstore.pretrain.parallel import Group, ParallelJob
 from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import BEGIN, END
 from featstore.pretrain.text import TextSource
 
 SENTENCES = [["Drug", "G7", "inhibits", "G9", "in", "<gene>", "cells", "</gene>", "."], ["naïve", "-"], ["x" * 70]]
 SCHEDULE = Schedule(steps=12, warmup=2, evaluate_every=6, checkpoint_every=2)
+STILL = Schedule(steps=1, learning_rate=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +138,74 @@ def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp
             forward, backward = state[0, 1 : n + 1, b], state[1, 1 : n + 1, b].flip(0)
             expected = torch.cat([forward, backward], dim=1).numpy()
             np.testing.assert_allclose(vectors[:, 12 * layer : 12 * layer + 12], expected, atol=1e-5)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in the process of the test, since starting others takes most of the time of a small training."""
+
+    def run_here(jobs: Sequence[ParallelJob], report: object) -> None:
+        del report
+        for job in jobs:
+            job.function(*job.arguments, Group(), None)
+
+    for module in ("cse", "elmo"):
+        monkeypatch.setattr(f"featstore.pretrain.{module}.run_jobs", run_here)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_pair_goes_on_learning(text: Path, tmp_path: Path, suffix: str) -> None:
+    pretrain_cse(cse(text, tmp_path / "first", flair=True))
+    for path in (tmp_path / "first").glob("*ward.*"):
+        if path.suffix != suffix:
+            path.unlink()
+    more = cse(text, tmp_path / "more", start=tmp_path / "first", hidden_size=99, schedule=STILL)
+    pretrain_cse(more)
+    first, still = (load_encoder(f"cse:{tmp_path / name}").encode(SENTENCES) for name in ("first", "more"))
+    np.testing.assert_array_equal(first.values, still.values)
+    card = (tmp_path / "more" / "README.md").read_text()
+    assert "hidden_size | 24" in card
+    assert f"start, forward | forward{suffix} " in card
+    with pytest.raises(MismatchError, match="start is None there and "):
+        pretrain_cse(cse(text, tmp_path / "first", start=tmp_path / "more"))
+    with pytest.raises(UsageError, match="holds the models to start from"):
+        replace(more, start=more.out)
+    lm = load_charlm(tmp_path / "more" / "forward.safetensors")
+    bare = {name: tensor for name, tensor in lm.weights.items() if not name.startswith("decoder")}
+    save_charlm(tmp_path / "more" / "forward.safetensors", replace(lm, weights=bare), dtype="float32")
+    with pytest.raises(DataError, match="if it has its output layer"):
+        pretrain_cse(cse(text, tmp_path / "third", start=tmp_path / "more"))
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_an_elmo_goes_on_learning(text: Path, tmp_path: Path) -> None:
+    words = "\n".join(f"Compound {i} of {i} others was kept." for i in range(300))
+    (tmp_path / "other.txt").write_text(words, encoding="utf-8")
+    pretrain_elmo(elmo(text, tmp_path / "first"))
+    more = elmo(tmp_path / "other.txt", tmp_path / "more", start=tmp_path / "first", dim=99, schedule=STILL)
+    pretrain_elmo(more)
+    first, still = (load_encoder(f"elmo:{tmp_path / name}").encode(SENTENCES) for name in ("first", "more"))
+    np.testing.assert_array_equal(first.values, still.values)
+    softmaxes = [load_softmax(tmp_path / name, 6) for name in ("first", "more")]
+    assert softmaxes[0].words == softmaxes[1].words
+    card = (tmp_path / "more" / "README.md").read_text()
+    assert "dim | 8" in card
+    assert "start | weights.hdf5 " in card
+    log = pretrain_elmo(replace(more, out=tmp_path / "learnt", schedule=SCHEDULE))["log"]
+    fresh = pretrain_elmo(elmo(tmp_path / "other.txt", tmp_path / "fresh", schedule=STILL))["log"]
+    assert log[-1]["held_out"] < log[0]["held_out"]
+    assert fresh[0]["held_out"] != log[0]["held_out"]
+    with pytest.raises(UsageError, match="holds the model to start from"):
+        replace(more, start=more.out)
+    (tmp_path / "first" / "softmax.safetensors").unlink()
+    with pytest.raises(MissingFileError, match="AllenNLP's models have none"):
+        pretrain_elmo(replace(more, fresh=True))
+    options = json.loads((tmp_path / "learnt" / "options.json").read_text())
+    options["char_cnn"]["activation"] = "tanh"
+    (tmp_path / "learnt" / "options.json").write_text(json.dumps(options))
+    with pytest.raises(DataError, match="with ReLU and skip connections"):
+        pretrain_elmo(replace(more, start=tmp_path / "learnt", fresh=True))
 
 
 def test_killed_and_run_again_gives_the_same_weights(text: Path, tmp_path: Path) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from classifier.commands.notices import Notices
-from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore
+from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore, with_options_of
+from classifier.entities.config import TaggerConfig
 from classifier.scores.percent import percent
 from featstore.addresses import address_of
 from featstore.commands.console import (
     command,
     duration,
     err,
-    escape,
     print_json,
     print_table,
     progress_bar,
@@ -33,7 +33,6 @@ from featstore.commands.options import (
     check_store_to_fill,
     check_stored,
     encoder_specs,
-    finite,
 )
 from featstore.errors import UsageError, count_of
 from featstore.files import check_input, check_output_file, check_output_folder
@@ -55,13 +54,17 @@ Corpora = Annotated[
 Folder = Annotated[Path, typer.Option("--run", help="Folder of the tagger.")]
 
 
+def _specs(corpora: str) -> tuple[str, ...]:
+    specs = tuple(spec.strip() for spec in corpora.split(",") if spec.strip())
+    if not specs:
+        raise UsageError("--corpus is empty; name at least one, for instance sample.")
+    return specs
+
+
 def _load(corpora: str) -> list[MentionCorpus]:
     from classifier.entities.corpora import load_mentions
 
-    specs = [spec.strip() for spec in corpora.split(",") if spec.strip()]
-    if not specs:
-        raise UsageError("--corpus is empty; name at least one, for instance sample.")
-    return [load_mentions(spec) for spec in specs]
+    return [load_mentions(spec) for spec in _specs(corpora)]
 
 
 def featurize_command(
@@ -119,73 +122,30 @@ def featurize_command(
         raise typer.Exit(3)
 
 
+@with_options_of(TaggerConfig)
 def train_command(
+    training: dict[str, Any],
     corpora: Corpora = "sample",
-    features: Annotated[
-        str, typer.Option(help="What the tagger reads: names joined by +, as cli train takes them.")
-    ] = "glove+bioglove+elmo",
     run: Folder = TAGGER,
     store: Store = "features",
-    with_dev: Annotated[
-        bool, typer.Option("--with-dev", help="Train on the dev parts too, and keep the last epoch.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights, the order of the batches and dropout.")] = 1,
-    lr: Annotated[float, typer.Option(callback=finite, help="Highest learning rate.")] = 0.003,
-    warmup: Annotated[
-        float, typer.Option(callback=finite, help="Share of all steps in which the learning rate rises.")
-    ] = 0.1,
-    average: Annotated[
-        float, typer.Option(callback=finite, help="Decay of the moving average of the weights.")
-    ] = 0.995,
-    weight_decay: Annotated[float, typer.Option(callback=finite, help="Weight decay of AdamW.")] = 0.01,
-    batch_size: Annotated[int, typer.Option(min=1, help="Number of sentences in a batch.")] = 64,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 10,
-    hidden: Annotated[int, typer.Option(min=1, help="Hidden units of the Bi-LSTM in each direction.")] = 128,
-    dropout: Annotated[
-        float, typer.Option(callback=finite, help="Dropout rate of the inputs and before the output layer.")
-    ] = 0.4,
-    project: Annotated[int, typer.Option(min=0, help="Columns that wider features are mapped to. 0 maps none.")] = 100,
-    surface: Annotated[
-        int, typer.Option(min=0, help="Number of columns of the learned vectors of word shapes. 0 leaves them out.")
-    ] = 32,
-    precision: Annotated[str, typer.Option(help="Precision of the products: float32 or bfloat16.")] = "bfloat16",
-    threads: Threads = 1,
     ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Train a tagger on stored vectors; an interrupted training goes on where it stopped."""
-    from classifier.entities.config import TaggerConfig
     from classifier.entities.runs import train_tagger
 
     check_output_folder(run)
     check_stored(store)
+    config = TaggerConfig(_specs(corpora), **training)
     loaded = _load(corpora)
-    config = TaggerConfig(
-        tuple(corpus.spec for corpus in loaded),
-        features=features,
-        with_dev=with_dev,
-        seed=seed,
-        lr=lr,
-        warmup=warmup,
-        average=average,
-        weight_decay=weight_decay,
-        batch_size=batch_size,
-        max_epochs=max_epochs,
-        hidden=hidden,
-        dropout=dropout,
-        project=project,
-        surface=surface,
-        precision=precision,
-        threads=threads,
-    )
     held = int(ram_budget * GB)
     checkpoint = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held)
     if as_json:
         print_json({"run": run, "training": checkpoint.training})
         return
-    training = checkpoint.training
-    best = training.best
-    row = [str(len(training.epochs)), str(best.number), percent(best.dev_f1), duration(training.seconds)]
+    measured = checkpoint.training
+    best = measured.best
+    row = [str(len(measured.epochs)), str(best.number), percent(best.dev_f1), duration(measured.seconds)]
     print_table(str(run), ["epochs", "kept", "dev F1", "time"], [row])
     options = ("--run", run, "--corpus", corpora, "--store", store)
     tell(f"evaluate it with: {command('entities', 'eval', *options)}")
@@ -290,12 +250,8 @@ def tag_command(
         done = tag_files(loaded, job, workers=shared, report=notices.tell, progress=progress)
     if as_json:
         print_json(done)
-    err.print(
-        f"{count_of(done.documents, 'document')}, {count_of(done.mentions, 'mention')} -> "
-        f"{escape(address_of(target) or str(target))}, "
-        f"{duration(done.seconds)}",
-        soft_wrap=True,
-    )
+    found = f"{count_of(done.documents, 'document')}, {count_of(done.mentions, 'mention')}"
+    tell(f"{found} -> {address_of(target) or target}, {duration(done.seconds)}")
     notices.finish(done.bad, done.lost, done.problems)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classifier.commands.options import RUNS, Encoders, Fold, Runs, Threads, VectorStore, fold_dir
-from featstore.addresses import address_of, on_this_machine
+from featstore.addresses import address_of
 from featstore.commands.options import EncoderDevice, EngineName, encoder_specs, given, one_of, precisions
 from featstore.errors import UsageError
 from featstore.files import check_input, check_readable_folder
@@ -143,11 +143,11 @@ class MentionOptions:
     def check(self) -> None:
         """Make sure that a tagger which is named is there; it is loaded only when a document needs it.
 
+        One at an address is fetched, and so checked, with the model.
+
         Raises:
             UsageError, MissingFileError, ResourceError: it is not, or cannot be read.
         """
-        if self.tagger is not None and address_of(self.tagger):
-            on_this_machine(self.tagger)
-        elif self.tagger is not None:
+        if self.tagger is not None and not address_of(self.tagger):
             check_readable_folder(self.tagger)
             check_input(self.tagger)

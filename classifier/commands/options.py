@@ -153,6 +153,30 @@ def with_system_options(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(command, [*shared, *(_system_parameter(found) for found in of_systems.values())])
 
 
+def with_options_of(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field that :func:`~classifier.training.config.option` made of a dataclass.
+
+    Their defaults and help are those of the fields. The command receives them as a dictionary, ``training``.
+    """
+    kinds = get_type_hints(kind)
+    shared = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=Annotated[kinds[each.name], _shown(each, each.metadata["help"], "Training")],
+        )
+        for each in fields(kind)
+        if "limits" in each.metadata
+    ]
+    return functools.partial(_with_options, shared=shared)
+
+
+def _shown(each: Field[Any], text: str, panel: str) -> Any:
+    """Return how an option stands in the help; one with choices lists them in the place of its type."""
+    return typer.Option(help=text, metavar="|".join(each.metadata["limits"].choices) or None, rich_help_panel=panel)
+
+
 def _with_options(command: Callable[..., None], shared: list[inspect.Parameter]) -> Callable[..., None]:
     """Give a command options besides its own, which it receives as a dictionary, ``training``."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "training"]
@@ -175,29 +199,28 @@ def _parameter(option: Field[Any], of_systems: Sequence[tuple[str, Field[Any]]] 
         option: the field.
         of_systems: systems that have an option of this name too, and their field.
     """
-    choices = option.metadata["limits"].choices
     is_recipe = option.name == "head"
     text = option.metadata["help"] if is_recipe else f"{option.metadata['help']} {_by_recipe(option)}"
     text = " ".join([text, *(_of_system(name, each, option) for name, each in of_systems)]).strip()
-    shown = typer.Option(help=text, metavar="|".join(choices) or None, rich_help_panel="Training")
     kind = get_type_hints(TrainConfig)[option.name]
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=DEFAULT_HEAD if is_recipe else None,
-        annotation=Annotated[kind if is_recipe else kind | None, shown],
+        annotation=Annotated[kind if is_recipe else kind | None, _shown(option, text, "Training")],
     )
 
 
 def _system_parameter(found: Sequence[tuple[str, Field[Any], Any]]) -> inspect.Parameter:
     """Return the option of a command that sets a field which only systems other than the head have."""
     name, option, kind = found[0]
-    limits = option.metadata["limits"]
     text = " ".join(_of_system(each, field, None) for each, field, _ in found)
     panel = f"Systems {', '.join(each for each, _, _ in found)}" if len(found) > 1 else f"System {name}"
-    shown = typer.Option(help=text, metavar="|".join(limits.choices) or None, rich_help_panel=panel)
     return inspect.Parameter(
-        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, shown]
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, _shown(option, text, panel)],
     )
 
 

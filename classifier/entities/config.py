@@ -48,7 +48,7 @@ class TaggerConfig:
     """
 
     corpora: tuple[str, ...] = field()
-    features: str = option("glove+bioglove+elmo", "What the tagger reads, as --features spells it.")
+    features: str = option("glove+bioglove+elmo", "What the tagger reads: names joined by +, as cli train takes them.")
     with_dev: bool = option(
         False, "Train on the dev parts too. No part is then left to choose the epoch by, and the last one is kept."
     )

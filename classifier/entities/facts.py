@@ -80,6 +80,14 @@ class TaggerTraining:
     peak_memory: int | None
     epochs: tuple[TaggerEpoch, ...]
 
+    @classmethod
+    def of(
+        cls, epochs: Sequence[TaggerEpoch], *, left_out: int, seconds: float, peak_memory: int | None
+    ) -> TaggerTraining:
+        """Return what these epochs measured; the last one that is ``best`` was kept."""
+        best = max(epoch.number for epoch in epochs if epoch.best)
+        return cls(best, left_out, seconds, peak_memory, tuple(epochs))
+
     @property
     def best(self) -> TaggerEpoch:
         """The epoch whose weights were kept."""

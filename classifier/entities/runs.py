@@ -118,12 +118,11 @@ def train_tagger(
         encoders={store.meta.name: store.meta.facts for store in stores},
         corpora=tuple(_corpus_facts(corpus, part) for corpus, part in zip(corpora, parts.train, strict=True)),
         config=_without_places(config),
-        training=TaggerTraining(
-            best_epoch=max(epoch.number for epoch in training.epochs if epoch.best),
+        training=TaggerTraining.of(
+            training.epochs,
             left_out=parts.left_out,
             seconds=time.perf_counter() - start,
             peak_memory=memory.bytes,
-            epochs=tuple(training.epochs),
         ),
     )
     _publish(folder, checkpoint)

@@ -34,6 +34,7 @@ from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
 from classifier.training.predictions import Predictions
+from featstore.addresses import on_this_machine
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.documents import Document, Entity, Relation
@@ -113,7 +114,7 @@ class Extractor:
                 the one that it was trained with.
             tag: which documents a tagger finds the mentions of: those that have none (``missing``), all of them
                 (``always``), or none (``never``).
-            tagger: the tagger's folder; None: the one that comes with featstore.
+            tagger: the tagger's folder or its address; None: the one that comes with featstore.
 
         Raises:
             MissingFileError: there is no model.
@@ -124,6 +125,7 @@ class Extractor:
         from classifier.extract.bundle import is_bundle, read_bundle
         from classifier.systems.saved import load_model
 
+        tagger_folder = None if tagger is None else on_this_machine(tagger)
         folder = model_folder(path, fold)
         if is_bundle(folder):
             bundle = read_bundle(folder, device)
@@ -141,7 +143,7 @@ class Extractor:
             name=name,
             store=store,
             threads=threads,
-            tagging=Tagging(tag, None if tagger is None else Path(tagger), threads, device),
+            tagging=Tagging(tag, tagger_folder, threads, device),
         )
 
     @property

@@ -3,17 +3,22 @@
 from collections import Counter
 from pathlib import Path
 
+import fsspec
 import pytest
 from toy_model import WordEncoder, make_checkpoint
 from toy_tagger import toy_tagger
 
 from classifier.entities import windows
 from classifier.entities.checkpoint import TaggerCheckpoint
+from classifier.entities.facts import read_tagger
 from classifier.extract.extractor import Extractor
 from classifier.extract.files import ExtractionJob, extract_files
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted
+from classifier.runs.checkpoint import save_checkpoint
+from featstore import addresses
 from featstore.documents import Document, Entity
+from featstore.encoders import table
 from featstore.errors import UsageError
 
 TEXT = "We saw the aspirin inhibits COX-2 in cells. The zinc oxide was seen in gout of rats."
@@ -84,6 +89,27 @@ def test_an_extraction_of_plain_text_resumes(
     assert run(tmp_path / "cut.jsonl") == 6
     assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert '"text": "aspirin"' in (tmp_path / "cut.jsonl").read_text()
+
+
+def test_a_tagger_at_an_address_is_looked_up_once(
+    toy_folder: Path, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(table.ENCODERS, "words", "toy_model:load_words")
+    fsspec.filesystem("s3").put(str(toy_folder / "model"), f"{s3}/tagger", recursive=True)
+    save_checkpoint(tmp_path / "toy" / "fold-1", make_checkpoint())
+    asked: list[str] = []
+    fetched = addresses.fetched
+
+    def counted(address: str) -> Path:
+        asked.append(address)
+        return fetched(address)
+
+    monkeypatch.setattr(addresses, "fetched", counted)
+    extractor = Extractor.load(tmp_path / "toy" / "fold-1", tagger=f"{s3}/tagger")
+    assert extractor.tagging["tagger"] == read_tagger(toy_folder / "model").fingerprint
+    assert [(r.head.text, r.tail.text) for r in extractor.extract(TEXT, threshold=0.0)] == [("aspirin", "COX-2")]
+    assert asked == [f"{s3}/tagger"]
 
 
 def test_what_another_tagger_began_is_not_gone_on_with(toy_checkpoint: TaggerCheckpoint) -> None:

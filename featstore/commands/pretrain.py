@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,6 +18,14 @@ from featstore.commands.options import (
 from featstore.commands.pretrain_progress import training_progress
 from featstore.errors import UsageError
 from featstore.files import check_input, check_output_folder
+
+if TYPE_CHECKING:
+    from featstore.pretrain.config import PretrainConfig
+    from featstore.pretrain.glove import GloVeConfig
+    from featstore.pretrain.schedule import PretrainProgress
+
+    C = TypeVar("C", bound=PretrainConfig | GloVeConfig)
+    Report = Callable[[PretrainProgress], None]
 
 Text = Annotated[
     list[Path],
@@ -127,9 +135,7 @@ def pretrain_cse_command(
         flair=flair,
         fresh=fresh,
     )
-    _check_places(config.text, config.valid, out_folder)
-    with training_progress() as progress:
-        _print_pretrained(pretrain_cse(config, progress), out_folder, as_json)
+    _pretrain(pretrain_cse, config, as_json)
 
 
 def pretrain_elmo_command(
@@ -182,9 +188,7 @@ def pretrain_elmo_command(
         fresh=fresh,
     )
     schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
-    _check_places(config.text, config.valid, out_folder)
-    with training_progress() as progress:
-        _print_pretrained(pretrain_elmo(replace(config, schedule=schedule), progress), out_folder, as_json)
+    _pretrain(pretrain_elmo, replace(config, schedule=schedule), as_json)
 
 
 def pretrain_glove_command(
@@ -213,9 +217,7 @@ def pretrain_glove_command(
         text=tuple(text), out=out_folder, dim=dim, window=window, vocabulary=vocabulary, least=least, fresh=fresh
     )
     schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
-    _check_places(config.text, (), out_folder)
-    with training_progress() as progress:
-        _print_pretrained(pretrain_glove(replace(config, schedule=schedule), progress), out_folder, as_json)
+    _pretrain(pretrain_glove, replace(config, schedule=schedule), as_json)
 
 
 def pretrain_bert_command(
@@ -265,9 +267,7 @@ def pretrain_bert_command(
         fresh=fresh,
     )
     schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
-    _check_places(config.text, config.valid, out_folder)
-    with training_progress() as progress:
-        _print_pretrained(pretrain_bert(replace(config, schedule=schedule), progress), out_folder, as_json)
+    _pretrain(pretrain_bert, replace(config, schedule=schedule), as_json)
 
 
 def _check_start(called: typer.Context, start: Path | None, sizes: tuple[str, ...]) -> None:
@@ -279,6 +279,13 @@ def _check_places(text: tuple[Path, ...], valid: tuple[Path, ...], out_folder: P
     for path in (*text, *valid):
         check_input(path)
     check_output_folder(out_folder)
+
+
+def _pretrain(train: Callable[[C, Report], Mapping[str, object]], config: C, as_json: bool) -> None:
+    """Train with bars, after the places that are read and written were checked, and say what was made."""
+    _check_places(config.source.text, config.source.valid, config.out)
+    with training_progress() as progress:
+        _print_pretrained(train(config, progress), config.out, as_json)
 
 
 def _print_pretrained(result: Mapping[str, object], folder: Path, as_json: bool) -> None:

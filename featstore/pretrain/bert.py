@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featstore.errors import DataError, MissingFileError, UsageError, check_choice
+from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import training_folder
+from featstore.pretrain.config import PretrainConfig
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.masked import MaskedNetwork, MaskedTask
 from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
-from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
-from featstore.pretrain.text import TextSource
+from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.word_pieces import PieceRows, piece_stream, read_pieces, write_pieces
 
 PIECES, WEIGHTS = "pieces.u32", "model.safetensors"
@@ -38,50 +38,31 @@ def _schedule() -> Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BERTConfig:
+class BERTConfig(PretrainConfig):
     """A training of a masked language model that goes on from a checkpoint.
 
     Attributes:
         start: folder of the checkpoint to start from; BERT's or RoBERTa's family.
-        text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
-        out: folder for the model.
-        valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
         length: number of word pieces of a row, with the special ones.
         tokens: number of word pieces in a batch, summed over all processes.
         share: share of the words that are hidden.
         dropout: rate inside the transformer. One pass over much text needs none.
-        schedule: length of the training and course of the learning rate.
-        held_out_chars: number of held-out characters on which the loss is measured.
-        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
-        processes: number of processes that share each batch.
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        dtype: number type in which the finished model is stored, ``float16`` or ``float32``.
-        fresh: ignore and remove a checkpoint in ``out``.
+
+    See :class:`~featstore.pretrain.config.PretrainConfig` for the rest.
 
     Raises:
         UsageError: a value is out of range.
     """
 
     start: Path
-    text: tuple[Path, ...]
-    out: Path
-    valid: tuple[Path, ...] = ()
     length: int = 128
     tokens: int = 4096
     share: float = 0.15
     dropout: float = 0.0
     schedule: Schedule = field(default_factory=_schedule)
-    held_out_chars: int = 150_000
-    precision: str = "bfloat16"
-    processes: int = 1
-    device: str = "auto"
-    dtype: str = "float16"
-    fresh: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("precision", self.precision, PRECISIONS)
-        check_choice("dtype", self.dtype, ("float16", "float32"))
+        PretrainConfig.__post_init__(self)
         if not self.text or self.processes < 1 or not 0 < self.share < 1 or not 0 <= self.dropout < 1:
             raise UsageError(
                 "pre-training needs at least one text file and one process, a share of hidden words between 0 and 1, "
@@ -91,11 +72,6 @@ class BERTConfig:
             raise UsageError(f"a batch of {self.tokens} word pieces has no room for a row of {self.length}.")
         if self.out.resolve() == self.start.resolve():
             raise UsageError(f"{self.out} holds the checkpoint to start from; name another folder for the new one.")
-
-    @property
-    def source(self) -> TextSource:
-        """The text."""
-        return TextSource(self.text, self.valid, self.held_out_chars)
 
     @property
     def batch(self) -> int:

@@ -27,9 +27,13 @@ _NOT_TOLD = {"text", "valid", "start", "out", "fresh", "device", "flair"}
 
 
 def settings_of(config: DataclassInstance) -> dict[str, object]:
-    """Return the fields of a configuration as plain data, nested ones beside the others, paths left out."""
+    """Return the fields of a configuration as plain data, nested ones beside the others, paths left out.
+
+    What all trainings have in common comes after what is this one's own.
+    """
     told: dict[str, object] = {}
-    for field in fields(config):
+    shared = {f.name for base in type(config).__mro__[1:] if is_dataclass(base) for f in fields(base)}
+    for field in sorted(fields(config), key=lambda field: field.name in shared):
         value = getattr(config, field.name)
         if is_dataclass(value) and not isinstance(value, type):
             told |= settings_of(value)

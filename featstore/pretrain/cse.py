@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,20 @@ from featstore.fingerprint import file_sha256
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.checkpoint import training_folder
+from featstore.pretrain.config import PretrainConfig
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
-from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
-from featstore.pretrain.text import TextSource
+from featstore.pretrain.schedule import PretrainProgress
 
 DIRECTIONS = ("forward", "backward")
 CHARACTERS = "characters.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CSEConfig:
+class CSEConfig(PretrainConfig):
     """A training of character language models. The defaults are those of the bundled pair.
 
     Attributes:
-        text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
-        out: folder for the models.
-        valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
         start: folder of models that go on learning, flair's ``.pt`` or ours, each with its output layer; their sizes
             and characters then take the place of those below. None: begin with random weights.
         direction: ``forward``, ``backward`` or ``both``.
@@ -50,22 +47,14 @@ class CSEConfig:
         least: number of occurrences that a character needs to enter the dictionary.
         streams: streams of text side by side.
         length: characters between two cuts of the gradient.
-        schedule: length of the training and course of the learning rate.
-        held_out_chars: number of held-out characters on which the loss is measured.
-        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
-        processes: number of processes that share the streams of a direction.
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        dtype: number type in which the finished models are stored, ``float16`` or ``float32``.
         flair: also write ``.pt`` files, for flair's ``FlairEmbeddings``.
-        fresh: ignore and remove checkpoints in ``out``.
+
+    See :class:`~featstore.pretrain.config.PretrainConfig` for the rest.
 
     Raises:
         UsageError: a value is out of range, or ``out`` is ``start``.
     """
 
-    text: tuple[Path, ...]
-    out: Path
-    valid: tuple[Path, ...] = ()
     start: Path | None = None
     direction: str = "both"
     hidden_size: int = 512
@@ -75,20 +64,11 @@ class CSEConfig:
     least: int = 25
     streams: int = 64
     length: int = 128
-    schedule: Schedule = field(default_factory=Schedule)
-    held_out_chars: int = 150_000
-    precision: str = "bfloat16"
-    processes: int = 1
-    device: str = "auto"
-    dtype: str = "float16"
     flair: bool = False
-    fresh: bool = False
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, (*DIRECTIONS, "both"))
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("precision", self.precision, PRECISIONS)
-        check_choice("dtype", self.dtype, ("float16", "float32"))
+        PretrainConfig.__post_init__(self)
         sizes = (self.hidden_size, self.nlayers, self.embedding_size, self.streams, self.length, self.processes)
         if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
@@ -96,11 +76,6 @@ class CSEConfig:
             raise UsageError(f"{self.streams} streams cannot be shared evenly by {self.processes} processes.")
         if self.start is not None and self.out.resolve() == self.start.resolve():
             raise UsageError(f"{self.out} holds the models to start from; name another folder for the new ones.")
-
-    @property
-    def source(self) -> TextSource:
-        """The text."""
-        return TextSource(self.text, self.valid, self.held_out_chars)
 
     @property
     def directions(self) -> tuple[str, ...]:

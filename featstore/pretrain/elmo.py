@@ -16,18 +16,18 @@ from typing import Any
 import torch
 
 from featstore.encoders.bilm import OPTIONS, WEIGHTS, BiLMConfig, load_elmo, save_elmo
-from featstore.errors import DataError, UsageError, check_choice
+from featstore.errors import DataError, UsageError
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
 from featstore.pretrain.adaptive import SOFTMAX, load_softmax, save_softmax
 from featstore.pretrain.bilm import BiLMTask, TrainedBiLM
 from featstore.pretrain.card import read_log, settings_of, write_card
 from featstore.pretrain.checkpoint import training_folder
+from featstore.pretrain.config import PretrainConfig
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
-from featstore.pretrain.schedule import PRECISIONS, PretrainProgress, Schedule
+from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import learn_words, pieces
-from featstore.pretrain.text import TextSource
 
 VOCABULARY = "vocabulary.json"
 
@@ -37,13 +37,10 @@ def _schedule() -> Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ELMoConfig:
+class ELMoConfig(PretrainConfig):
     """A training of a bidirectional word language model. The defaults are those of the bundled one.
 
     Attributes:
-        text: files to learn from, plain or ``.gz``, one sentence, paragraph or abstract a line.
-        out: folder for the model.
-        valid: files of held-out text. Without them one line in a hundred of ``text`` is held out.
         start: folder of a model that goes on learning, its softmax with it; its sizes and its vocabulary then take the
             place of those below. None: begin with random weights.
         dim: units of each LSTM.
@@ -59,21 +56,13 @@ class ELMoConfig:
         least: number of occurrences that such a word needs.
         tokens: number of tokens in a batch, summed over all processes.
         max_tokens: length of the longest sentence; longer ones are read in pieces.
-        schedule: length of the training and course of the learning rate.
-        held_out_chars: number of held-out characters on which the loss is measured.
-        precision: precision of the matrix products, ``bfloat16`` or ``float32``.
-        processes: number of processes that share each batch.
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        dtype: number type in which the finished model is stored, ``float16`` or ``float32``.
-        fresh: ignore and remove a checkpoint in ``out``.
+
+    See :class:`~featstore.pretrain.config.PretrainConfig` for the rest.
 
     Raises:
         UsageError: a value is out of range, or ``out`` is ``start``.
     """
 
-    text: tuple[Path, ...]
-    out: Path
-    valid: tuple[Path, ...] = ()
     start: Path | None = None
     dim: int = 512
     projection_dim: int = 128
@@ -90,17 +79,9 @@ class ELMoConfig:
     tokens: int = 2048
     max_tokens: int = 60
     schedule: Schedule = field(default_factory=_schedule)
-    held_out_chars: int = 150_000
-    precision: str = "bfloat16"
-    processes: int = 1
-    device: str = "auto"
-    dtype: str = "float16"
-    fresh: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("precision", self.precision, PRECISIONS)
-        check_choice("dtype", self.dtype, ("float16", "float32"))
+        PretrainConfig.__post_init__(self)
         sizes = (self.vocabulary, self.tokens, self.max_tokens, self.processes)
         if not self.text or min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pre-training needs at least one text file, sizes of at least 1, and dropout below 1.")
@@ -126,11 +107,6 @@ class ELMoConfig:
             proj_clip=self.proj_clip,
             use_skip_connections=True,
         )
-
-    @property
-    def source(self) -> TextSource:
-        """The text."""
-        return TextSource(self.text, self.valid, self.held_out_chars)
 
 
 def pretrain_elmo(config: ELMoConfig, progress: Callable[[PretrainProgress], None] | None = None) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def elmo(text: Path, out: Path, **changes: object) -> ELMoConfig:
 
 
 def run(config: CSEConfig) -> subprocess.Popen[bytes]:
-    code = "from featstore.pretrain.cse import *\nfrom pathlib import PosixPath\n"
+    code = "from featstore.pretrain.cse import *\nfrom featstore.pretrain.schedule import Schedule\n"
+    code += "from pathlib import PosixPath\n"
     return subprocess.Popen([sys.executable, "-c", f"{code}if __name__ == '__main__':\n    pretrain_cse({config!r})\n"])
 
 

@@ -132,12 +132,14 @@ class _RemoteWorkplace(Workplace):
 
     def put(self) -> None:
         ours, now = self._ours(), self._content(RUN)
-        has_model = now is not None and _model(now) == _model(ours)
-        if now not in (None, self._there) and not has_model:
+        is_same = now is not None and _model(now) == _model(ours)
+        if now not in (None, self._there) and not is_same:
             raise MismatchError(
                 f"{self._address} was written by somebody else while it was worked on here; that one is left as it is. "
                 "The same command goes on from there."
             )
+        # What was trained in the place of a fold takes its place even if it is the same: that one may be damaged.
+        has_model = is_same and not (now == self._there and (self._has_begun or self.is_late))
         self._there, self._is_put = now, has_model
         if not has_model:
             try:

@@ -100,24 +100,25 @@ def test_it_is_what_a_folder_would_hold(
     system: str, run: Path, make_corpus: Make, make_store: Callable[[Corpus], Path], tmp_path: Path
 ) -> None:
     corpus = make_corpus()
-    store, config = make_store(corpus), words(corpus)
+    store, config, folds = Path(), words(corpus), corpus.folds[:2]
     if system == "head":
+        store, folds = make_store(corpus), folds[:1]
         config = RunConfig(config.corpus, TrainConfig(features="glove", optimizer="adamw", hidden=4, max_epochs=1))
     train_fold(corpus, store, config, 1, run)
     assert trained_folds(run) == (1,)
     assert read_config(run) == config
     assert not files_below(run / "fold-1").keys() & {BEGUN, "metrics.json"}
-    for fold in (1, 2):
+    for fold in folds:
         there, here = (evaluate_fold(corpus, store, config, fold, place) for place in (run, tmp_path / "mine"))
         assert there.metrics == here.metrics
     assert files_below(run).keys() == files_below(tmp_path / "mine").keys()
     assert content(run) == content(tmp_path / "mine")
     assert kept_here(tmp_path) == [], "what is at the address is not kept here too"
-    assert [result.folder for result in results_of(run)] == [run / "fold-1", run / "fold-2"]
-    load_model(on_this_machine(run / "fold-2"))  # the digests are right
+    assert [result.folder for result in results_of(run)] == [run / f"fold-{fold}" for fold in folds]
+    load_model(on_this_machine(run / "fold-1"))  # the digests are right
     opened = open_run(str(run), store=store)
-    assert opened.folds == (1, 2)
-    assert len(opened.predictions(2)) == len(corpus.partition(2).test)
+    assert opened.folds == folds
+    assert len(opened.predictions(1)) == len(corpus.partition(1).test)
     assert bool(encoders_in_use([run])) == (system == "head")
 
 
@@ -235,7 +236,10 @@ def test_a_fold_is_trained_anew_whole_or_not_at_all(
     corpus, heard = make_corpus(), list[Epoch | Notice]()
     config = words(corpus)
     evaluate_fold(corpus, "", config, 1, run)
-    monkeypatch.setattr(workplace, "_model", lambda _: object())  # as if the weights were others
+    there = f"{run}/fold-1/model/counts.json".replace("s3:/", "s3://")
+    fsspec.filesystem("s3").pipe_file(there, b"{}")
+    with pytest.raises(MismatchError, match=r"^s3://.*/mine/fold-1/model/counts.json is not the file"):
+        evaluate_fold(corpus, "", config, 1, run)
     with monkeypatch.context() as patch:
         patch.setattr(workplace, "upload", Cut("run.json"))
         with pytest.raises(ResourceError):
@@ -246,6 +250,7 @@ def test_a_fold_is_trained_anew_whole_or_not_at_all(
     assert "finished before" in str(heard[0])
     assert trained_folds(run) == (1,)
     assert results_of(run) == [], "the evaluation was of the model before"
+    evaluate_fold(corpus, "", config, 1, run)
 
 
 def test_where_nothing_may_be_written_nothing_is_trained(

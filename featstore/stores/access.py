@@ -71,8 +71,8 @@ def find_sets(root: str | Path, name: str) -> list[SetInfo]:
             name of a set's directory means that set alone: one encoder may be stored in several dtypes and backends.
     """
     encoder, _, prefix = name.partition("@")
-    return [
-        found
-        for found in list_sets(root)
-        if (found.meta.name == encoder and found.meta.identity.startswith(prefix)) or directory_name(found.meta) == name
-    ]
+
+    def is_meant(meta: FeatureMeta) -> bool:
+        return (meta.name == encoder and meta.identity.startswith(prefix)) or directory_name(meta) == name
+
+    return _list_sets(str(root), is_meant)

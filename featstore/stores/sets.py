@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -238,8 +238,12 @@ def check_same(place: Place, meta: FeatureMeta, wanted: FeatureMeta) -> None:
             )
 
 
-def list_sets(root: str) -> list[SetInfo]:
+def list_sets(root: str, wanted: Callable[[FeatureMeta], bool] = lambda _: True) -> list[SetInfo]:
     """Return the feature sets of a store, sorted by path; none if there is no such store.
+
+    Args:
+        root: the store.
+        wanted: which sets are returned. The shards of others are not listed, which takes time at an address.
 
     Raises:
         DamagedStoreError: a directory whose ``set.json`` cannot be read.
@@ -247,8 +251,8 @@ def list_sets(root: str) -> list[SetInfo]:
     sets = []
     for name in sorted(place_of(root).sizes("")):
         place = place_of(join(root, name))
-        if place.exists(SET_FILE):
+        if place.exists(SET_FILE) and wanted(meta := read_meta(place)):
             sizes = [s for n, s in place.sizes(SHARDS).items() if n.endswith(INDEX_SUFFIX)]
             counts = [sentences_of_size(size) for size in sizes]
-            sets.append(SetInfo(place.location, read_meta(place), len(sizes), sum(c for c in counts if c > 0)))
+            sets.append(SetInfo(place.location, meta, len(sizes), sum(c for c in counts if c > 0)))
     return sets

@@ -22,6 +22,7 @@ from featstore.stores.maintenance.rewrite import compact, convert
 from featstore.stores.maintenance.usage import collect, usage
 from featstore.stores.maintenance.verify import verify
 from featstore.stores.sharded import ShardedStore
+from featstore.stores.shards import SHARDS
 
 Make = Callable[..., Any]
 both = pytest.mark.parametrize("backend", ["hdf5", "zarr"])
@@ -79,6 +80,25 @@ def test_collect_removes_what_is_named_and_nothing_else(
     assert len([p for p in tmp_path.iterdir() if p.name != "tmp"]) == 2
     assert not list((tmp_path / "tmp").iterdir())
     assert verify(list_sets(tmp_path)[0].path).damages == ()
+
+
+def test_a_set_is_found_without_listing_the_shards_of_others(
+    tmp_path: Path, make_meta: Make, make_batch: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metas = [make_meta("hdf5", revision=revision) for revision in (1, 2)]
+    for meta in metas:
+        create_store(tmp_path, meta).append(*make_batch(range(3)))
+    asked: list[str] = []
+    sizes = LocalPlace.sizes
+
+    def counted(self: LocalPlace, folder: str) -> dict[str, int]:
+        asked.extend([self.location] if folder == SHARDS else [])
+        return sizes(self, folder)
+
+    monkeypatch.setattr(LocalPlace, "sizes", counted)
+    (found,) = find_sets(tmp_path, f"toy@{metas[1].identity}")
+    assert (found.meta, found.sentences) == (metas[1], 3)
+    assert asked == [found.path]
 
 
 @both

@@ -132,15 +132,7 @@ def extract_files(
         ResourceError: the output cannot be written.
     """
     start = time.perf_counter()
-    check_output_file(job.target)
-    job = replace(job, sources=[source_of(source) if address_of(source) else source for source in job.sources])
-    for source in job.sources:
-        if not isinstance(source, Begun) and not is_stream(source):
-            check_input(source)
-    if job.shard and is_stream(job.target):
-        raise UsageError(f"shard {job.shard} needs a file to be written beside; name the output of all shards with -o.")
-    if not is_stream(job.target) and behind_links(job.target) in map(behind_links, job.sources):
-        raise UsageError(f"{job.target} is input and output; name another file with -o.")
+    job = _checked(job)
     pairs = job.sources and not job.given and all(map(jsonl.holds_pairs, job.sources))
     if job.source_format == PAIRS or (job.source_format is None and pairs):
         return _classify_pairs(extractor, job, start, progress)
@@ -148,11 +140,8 @@ def extract_files(
     documents, collection = open_documents(
         job.sources, job.source_format, reading=job.reading, strict=job.strict, given=job.given
     )
-    model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
-    facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, "strict": job.strict}
-    facts |= asdict(job.wanted)
     types: dict[str, str] = {}
-    with closing(_open_output(job, facts, documents, writer)) as part:
+    with closing(_open_output(job, _facts(extractor, job), documents, writer)) as part:
         resumed_at = part.figures.documents
         read = resumed_at if job.shard is None else input_position(resumed_at, job.shard)
         skip_done(documents, part.figures, read, job.target)
@@ -173,6 +162,27 @@ def extract_files(
         part.finish(writer.footer())
     done = {name: value for name, value in asdict(part.figures).items() if name not in ("digest", "mentions")}
     return Extracted(**done, resumed_at=resumed_at, seconds=time.perf_counter() - start, types=types)
+
+
+def _checked(job: ExtractionJob) -> ExtractionJob:
+    """Return a job whose places can be read and written; sources at addresses are opened."""
+    check_output_file(job.target)
+    job = replace(job, sources=[source_of(source) if address_of(source) else source for source in job.sources])
+    for source in job.sources:
+        if not isinstance(source, Begun) and not is_stream(source):
+            check_input(source)
+    if job.shard and is_stream(job.target):
+        raise UsageError(f"shard {job.shard} needs a file to be written beside; name the output of all shards with -o.")
+    if not is_stream(job.target) and behind_links(job.target) in map(behind_links, job.sources):
+        raise UsageError(f"{job.target} is input and output; name another file with -o.")
+    return job
+
+
+def _facts(extractor: Extractor, job: ExtractionJob) -> dict[str, object]:
+    """Return what an output depends on besides the documents: only an extraction of the same goes on with it."""
+    model = {"name": extractor.facts.name, "fingerprint": extractor.facts.fingerprint}
+    facts = {"model": model, "to": job.target_format, "tag": extractor.tagging, "strict": job.strict}
+    return facts | asdict(job.wanted)
 
 
 def _blocks(workers: BlockWorkers[Extractor], extractor: Extractor, job: ExtractionJob) -> ExtractBlocks:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toy_model import BLOCK
 
 from featstore.ragged import Ragged
 from featstore.records import Corpus, Instance
@@ -46,6 +47,14 @@ def _instance(n: int, rng: np.random.Generator, context: str, label: str) -> Ins
         group=" ".join(plain),
         source={"pmid": str(n // 3), "head": "T1", "tail": "T2"},
     )
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few documents be several blocks of an extraction, each noted in the journal."""
+    for module in ("blocks", "shards", "join"):
+        monkeypatch.setattr(f"classifier.extract.{module}.BLOCK_DOCUMENTS", BLOCK)
+    monkeypatch.setattr("classifier.extract.journal.JOURNAL_SECONDS", 0.0)
 
 
 @pytest.fixture

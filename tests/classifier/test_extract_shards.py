@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from toy_model import WordEncoder, make_document, make_extractor
 
-from classifier.extract import Extracted, ExtractionJob, blocks, extract_files, join, journal, shards
+from classifier.extract import Extracted, ExtractionJob, extract_files
 from classifier.extract.join import join_shards
 from classifier.extract.wanted import Wanted
 from featstore.documents import Problem
@@ -18,14 +18,9 @@ from featstore.formats import writable
 from featstore.scale import Shard
 
 DOCUMENTS = 22
-BLOCK = 4
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (blocks, shards, join):
-        monkeypatch.setattr(module, "BLOCK_DOCUMENTS", BLOCK)
-    monkeypatch.setattr(journal, "JOURNAL_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def line(number: int) -> str:

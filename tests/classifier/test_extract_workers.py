@@ -11,7 +11,7 @@ import pytest
 from toy_job import Backwards
 from toy_model import WordEncoder, make_document, make_extractor, write_documents
 
-from classifier.extract import ExtractionJob, Extractor, blocks, extract_files, join, journal, shards
+from classifier.extract import ExtractionJob, Extractor, extract_files
 from classifier.extract.join import join_shards
 from classifier.extract.wanted import Wanted
 from classifier.extract.workers import LOST, BlockWorkers
@@ -20,14 +20,9 @@ from featstore.errors import MismatchError
 from featstore.scale import LocalEngine, Shard
 
 DOCUMENTS = 22
-BLOCK = 4
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (blocks, shards, join):
-        monkeypatch.setattr(module, "BLOCK_DOCUMENTS", BLOCK)
-    monkeypatch.setattr(journal, "JOURNAL_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 @pytest.fixture

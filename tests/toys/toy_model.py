@@ -25,6 +25,7 @@ from featstore.ragged import Ragged
 
 DIM = 6
 LABELS = ("NONE", "CPR:3", "CPR:4")
+BLOCK = 4  # documents of a block of an extraction, where a test has small ones
 
 
 class WordEncoder:

@@ -25,7 +25,9 @@ from featstore.commands.console import (
 )
 from featstore.commands.options import (
     AsJson,
+    Backend,
     Commands,
+    Dtype,
     EncoderDevice,
     EncoderPrecision,
     EngineName,
@@ -73,12 +75,12 @@ def featurize_command(
     ] = "glove,bioglove,elmo",
     corpora: Corpora = "sample",
     store: Store = "features",
-    backend: Annotated[str, typer.Option(help="Format of the store: hdf5 or zarr.")] = "hdf5",
-    dtype: Annotated[str, typer.Option(help="Type of the stored numbers: float16 or float32.")] = "float16",
+    backend: Backend = "hdf5",
+    dtype: Dtype = "float16",
     precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     workers: Annotated[
-        int | None, typer.Option(help="Number of processes. By default a probe finds what is fastest.")
+        int | None, typer.Option(min=1, help="Number of processes. By default a probe finds what is fastest.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -18,9 +18,11 @@ from featstore.commands.console import (
 )
 from featstore.commands.options import (
     AsJson,
+    Backend,
     Commands,
     Context,
     Corpus,
+    Dtype,
     EncoderDevice,
     EncoderPrecision,
     EngineName,
@@ -28,11 +30,8 @@ from featstore.commands.options import (
     Instances,
     ShardOf,
     Store,
-    backends,
     check_store_to_fill,
-    dtypes,
     encoder_specs,
-    one_of,
 )
 from featstore.errors import count_of
 
@@ -58,12 +57,8 @@ def featurize(
     corpus: Corpus = "sample",
     instances: Instances = None,
     store: Store = "features",
-    backend: Annotated[
-        str, typer.Option(callback=one_of(backends), metavar="hdf5|zarr", help="Format of the files of the store.")
-    ] = "hdf5",
-    dtype: Annotated[
-        str, typer.Option(callback=one_of(dtypes), metavar="float16|float32", help="Number type of the stored vectors.")
-    ] = "float16",
+    backend: Backend = "hdf5",
+    dtype: Dtype = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
     precision: EncoderPrecision = "float32",

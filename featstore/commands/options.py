@@ -137,6 +137,12 @@ Indicators = Annotated[
         "mention. blind: tags, and a noun such as gene in place of every mention of the sentence.",
     ),
 ]
+Backend = Annotated[
+    str, typer.Option(callback=one_of(backends), metavar="hdf5|zarr", help="Format of the files of the store.")
+]
+Dtype = Annotated[
+    str, typer.Option(callback=one_of(dtypes), metavar="float16|float32", help="Number type of the stored vectors.")
+]
 EncoderPrecision = Annotated[
     str,
     typer.Option(

@@ -1,5 +1,6 @@
 """The models that come with featstore."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,3 +97,9 @@ def test_a_card_says_how_to_make_the_vectors_again() -> None:
     text = bundle_card(replace(run, features=(*run.features[:2], bert), encoders=encoders), None, {}, "other")
     assert "cli featurize --encoders 'glove,bioglove,bert[2,6]:DIR' --corpus" in text
     assert "--precision int8" in text
+
+
+@pytest.mark.parametrize("name", ["chemprot", "gad"])
+def test_a_model_that_ships_tells_its_own_name(name: str) -> None:
+    bundle = json.loads((bundled("models") / name / "bundle.json").read_text(encoding="utf-8"))
+    assert (bundle["name"], bundle["licence"]) == (name, "Apache-2.0")

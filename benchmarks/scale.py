@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from growth import grow_extract, grow_featurize
 from large_store import large_store, s3_bucket
 from pubmed_plan import print_plan
-from scale_engines import engines
+from scale_engines import WORK, engines
 
 from featstore.bundled import bundled
 
@@ -31,6 +31,7 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     asked = parts.add_parser("engines")
     asked.add_argument("--documents", type=int, default=640)
+    asked.add_argument("--work", nargs="+", choices=list(WORK), default=list(WORK))
     asked = parts.add_parser("growth")
     asked.add_argument("work", choices=["featurize", "extract"])
     asked.add_argument("--documents", type=int, default=100_000)
@@ -45,7 +46,7 @@ def main() -> None:
     asked.add_argument("--price", type=float, default=0.04, help="of a core-hour, in any currency")
     chosen = parser.parse_args()
     if chosen.part == "engines":
-        engines(chosen.documents)
+        engines(chosen.documents, chosen.work)
     elif chosen.part == "growth":
         (grow_featurize if chosen.work == "featurize" else grow_extract)(1000, chosen.documents)
     elif chosen.part == "index":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
@@ -80,14 +80,17 @@ def extracting(folder: Path, number: int) -> Run:
     return run
 
 
-def engines(number: int) -> None:
-    """Compare engines; print a table."""
+WORK = {"featurize": featurizing, "extract": extracting}
+
+
+def engines(number: int, work: Sequence[str]) -> None:
+    """Compare engines at ``work``, names of :data:`WORK`; print a table."""
     blocks.BLOCK_DOCUMENTS = BLOCK
     rows = []
-    for name, prepare in (("featurize", featurizing), ("extract", extracting)):
+    for name in work:
         rates: dict[tuple[str, int], float] = {}
         with tempfile.TemporaryDirectory() as folder:
-            run = prepare(Path(folder), number)
+            run = WORK[name](Path(folder), number)
             for workers, spec in product((1, 2), ("local", "ray")):
                 begun, heard = time.perf_counter(), Steady(workers)
                 with open_engine(spec, workers) as opened:

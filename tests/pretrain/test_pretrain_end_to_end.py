@@ -43,6 +43,19 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in the process of the test, since starting others takes most of the time of a small training."""
+
+    def run_here(jobs: Sequence[ParallelJob], report: object) -> None:
+        del report
+        for job in jobs:
+            job.function(*job.arguments, Group(), None)
+
+    for module in ("cse", "elmo"):
+        monkeypatch.setattr(f"featstore.pretrain.{module}.run_jobs", run_here)
+
+
 def cse(text: Path, out: Path, **changes: object) -> CSEConfig:
     small: dict[str, Any] = {
         "hidden_size": 24,
@@ -100,6 +113,7 @@ def test_cse_is_trained_in_both_directions_and_flair_reads_it(text: Path, tmp_pa
             np.testing.assert_allclose(vectors[:, 24 * column : 24 * (column + 1)], theirs, atol=1e-5)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_perplexity_of_an_elmo_can_be_measured_again(text: Path, tmp_path: Path) -> None:
     log = pretrain_elmo(elmo(text, tmp_path, precision="float32"))["log"]
     lm, source = load_elmo(tmp_path), TextSource((text,), held_out_chars=500)
@@ -114,6 +128,7 @@ def test_the_perplexity_of_an_elmo_can_be_measured_again(text: Path, tmp_path: P
         load_softmax(text.parent, 6)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp_path: Path) -> None:
     config = elmo(text, tmp_path, precision="float32")
     log = pretrain_elmo(config)["log"]
@@ -139,19 +154,6 @@ def test_the_encoder_gives_the_states_that_elmo_was_trained_with(text: Path, tmp
             forward, backward = state[0, 1 : n + 1, b], state[1, 1 : n + 1, b].flip(0)
             expected = torch.cat([forward, backward], dim=1).numpy()
             np.testing.assert_allclose(vectors[:, 12 * layer : 12 * layer + 12], expected, atol=1e-5)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train in the process of the test, since starting others takes most of the time of a small training."""
-
-    def run_here(jobs: Sequence[ParallelJob], report: object) -> None:
-        del report
-        for job in jobs:
-            job.function(*job.arguments, Group(), None)
-
-    for module in ("cse", "elmo"):
-        monkeypatch.setattr(f"featstore.pretrain.{module}.run_jobs", run_here)
 
 
 @pytest.mark.usefixtures("in_this_process")

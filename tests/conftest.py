@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import fsspec
 import pytest
@@ -64,3 +64,16 @@ def s3(s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"s3://bucket-{secrets.token_hex(6)}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     return bucket
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pre-train in the process of the test, since starting another takes most of the time of a small training."""
+    from featstore.pretrain.parallel import Group, ParallelJob
+
+    def run_here(jobs: Sequence[ParallelJob], report: object) -> None:
+        for job in jobs:
+            job.function(*job.arguments, Group(), report)
+
+    for module in ("bert", "cse", "elmo", "glove"):
+        monkeypatch.setattr(f"featstore.pretrain.{module}.run_jobs", run_here)

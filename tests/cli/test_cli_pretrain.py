@@ -25,6 +25,7 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     ("name", "spec"),
     [("cse", "cse:out"), ("elmo", "elmo:out"), ("glove", "glove:out/glove.txt"), ("bert", "bert:out")],
@@ -93,6 +94,7 @@ def test_what_cannot_be_trained(run: Run, words: list[str], code: int, says: str
     assert says in result.err
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_checkpoint_of_another_training_is_refused(run: Run, text: Path) -> None:
     command = ["pretrain", "glove", "--text", str(text), "--out", "out", "--steps", "2", *SMALL["glove"]]
     assert run(*command, "--json").json()["encoder"] == "glove:out/glove.txt"

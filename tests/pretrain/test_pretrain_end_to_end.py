@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +22,6 @@ from featstore.pretrain.bilm import BiLMNetwork, BiLMTask, held_out_perplexity
 from featstore.pretrain.cse import CSEConfig, pretrain_cse
 from featstore.pretrain.elmo import ELMoConfig, pretrain_elmo
 from featstore.pretrain.loop import CHECKPOINT
-from featstore.pretrain.parallel import Group, ParallelJob
 from featstore.pretrain.schedule import PretrainProgress, Schedule
 from featstore.pretrain.sentences import BEGIN, END
 from featstore.pretrain.text import TextSource
@@ -41,19 +39,6 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "\n".join(f"Drug {g} inhibits {genes[i % 109]}." for i, g in enumerate(genes * 9)), encoding="utf-8"
     )
     return path
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train in the process of the test, since starting others takes most of the time of a small training."""
-
-    def run_here(jobs: Sequence[ParallelJob], report: object) -> None:
-        del report
-        for job in jobs:
-            job.function(*job.arguments, Group(), None)
-
-    for module in ("cse", "elmo"):
-        monkeypatch.setattr(f"featstore.pretrain.{module}.run_jobs", run_here)
 
 
 def cse(text: Path, out: Path, **changes: object) -> CSEConfig:

@@ -1,4 +1,7 @@
-"""What all tests share: how hypothesis runs (a busy machine makes its inputs slow, which is no failure), and S3."""
+"""What all tests share: hypothesis without deadlines, a cache of their own, S3, and small pre-trainings.
+
+A busy machine makes the inputs of hypothesis slow, which is no failure.
+"""
 
 from __future__ import annotations
 

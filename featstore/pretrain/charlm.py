@@ -69,6 +69,11 @@ def learn_characters(lines: Iterable[str], least: int) -> tuple[tuple[str, ...],
     return (UNKNOWN, *items), read
 
 
+def count_characters(lines: Iterable[str]) -> int:
+    """Return how many characters a model reads of a text."""
+    return sum(len(model_text(line, True)) for line in lines)
+
+
 def _codepoints(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 

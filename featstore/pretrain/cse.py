@@ -21,7 +21,7 @@ from featstore.errors import DataError, UsageError, check_choice
 from featstore.files import write_file
 from featstore.fingerprint import file_sha256
 from featstore.pretrain.card import read_log, settings_of, write_card
-from featstore.pretrain.charlm import CharLMTask, learn_characters
+from featstore.pretrain.charlm import CharLMTask, count_characters, learn_characters
 from featstore.pretrain.checkpoint import training_folder
 from featstore.pretrain.config import PretrainConfig
 from featstore.pretrain.loop import LOG, train
@@ -99,13 +99,15 @@ def pretrain_cse(config: CSEConfig, progress: Callable[[PretrainProgress], None]
         MismatchError: ``out`` holds checkpoints of a training with different settings.
         ResourceError: the disk is full, or a process was killed.
     """
-    if config.start is not None:
-        for direction in config.directions:
-            _start_model(config.start, direction)  # a fault is told before all the text is read
+    # Loaded first, so that a fault is told before all the text is read.
+    started = {} if config.start is None else {d: _start_model(config.start, d) for d in config.directions}
     training = training_folder(config.out, fresh=config.fresh)
     characters, units = _characters(config, training / CHARACTERS)
     steps = config.schedule.total(units, config.streams * config.length)
-    models = [_model(config, direction, characters) for direction in config.directions]
+    models = [
+        replace(started[direction], dropout=config.dropout) if started else _new_model(config, direction, characters)
+        for direction in config.directions
+    ]
     jobs = [ParallelJob(_train_direction, (config, model, steps), config.processes) for model in models]
     run_jobs(jobs, progress)
     files = {direction: config.out / f"{direction}.safetensors" for direction in config.directions}
@@ -133,22 +135,25 @@ def _facts(config: CSEConfig, model: CharLMConfig) -> dict[str, object]:
 
 
 def _characters(config: CSEConfig, path: Path) -> tuple[tuple[str, ...], int]:
-    """Return the dictionary and the length of the text, learnt once and then read from ``path``."""
-    facts = {"least": config.least, **config.source.facts()}
+    """Return the dictionary and the length of the text, found once and then read from ``path``.
+
+    Models that go on learning keep their own dictionaries, so none is learnt, and the text may be short.
+    """
+    is_new = config.start is None
+    facts = {"least": config.least if is_new else None, **config.source.facts()}
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["facts"] == facts:
             return tuple(kept["characters"]), kept["units"]
-    characters, units = learn_characters(config.source.one_pass(), config.least)
+    lines = config.source.one_pass()
+    characters, units = learn_characters(lines, config.least) if is_new else ((), count_characters(lines))
     kept = {"facts": facts, "characters": characters, "units": units}
     write_file(path, json.dumps(kept).encode("utf-8"))
     return characters, units
 
 
-def _model(config: CSEConfig, direction: str, characters: tuple[str, ...]) -> CharLMConfig:
-    """Return the settings of a direction: what is configured, or those of the model that it starts from."""
-    if config.start is not None:
-        return replace(_start_model(config.start, direction), dropout=config.dropout)
+def _new_model(config: CSEConfig, direction: str, characters: tuple[str, ...]) -> CharLMConfig:
+    """Return the settings of a direction that begins with random weights."""
     return CharLMConfig(
         hidden_size=config.hidden_size,
         nlayers=config.nlayers,

@@ -27,7 +27,7 @@ from featstore.pretrain.config import PretrainConfig
 from featstore.pretrain.loop import LOG, train
 from featstore.pretrain.parallel import Group, ParallelJob, choose_device, run_jobs
 from featstore.pretrain.schedule import PretrainProgress, Schedule
-from featstore.pretrain.sentences import learn_words, pieces
+from featstore.pretrain.sentences import count_tokens, learn_words, pieces
 
 VOCABULARY = "vocabulary.json"
 
@@ -128,9 +128,7 @@ def pretrain_elmo(config: ELMoConfig, progress: Callable[[PretrainProgress], Non
     if start is not None:
         config = _of_sizes(config, start.lm.config)
     training = training_folder(config.out, fresh=config.fresh)
-    vocabulary, units = _vocabulary(config, training / VOCABULARY)
-    if start is not None:
-        vocabulary = start.softmax.words
+    vocabulary, units = _vocabulary(config, training / VOCABULARY, start)
     steps = config.schedule.total(units, config.tokens)
     run_jobs([ParallelJob(_train, (config, vocabulary, steps), config.processes)], progress)
     log = read_log(training / LOG)
@@ -169,15 +167,25 @@ def _of_sizes(config: ELMoConfig, model: BiLMConfig) -> ELMoConfig:
     return sized
 
 
-def _vocabulary(config: ELMoConfig, path: Path) -> tuple[tuple[str, ...], int]:
-    """Return the words and the length of the text in tokens, learnt once and then read from ``path``."""
-    facts = {"size": config.vocabulary, "least": config.least, "longest": config.max_tokens, **config.source.facts()}
+def _vocabulary(config: ELMoConfig, path: Path, start: TrainedBiLM | None) -> tuple[tuple[str, ...], int]:
+    """Return the words and the length of the text in tokens, found once and then read from ``path``.
+
+    A model that goes on learning keeps its words, so the text may be short and need not hold many others.
+    """
+    facts: dict[str, object] = {"longest": config.max_tokens, **config.source.facts()}
+    if start is None:
+        facts |= {"size": config.vocabulary, "least": config.least}
+    else:
+        facts |= {"start": start.files[SOFTMAX]}
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["facts"] == facts:
             return tuple(kept["words"]), kept["units"]
     text = pieces(config.source.one_pass(), config.max_tokens)
-    words, units = learn_words(text, config.vocabulary, config.least)
+    if start is None:
+        words, units = learn_words(text, config.vocabulary, config.least)
+    else:
+        words, units = start.softmax.words, count_tokens(text)
     write_file(path, json.dumps({"facts": facts, "words": words, "units": units}).encode("utf-8"))
     return words, units
 

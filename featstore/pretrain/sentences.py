@@ -30,6 +30,11 @@ def pieces(lines: Iterable[str], max_tokens: int) -> Iterator[list[str]]:
                 yield tokens[start : start + max_tokens]
 
 
+def count_tokens(text: Iterable[list[str]]) -> int:
+    """Return how many tokens there are to predict in sentences, each one's end included."""
+    return sum(len(sentence) + 1 for sentence in text)
+
+
 def learn_words(text: Iterable[list[str]], size: int, least: int) -> tuple[tuple[str, ...], int]:
     """Return the vocabulary, most frequent first, after ``<unk>``, ``<S>`` and ``</S>``; and what there is to predict.
 

@@ -42,8 +42,8 @@ class TrainingDisplay:
     def announce(self, plan: AnyPlan) -> None:
         """Say what will be trained; a bar begins."""
         tell(f"training {plan_line(plan)}")
-        if advice := _advice(plan):
-            tell(advice)
+        for line in plan_notes(plan):
+            tell(line)
         if self._bars is not None:
             self._task = self._bars.add_task(f"fold {plan.fold}", total=plan.epochs, completed=plan.done, standing="")
 
@@ -90,6 +90,22 @@ def plan_line(plan: AnyPlan) -> str:
     return (
         f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, {parts}, "
         f"{epochs}{before}, about {duration(plan.seconds)}"
+    )
+
+
+def plan_notes(plan: AnyPlan) -> list[str]:
+    """Return what a user should know before a training begins."""
+    return [line for line in (_unseen_line(plan), _advice(plan)) if line]
+
+
+def _unseen_line(plan: AnyPlan) -> str:
+    """Return what becomes of the labels that no training instance has."""
+    if not plan.unseen:
+        return ""
+    plural, them = ("", "it") if len(plan.unseen) == 1 else ("s", "them")
+    return (
+        f"no training instance has the label{plural} {', '.join(plan.unseen)}: the model cannot learn {them}, and test "
+        f"instances that have {them} count as missed."
     )
 
 

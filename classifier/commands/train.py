@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.commands.epochs import plan_line, training_display
+from classifier.commands.epochs import plan_line, plan_notes, training_display
 from classifier.commands.options import (
     GB,
     RUNS,
@@ -126,6 +126,8 @@ def train_command(
             print_json({"run": folder, "plan": plan})
         else:
             out.print(escape(f"{plan_line(plan)} -> {spelled(folder)}"), soft_wrap=True)
+            for line in plan_notes(plan):
+                tell(line)
         return
     with training_display(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as display:
         measured = train_fold(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from featstore.errors import DataError, count_of
 from featstore.records import Corpus, Instance
@@ -68,8 +68,8 @@ def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequenc
 
     Raises:
         UsageError: no such fold.
-        DataError: a part is empty or holds an instance without a label, a label has no training instance, or the dev
-            part no positive one.
+        DataError: a part is empty or holds an instance without a label or no positive one, or the training part has
+            instances of one label alone.
     """
     partition = corpus.partition(fold)
     train_part, dev_part = partition.train, partition.dev
@@ -82,23 +82,18 @@ def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequenc
         )
     if not dev_part:
         train_part, dev_part = dev_split(corpus.instances, partition.train, dev_share)
-    counts = []
     for name, part in (("train", train_part), ("dev", dev_part)):
+        what = f"the {name} part of fold {fold} of {corpus.spec}"
         instances = [corpus.instances[position] for position in part]
-        check_labelled(instances, f"the {name} part of fold {fold} of {corpus.spec}")
-        counts.append(Counter(instance.label for instance in instances))
-    absent = [label for label in corpus.labels if not counts[0][label]]
-    if absent:
-        raise DataError(
-            f"fold {fold} of {corpus.spec} has no training instance of the label{'s' if len(absent) > 1 else ''} "
-            f"{', '.join(absent)}; a head cannot learn what it never sees. Take another fold or corpus."
-        )
-    if not any(counts[1][label] for label in corpus.positive):
-        raise DataError(
-            f"the dev part of fold {fold} of {corpus.spec} has no instance of a positive label "
-            f"({', '.join(corpus.positive)}), so no epoch can be chosen by it."
-        )
+        check_labelled(instances, what)
+        _check_learnable(instances, corpus, name, what)
     return train_part, dev_part
+
+
+def unseen_labels(labels: Sequence[str], train: Iterable[Instance]) -> tuple[str, ...]:
+    """Return the labels that no training instance has, so that no system can learn to predict them."""
+    seen = {instance.label for instance in train}
+    return tuple(label for label in labels if label not in seen)
 
 
 def check_labelled(instances: Sequence[Instance], what: str) -> None:
@@ -112,6 +107,22 @@ def check_labelled(instances: Sequence[Instance], what: str) -> None:
     bare = [instance.id for instance in instances if instance.label is None]
     if bare:
         raise DataError(f"{what} has {count_of(len(bare), 'instance')} without a label, the first is '{bare[0]}'.")
+
+
+def _check_learnable(instances: Sequence[Instance], corpus: Corpus, name: str, what: str) -> None:
+    """Make sure that there is a positive label to learn or to choose by, and something to tell it from."""
+    seen = {instance.label for instance in instances}
+    if not seen & set(corpus.positive):
+        purpose = "there is nothing to learn" if name == "train" else "no epoch can be chosen by it"
+        raise DataError(
+            f"{what} has no instance of a positive label ({', '.join(corpus.positive)}), so {purpose}. "
+            "Take another fold or corpus."
+        )
+    if name == "train" and len(seen) == 1:
+        raise DataError(
+            f"{what} has the label {seen.pop()} alone, and a system learns to tell two labels or more apart. "
+            "Take another fold or corpus."
+        )
 
 
 def _hash(name: str) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from classifier.data.features import open_features
 from classifier.data.pairing import pairing_of
+from classifier.data.split import unseen_labels
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from classifier.runs.classify import classify
@@ -46,7 +47,7 @@ def plan_fold(
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
     with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
-        return _plan(ready, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest))
+        return _plan(ready, corpus, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest))
 
 
 def train_fold(
@@ -83,7 +84,7 @@ def train_fold(
     with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
         state = load_state(folder, ready.digest)
         if announce:
-            announce(_plan(ready, config, fold, state))
+            announce(_plan(ready, corpus, config, fold, state))
         if teacher:
             ready.batcher.teach(teacher.probabilities(ready.instances), config.train.teacher_share)
         fitted = fit_head(
@@ -126,8 +127,10 @@ def train_fold(
     return checkpoint
 
 
-def _plan(ready: Prepared, config: RunConfig, fold: int, state: TrainState | None) -> TrainingPlan:
-    return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, len(state.epochs) if state else 0)
+def _plan(ready: Prepared, corpus: Corpus, config: RunConfig, fold: int, state: TrainState | None) -> TrainingPlan:
+    done = len(state.epochs) if state else 0
+    unseen = unseen_labels(corpus.labels, [ready.instances[position] for position in ready.parts[0]])
+    return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, done, unseen)
 
 
 def evaluate_fold(

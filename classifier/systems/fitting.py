@@ -18,7 +18,7 @@ from typing import Any
 
 from classifier.data.features import feature_spec, open_features, parse_features
 from classifier.data.pairing import pairing_of
-from classifier.data.split import training_parts
+from classifier.data.split import training_parts, unseen_labels
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import versions
 from classifier.runs.config import RunConfig, SystemChoice, check_config, config_toml
@@ -49,6 +49,7 @@ class SystemPlan:
         dev: instances that it chooses by.
         epochs: the most epochs that it goes through.
         done: epochs that an interrupted fit has behind it.
+        unseen: the labels that no training instance has; the system can never predict them.
     """
 
     fold: int
@@ -57,6 +58,7 @@ class SystemPlan:
     dev: int
     epochs: int
     done: int
+    unseen: tuple[str, ...]
 
 
 def plan_system(
@@ -225,7 +227,8 @@ def _stores(
 def _plan(choice: SystemChoice, task: FitTask[Any], keeper: _Keeper, fold: int) -> SystemPlan:
     state = keeper.load()
     done = len(state.facts.get("epochs", ())) if state else 0
-    return SystemPlan(fold, choice.label, len(task.train), len(task.dev), task.options.epochs, done)
+    unseen = unseen_labels(task.labels, task.train)
+    return SystemPlan(fold, choice.label, len(task.train), len(task.dev), task.options.epochs, done, unseen)
 
 
 def _silent(_: Epoch | Notice) -> None:

@@ -39,6 +39,7 @@ class TrainingPlan:
         parameters: trainable numbers of the head.
         done: epochs that an interrupted training has behind it.
         seconds: estimated for the epochs that are left; an upper bound where the dev scores end the training.
+        unseen: the labels that no training instance has; the head can never predict them.
     """
 
     fold: int
@@ -48,6 +49,7 @@ class TrainingPlan:
     parameters: int
     done: int
     seconds: float
+    unseen: tuple[str, ...]
 
     @property
     def epochs(self) -> int:
@@ -66,7 +68,8 @@ def plan_training(
     parts: tuple[NDArray[np.int64], NDArray[np.int64]],
     config: TrainConfig,
     fold: int,
-    done: int = 0,
+    done: int,
+    unseen: tuple[str, ...],
 ) -> TrainingPlan:
     """Return what training ``head`` will do; ``head`` stays as it is.
 
@@ -77,6 +80,7 @@ def plan_training(
         config: how it will be trained.
         fold: the fold.
         done: epochs that need not be trained again.
+        unseen: the labels that no training instance has.
     """
     training = _seconds_of_training(head, batcher, parts[0], config)
     seconds = (training + _seconds_of_scoring(head, batcher, parts[1])) * (config.max_epochs - done)
@@ -90,6 +94,7 @@ def plan_training(
         parameters=sum(parameter.numel() for parameter in head.parameters()),
         done=done,
         seconds=seconds,
+        unseen=unseen,
     )
 
 

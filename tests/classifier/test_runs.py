@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from classifier.commands.epochs import plan_notes
 from classifier.data.features import open_features
 from classifier.data.split import training_parts
 from classifier.data.vectors import DistinctSentences
@@ -311,8 +312,12 @@ def test_parts_that_cannot_be_trained_on(make_corpus: Make, make_store: Store, t
     def attempt(changed: Corpus) -> None:
         train_fold(changed, store, run_config(corpus), 1, tmp_path / "run")
 
-    with pytest.raises(DataError, match="no training instance of the label rare"):
-        attempt(replace(corpus, labels=("neg", "pos", "rare")))
+    alone = tuple(replace(i, label="neg") if i.fold != 1 else i for i in corpus.instances)
+    with pytest.raises(DataError, match=r"train part .* no instance of a positive label \(pos\), so there is nothing"):
+        attempt(replace(corpus, instances=alone))
+    alone = tuple(replace(i, label="pos") for i in corpus.instances)
+    with pytest.raises(DataError, match=r"train part .* has the label pos alone"):
+        attempt(replace(corpus, instances=alone))
     unlabelled = tuple(replace(i, label=None) if i.id == "toy:1" else i for i in corpus.instances)
     with pytest.raises(DataError, match="has 1 instance without a label, the first is 'toy:1'"):
         attempt(replace(corpus, instances=unlabelled))
@@ -321,6 +326,18 @@ def test_parts_that_cannot_be_trained_on(make_corpus: Make, make_store: Store, t
     ]
     with pytest.raises(DataError, match=r"dev part .* no instance of a positive label \(pos\)"):
         attempt(replace(corpus, instances=tuple(split)))
+
+
+def test_a_label_that_no_training_instance_has(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
+    corpus = make_corpus()
+    store = make_store(corpus)
+    wider = replace(corpus, labels=(*corpus.labels, "rare", "rarer"), positive=(*corpus.positive, "rare", "rarer"))
+    plans: list[TrainingPlan] = []
+    train_fold(wider, store, run_config(corpus), 1, tmp_path / "run", announce=plans.append)
+    assert plans[0].unseen == ("rare", "rarer")
+    assert "rare, rarer: the model cannot learn them" in plan_notes(plans[0])[0]
+    metrics = evaluate_fold(wider, store, run_config(corpus), 1, tmp_path / "run").metrics
+    assert metrics.per_class["rare"].predicted == 0
 
 
 @pytest.mark.parametrize(

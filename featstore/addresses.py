@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.DOTALL)
 _READ_AHEAD = 2**22  # bytes
 _VERSION = ("size", "ETag", "LastModified", "mtime", "created")  # what protocols say of a file's state
+_SILENCE = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "TimeoutError"}  # errors, by their names
 
 
 def address_of(path: str | PurePath) -> str | None:
@@ -54,12 +55,22 @@ def asking(address: str) -> Iterator[None]:
     except PermissionError as error:
         raise ResourceError(f"{address} cannot be reached: there is no permission ({error}).") from error
     except Exception as error:  # each protocol's package has its own errors, few of them OSError
+        if _is_silence(error):
+            raise ResourceError(
+                f"{address} cannot be reached: the server does not answer ({type(error).__name__}: {error}). "
+                "Check that it runs, that this machine can reach it, and its URL (AWS_ENDPOINT_URL for s3://)."
+            ) from error
         if type(error).__name__ == "NoCredentialsError":
             raise ResourceError(
                 f"{address} cannot be reached without credentials, and none were found; set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or name a profile with AWS_PROFILE."
             ) from error
         raise ResourceError(f"{address} could not be reached or written: {type(error).__name__}: {error}") from error
+
+
+def _is_silence(error: Exception) -> bool:
+    """Tell whether a protocol's package says that no server answers: no such host, a refused connection, a time-out."""
+    return any(each.__name__ in _SILENCE for each in type(error).__mro__)
 
 
 def spelled(path: str | PurePath) -> str:
@@ -104,15 +115,28 @@ def check_target(address: str, *, is_folder: bool = False) -> None:
 
     Raises:
         UsageError: there is no name of a file, or no such bucket.
-        ResourceError: it cannot be reached.
+        ResourceError: the server does not answer, or it gives no permission.
     """
     fs, path = open_address(address)
     bucket, _, name = path.strip("/").partition("/")
     if not name and fs.protocol != "memory" and not is_folder:
         raise UsageError(f"{address} names no file; add a name, as in {address.rstrip('/')}/relations.jsonl.")
     with asking(address):
-        if (name or is_folder) and fs.protocol in ("s3", ("s3", "s3a")) and not fs.exists(bucket):
+        if (name or is_folder) and fs.protocol in ("s3", ("s3", "s3a")) and not _has_bucket(fs, bucket):
             raise UsageError(f"{address} cannot be written: there is no bucket '{bucket}' that can be seen; make it.")
+
+
+def _has_bucket(fs: AbstractFileSystem, bucket: str) -> bool:
+    """Tell whether a bucket is there; ``fs.exists`` says no, whatever the server answers, and if it does not answer."""
+    try:
+        fs.call_s3("head_bucket", Bucket=bucket)
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        if _is_silence(error):
+            raise
+        fs.call_s3("get_bucket_location", Bucket=bucket)  # a bucket of another region, or of somebody else
+    return True
 
 
 class _RemoteReader(io.RawIOBase):

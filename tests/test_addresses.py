@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,14 @@ import fsspec
 import pytest
 
 from featstore import addresses, cache
-from featstore.addresses import address_of, check_address, fetched
+from featstore.addresses import address_of, check_address, fetched, is_there
 from featstore.corpora import load_corpus
 from featstore.documents import Document
 from featstore.errors import MissingFileError, ResourceError, UsageError
 from featstore.files import check_input, check_output_file, open_output, write_file
 from featstore.formats import read_documents
 from featstore.formats.source import source_of
+from featstore.stores import list_sets
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,24 @@ def test_what_is_not_there_is_said(s3: str) -> None:
         check_output_file(Path(s3))
     with pytest.raises(UsageError, match=r"nosuch://.*featstore\[remote\]"):
         check_output_file(Path("nosuch://bucket/x"))
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["refused", "silent"])
+def test_a_server_that_does_not_answer_is_no_missing_bucket(listens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "retries", 1)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listens:
+            server.listen()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        once = {"read_timeout": 0.05, "retries": {"max_attempts": 0}}
+        settings = {"endpoint_url": url, "key": "x", "secret": "x", "config_kwargs": once}
+        monkeypatch.setitem(fsspec.config.conf, "s3", settings)
+        asks = (lambda there: check_output_file(Path(there)), lambda there: is_there(Path(there)), list_sets)
+        for ask in asks:
+            with pytest.raises(ResourceError, match=rf"server does not answer .*{url}.* Check that it runs") as said:
+                ask("s3://bucket/features")
+            assert said.value.exit_code == 6
 
 
 def test_no_credentials_and_no_package() -> None:

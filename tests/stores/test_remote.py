@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,27 +100,6 @@ def test_the_maintenance_works_at_an_address(path: str, tmp_path: Any, make_meta
     assert np.array_equal(open_store(path, check=True).read(keys).values, vectors.values)
     collect(root, keep=[], dry_run=False)
     assert list_sets(root) == []
-
-
-def test_a_server_that_does_not_answer() -> None:
-    code = """
-from featstore.errors import ResourceError
-from featstore.stores import list_sets
-try:
-    list_sets("s3://bucket/features")
-except ResourceError as error:
-    print(error.exit_code, error)
-"""
-    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **nowhere, "AWS_MAX_ATTEMPTS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout.startswith("6 s3://bucket/features")
-    assert "could not be reached or written" in ran.stdout
 
 
 def test_an_unknown_protocol(make_meta: Make) -> None:

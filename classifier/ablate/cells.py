@@ -12,16 +12,17 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from classifier.ablate.grid import Cell, Grid
 from classifier.data.vectors import RAM_BUDGET
-from classifier.runs.config import RunConfig, run_corpus
+from classifier.runs.config import RunConfig, differing_options, run_corpus
 from classifier.runs.facts import FORMAT_VERSION
 from classifier.runs.results import read_result
 from classifier.systems.folds import evaluate_fold
+from classifier.systems.table import find_system
 from classifier.training.epoch import Epoch, Notice
 from featstore.addresses import spelled
 from featstore.errors import FeatstoreError, ResourceError, UsageError
@@ -134,8 +135,10 @@ def _kept(cell: Cell, runs: Path, digest: str) -> CellEvent:
     """Check a complete cell. It counts if its configuration, its corpus and its form of head are the present ones."""
     result = read_result(cell.folder(runs))
     place = spelled(result.folder)
-    if result.config != cell.config:
-        error = f"{place} belongs to another configuration ({result.config.corpus.spec}); "
+    choice = cell.config.system
+    usual = asdict(find_system(choice.name).options()) if choice else {}
+    if differing := differing_options(result.config, cell.config, usual):
+        error = f"{place} belongs to another configuration ({'; '.join(differing)}); "
     elif result.corpus.digest != digest:
         error = f"{place} was trained on another version of the corpus; "
     elif result.format != FORMAT_VERSION:

@@ -239,6 +239,22 @@ def fold_files(run_dir: Path) -> dict[int, set[str]]:
     return dict(sorted(folds.items()))
 
 
+def differing_options(remembered: RunConfig, config: RunConfig, usual: Mapping[str, object]) -> list[str]:
+    """Return in words what differs between a run and a configuration of the same system.
+
+    Args:
+        remembered: the run's configuration.
+        config: the other one.
+        usual: the defaults of options that a run may lack, because an earlier version made it.
+    """
+    kept = {**usual, **options_of(remembered)}
+    return [
+        f"{name} is {kept.get(name)!r} there and {new!r} now"
+        for name, new in options_of(config).items()
+        if kept.get(name) != new
+    ]
+
+
 def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mapping[str, object] | None = None) -> None:
     """Make sure that a corpus was loaded as a run says, and that the run's folder is free or belongs to it.
 
@@ -268,13 +284,7 @@ def check_config(config: RunConfig, corpus: Corpus, run_dir: Path, usual: Mappin
             f"{spelled(run_dir)} belongs to the system '{remembered.system_name}', not to '{config.system_name}'. "
             "Choose another folder with --run, or remove this one."
         )
-    kept = {**(usual or {}), **options_of(remembered)}
-    differing = [
-        f"{name} is {kept.get(name)!r} there and {new!r} now"
-        for name, new in options_of(config).items()
-        if kept.get(name) != new
-    ]
-    if differing:
+    if differing := differing_options(remembered, config, usual or {}):
         raise UsageError(
             f"{spelled(run_dir)} belongs to another configuration: {'; '.join(differing)}. Choose another folder with "
             "--run, or remove this one."

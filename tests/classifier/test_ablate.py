@@ -17,6 +17,7 @@ from classifier.ablate.board import Board
 from classifier.ablate.cells import LOST
 from classifier.ablate.grid import Grid, all_subsets, featurized, rows_of, split_features
 from classifier.runs.results import read_result
+from classifier.systems.words import SystemWord
 from classifier.training.epoch import Epoch
 from featstore.corpora import load_corpus
 from featstore.errors import DataError, ResourceError, UsageError
@@ -100,6 +101,19 @@ def test_what_another_version_trained_is_not_kept(grid: Grid, store: Path, tmp_p
     (event,) = ablate(small, store, runs)
     assert event.status == FAILED
     assert "another version of featstore (format 1); remove it" in event.error
+
+
+def test_a_run_that_lacks_a_new_option_is_kept(grid: Grid, store: Path, tmp_path: Path) -> None:
+    svm = SystemWord("svm", (("features", "glove"), ("machines", "linear"), ("calibration_parts", 2)))
+    small, runs = replace(grid, folds=(1,), features=(), systems=(svm,)), tmp_path / "runs"
+    assert [event.status for event in ablate(small, store, runs)] == [DONE]
+    for written in runs.glob("**/config.toml"):  # as a version without the option wrote it
+        written.write_text(written.read_text().replace("refit = false\n", ""))
+    assert [event.status for event in ablate(small, store, runs)] == [KEPT]
+    for written in runs.glob("**/config.toml"):
+        written.write_text(written.read_text().replace("least = 2", "least = 3"))
+    (event,) = ablate(small, store, runs)
+    assert "belongs to another configuration (least is 3 there and 2 now)" in event.error
 
 
 def test_a_grid_without_room_is_no_bad_data(

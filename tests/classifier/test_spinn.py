@@ -105,6 +105,24 @@ def test_an_interrupted_fit_ends_with_the_same_bytes(make_corpus: Make, vectors:
     assert saved(other, tmp_path / "other")["networks.safetensors"] != wanted["networks.safetensors"]
 
 
+def test_a_refit_learns_from_both_parts_and_goes_on(make_corpus: Make, vectors: Path, tmp_path: Path) -> None:
+    corpus, options = make_corpus("sentence"), replace(SMALL, word_vectors=str(vectors), refit=True)
+    keeper = Memory()
+    whole, heard = fit(corpus, options, keeper)
+    wanted, own = saved(whole, tmp_path / "whole"), options.max_epochs
+    last = [max(e.number for e in whole.epochs[n : n + own] if e.best) - n for n in (0, own)]  # of both networks
+    assert len(whole.refit) == sum(last)
+    assert [type(event) for event in heard] == [Epoch] * 2 * own + [Notice] * sum(last)
+    plain, _ = fit(corpus, replace(options, refit=False), Memory())
+    assert plain.refit == ()
+    assert saved(plain, tmp_path / "plain") != wanted
+    for number in (2 * own - 1, 2 * own + last[0]):  # no epoch of the refit is kept, one of the second network
+        again, heard = fit(corpus, options, Memory(keeper.kept[number]))
+        assert len(heard) == len(keeper.kept) - number - 1
+        assert again.refit == whole.refit
+        assert saved(again, tmp_path / f"again{number}") == wanted
+
+
 def test_several_threads_add_up_the_gradient_of_a_table_in_one_order() -> None:
     numbers = np.random.default_rng(1).integers(0, 44, (4000, 2))
     with reproducible(seed=1, threads=2):

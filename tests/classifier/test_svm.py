@@ -225,6 +225,31 @@ def test_an_interrupted_fit_goes_on(make_corpus: Make, tmp_path: Path) -> None:
         assert (tmp_path / "cut" / path.name).read_bytes() == path.read_bytes()
 
 
+def test_a_refit_learns_from_both_parts_and_goes_on(make_corpus: Make, tmp_path: Path) -> None:
+    corpus, saves = three_labels(make_corpus()), 2  # of the parts of each fit
+    for name in ("plain", "whole", "cut"):
+        (tmp_path / name).mkdir()
+    fit(task_of(corpus)).model.save(tmp_path / "plain")
+    whole = fit(task_of(corpus, refit=True))
+    assert len(whole.refit) == 1
+    assert len(whole.epochs) == 1
+    whole.model.save(tmp_path / "whole")
+    assert files_of(tmp_path / "plain") != files_of(tmp_path / "whole")
+    keeper = Kept(end_after=saves + 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(task_of(corpus, keeper, refit=True))
+    heard: list[Epoch | Notice] = []
+    again = fit(replace(task_of(corpus, keeper, refit=True), progress=heard.append))
+    again.model.save(tmp_path / "cut")
+    assert [type(event) for event in heard] == [Notice]  # the last part of the refit
+    assert (again.refit, again.epochs[0].dev_f1) == (whole.refit, whole.epochs[0].dev_f1)
+    assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_a_run_with_stored_vectors(make_corpus: Make, make_store: Callable[..., Path], tmp_path: Path) -> None:
     corpus = make_corpus()
     store = make_store(corpus)

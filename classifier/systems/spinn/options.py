@@ -67,6 +67,12 @@ class SpinnOptions(SystemOptions):
         True, "After training, raise the scores of the positive labels by the amount that is best on the dev part."
     )
 
+    refit: bool = option(
+        False,
+        "After the dev part has chosen the epochs and the amount of --favour, train new networks on the train and the "
+        "dev part together for that many epochs. It suits a model that is to be used.",
+    )
+
     def __post_init__(self) -> None:
         SystemOptions.__post_init__(self)
         if self.consistency and not (self.dropout or self.word_dropout):

@@ -42,7 +42,7 @@ class SpinnSystem:
 
     def fit(self, task: FitTask[SpinnOptions]) -> Fit:
         """Fit the networks."""
-        from classifier.systems.spinn.fitted import fit_spinn
+        from classifier.systems.spinn.fitting import fit_spinn
 
         return fit_spinn(task)
 

@@ -1,7 +1,8 @@
 """Training one network of SPINN: AdamW, a falling rate, averaged weights, and the best epoch on the dev part.
 
-In: examples of both parts and options. Out: the weights of the best epoch, and every epoch. What is random in an epoch
-comes from (seed, member, epoch) alone, so an interrupted training goes on with the same numbers.
+In: examples of both parts and options. Out: the weights of the best epoch, and every epoch; with ``refit`` those of a
+network that has learnt from both parts for as many epochs. What is random in an epoch comes from (seed, member, epoch)
+alone, so an interrupted training goes on with the same numbers.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class MemberState:
         epochs: its epochs so far.
         weights: of the network.
         average: their moving average.
-        best: the weights of the best epoch.
+        best: the weights of the best epoch; none while it learns from both parts.
         optimizer: what the optimiser keeps for each weight, by ``NUMBER.NAME``.
+        losses: of its epochs on both parts so far.
     """
 
     epochs: tuple[Epoch, ...] = ()
@@ -63,6 +65,7 @@ class MemberState:
     average: Weights = field(default_factory=dict)
     best: Weights = field(default_factory=dict)
     optimizer: Weights = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
 
 
 def train_member(
@@ -93,14 +96,7 @@ def train_member(
     Raises:
         UsageError: the loss is no longer a number.
     """
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=options.lr, eps=_EPSILON, weight_decay=options.weight_decay, fused=True
-    )
-    average = weights_of(network)
-    if state.epochs:
-        network.load_state_dict(state.weights)
-        average = {name: state.average[name].clone() for name in average}
-        restore_optimizer(optimizer, state.optimizer)
+    optimizer, average = _taken_up(network, options, state)
     epochs, best = state.epochs, state.best
     while len(epochs) < options.max_epochs:
         start, number = time.perf_counter(), len(epochs)
@@ -119,6 +115,54 @@ def train_member(
         after(MemberState(epochs, trained, average, best, optimizer_tensors(optimizer)))
     network.load_state_dict(best)
     return epochs
+
+
+def refit_member(
+    network: Spinn,
+    both: LabelledPart,
+    options: SpinnOptions,
+    member: int,
+    epochs: int,
+    state: MemberState,
+    after: Callable[[MemberState, float], None],
+) -> tuple[float, ...]:
+    """Train ``network`` in place on the train and the dev part together; at the end it has the averaged weights.
+
+    The learning rate follows the course that it had when the dev part chose the number of epochs.
+
+    Args:
+        network, options, member, state: as those of :func:`train_member`.
+        both: both parts together.
+        epochs: how many.
+        after: called after each epoch with the state and the seconds that it took.
+
+    Returns:
+        The loss of each epoch.
+    """
+    optimizer, average = _taken_up(network, options, state)
+    losses = state.losses
+    while len(losses) < epochs:
+        start = time.perf_counter()
+        losses = (*losses, _epoch(network, both, optimizer, average, options, member, len(losses))[0])
+        now = MemberState((), weights_of(network), average, {}, optimizer_tensors(optimizer), losses)
+        after(now, time.perf_counter() - start)
+    network.load_state_dict(average)
+    return losses
+
+
+def _taken_up(
+    network: Spinn, options: SpinnOptions, state: MemberState
+) -> tuple[torch.optim.Optimizer, dict[str, Tensor]]:
+    """Return the optimiser of ``network`` and its averaged weights, and put all three where ``state`` left them."""
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=options.lr, eps=_EPSILON, weight_decay=options.weight_decay, fused=True
+    )
+    average = weights_of(network)
+    if state.weights:
+        network.load_state_dict(state.weights)
+        average = {name: state.average[name].clone() for name in average}
+        restore_optimizer(optimizer, state.optimizer)
+    return optimizer, average
 
 
 @torch.inference_mode()

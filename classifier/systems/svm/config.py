@@ -46,6 +46,12 @@ class SvmOptions(SystemOptions):
         True, "Raise the scores of the positive labels by the amount that is best on the parts that were held out."
     )
 
+    refit: bool = option(
+        False,
+        "Fit the ensemble anew to the train and the dev part together, once its F1 on the dev part is known. It suits "
+        "a model that is to be used.",
+    )
+
     def __post_init__(self) -> None:
         SystemOptions.__post_init__(self)
         for name in self.names:

@@ -3,14 +3,16 @@
 In: the train part of a fold. Out: the ensemble, fitted on all of it. Everything that is chosen is chosen by
 cross-validation inside the train part: its sentences are cut into parts, each part is scored by machines (and a space)
 that were fitted on the others, and these scores choose each machine's cost of errors, its sigmoid and the shift of the
-positive labels. The dev part is scored once, at the end, and nothing is chosen by it.
+positive labels. The dev part is scored once, at the end, and nothing is chosen by it. With ``refit`` all this is done
+once more with the train and the dev part together.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from featstore.errors import DataError, count_of
 from featstore.records import Instance
 
 Gold = NDArray[np.int64]
+_REFIT = "refit"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,36 +57,60 @@ def fit(task: FitTask[SvmOptions]) -> Fit:
     Raises:
         DataError: a label without a training instance, or too few sentences for the parts.
     """
-    start = time.perf_counter()
-    options, gold = task.options, _gold(task.train, task.labels)
-    with threadpool_limits(options.threads):
-        described = describe(task.train, options.features, task.stores)
-        held = _choose(_held_out(task, described, gold), options, gold, len(task.labels))
-        space = Space.fit(described, gold, least=options.least, select=options.select)
-        rows = space.rows(described)
-        members = []
-        for name, cost, sigmoids in zip(options.names, held.costs, held.sigmoids, strict=True):
-            member = MEMBERS[name]
-            machine = fit_machine(
-                member, cost, rows, gold, labels=len(task.labels), seed=options.seed, sample=sampled(gold, options)
-            )
-            members.append(FittedMember(name, member, cost, machine, sigmoids))
-        shifts = _shifts(task, held, gold)
-        ensemble = SvmEnsemble(options.features, task.labels, space, tuple(members), shifts)
-        dev = ensemble.probabilities(task.dev, task.stores)
-    dev_gold = _gold(task.dev, task.labels)
-    epoch = Epoch(
+    with threadpool_limits(task.options.threads):
+        kept = task.keeper.load()
+        if kept and _REFIT in kept.facts:  # a refit has begun, so the fit to the train part is over
+            epoch = Epoch(**kept.facts[_REFIT])
+        else:
+            start = time.perf_counter()
+            ensemble, loss = _fitted(task, task.train, {})
+            epoch = _epoch(task, ensemble, loss, start)
+            task.progress(epoch)
+            if not task.options.refit:
+                return Fit(ensemble, (epoch,))
+        ensemble, loss = _fitted(task, [*task.train, *task.dev], {_REFIT: asdict(epoch)})
+    return Fit(ensemble, (epoch,), (loss,))
+
+
+def _fitted(
+    task: FitTask[SvmOptions], instances: Sequence[Instance], facts: Mapping[str, Any]
+) -> tuple[SvmEnsemble, float]:
+    """Fit the ensemble to some instances; return it and its loss on them as they were held out.
+
+    Args:
+        facts: what is kept beside the scores of the parts that were held out; kept scores with other facts are not of
+            these instances.
+    """
+    options, gold = task.options, _gold(instances, task.labels)
+    described = describe(instances, options.features, task.stores)
+    held = _choose(_held_out(task, instances, described, facts), options, gold, len(task.labels))
+    space = Space.fit(described, gold, least=options.least, select=options.select)
+    rows = space.rows(described)
+    members = []
+    for name, cost, sigmoids in zip(options.names, held.costs, held.sigmoids, strict=True):
+        member = MEMBERS[name]
+        machine = fit_machine(
+            member, cost, rows, gold, labels=len(task.labels), seed=options.seed, sample=sampled(gold, options)
+        )
+        members.append(FittedMember(name, member, cost, machine, sigmoids))
+    shifts = _shifts(task, held, gold)
+    ensemble = SvmEnsemble(options.features, task.labels, space, tuple(members), shifts)
+    return ensemble, _loss(combined(held.probabilities, shifts), gold)
+
+
+def _epoch(task: FitTask[SvmOptions], ensemble: SvmEnsemble, loss: float, start: float) -> Epoch:
+    """Return what is told of the fit to the train part, with its score on the dev part."""
+    dev, gold = ensemble.probabilities(task.dev, task.stores), _gold(task.dev, task.labels)
+    return Epoch(
         number=1,
         of=1,
-        train_loss=_loss(combined(held.probabilities, shifts), gold),
-        dev_loss=_loss(dev.astype(np.float64), dev_gold),
-        dev_f1=score(dev_gold, dev.argmax(1), task.labels, task.positive).micro.f1 or 0.0,
+        train_loss=loss,
+        dev_loss=_loss(dev.astype(np.float64), gold),
+        dev_f1=score(gold, dev.argmax(1), task.labels, task.positive).micro.f1 or 0.0,
         lr=0.0,
         best=True,
         seconds=time.perf_counter() - start,
     )
-    task.progress(epoch)
-    return Fit(ensemble, (epoch,))
 
 
 def candidates(options: SvmOptions) -> list[tuple[str, float]]:
@@ -139,13 +166,15 @@ def _gold(instances: Sequence[Instance], labels: tuple[str, ...]) -> Gold:
     return np.array([labels.index(instance.label or "") for instance in instances], dtype=np.int64)
 
 
-def _held_out(task: FitTask[SvmOptions], described: FeatureNames, gold: Gold) -> Matrix:
+def _held_out(
+    task: FitTask[SvmOptions], instances: Sequence[Instance], described: FeatureNames, facts: Mapping[str, Any]
+) -> Matrix:
     """Return the scores of each candidate on each instance as it was held out; Shape: (candidates, n, machines)."""
-    options, labels = task.options, len(task.labels)
-    parts = parts_of(task.train, gold, task.labels, options.calibration_parts, options.seed)
+    options, labels, gold = task.options, len(task.labels), _gold(instances, task.labels)
+    parts = parts_of(instances, gold, task.labels, options.calibration_parts, options.seed)
     count, tried = int(parts.max()) + 1, candidates(options)
     shape = (len(tried), len(gold), labels if labels > 2 else 1)
-    scores, done = _resumed(task.keeper, shape)
+    scores, done = _resumed(task.keeper, shape, facts)
     for part in range(done, count):
         rest, out = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
         space = Space.fit(described.take(rest), gold[rest], least=options.least, select=options.select)
@@ -155,15 +184,15 @@ def _held_out(task: FitTask[SvmOptions], described: FeatureNames, gold: Gold) ->
             member = MEMBERS[name]
             machine = fit_machine(member, cost, rows, gold[rest], labels=labels, seed=options.seed, sample=sample)
             scores[number, out] = machine.scores(member, held)
-        task.keeper.save(KeptState({"scores": torch.from_numpy(scores)}, {"done": part + 1}))
+        task.keeper.save(KeptState({"scores": torch.from_numpy(scores)}, {"done": part + 1, **facts}))
         task.progress(Notice(f"part {part + 1} of {count} was held out and scored."))
     return scores
 
 
-def _resumed(keeper: Keeper, shape: tuple[int, ...]) -> tuple[Matrix, int]:
+def _resumed(keeper: Keeper, shape: tuple[int, ...], facts: Mapping[str, Any]) -> tuple[Matrix, int]:
     """Return the scores of the parts that an interrupted fit held out, and how many parts these are."""
     kept = keeper.load()
-    if kept is None:
+    if kept is None or kept.facts.keys() - {"done"} != facts.keys():
         return np.zeros(shape), 0
     return kept.tensors["scores"].numpy().copy(), int(kept.facts["done"])
 

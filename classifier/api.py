@@ -208,7 +208,7 @@ def train(
     progress: RunProgress | None = None,
     **options: object,
 ) -> Run:
-    """Train a fold and return its run, as ``cli train`` does.
+    """Train a fold and return its run, as ``cli train`` does; a fold that is trained already is trained again.
 
     Args:
         corpus: its spec, or a choice that says how it is marked as well.

@@ -47,6 +47,7 @@ from featstore.files import check_output_folder
 if TYPE_CHECKING:
     from classifier.runs.config import RunConfig
     from classifier.runs.facts import TrainingFacts
+    from classifier.systems.trained import TrainedFold
     from featstore.corpora import CorpusChoice
 
 
@@ -90,6 +91,10 @@ def train_command(
         bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard in the fold's folder.")
     ] = False,
     ram_budget: RamBudget = 4.0,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Train the fold again if it is trained already; by default it is kept as it is."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and estimate the time, and train nothing.")
     ] = False,
@@ -101,6 +106,7 @@ def train_command(
     from classifier.systems.choice import options_of, run_name
     from classifier.systems.fitting import reads_of
     from classifier.systems.folds import plan_fold, train_fold
+    from classifier.systems.trained import trained_fold
     from featstore.corpora import CorpusChoice
 
     marked = CorpusChoice(corpus, indicators, context, instances)
@@ -120,6 +126,10 @@ def train_command(
         raise UsageError("--tensorboard writes to this machine, and the run is at an address; leave it out.")
     held = int(ram_budget * GB)
     loaded = run_corpus(config)
+    kept = None if again else trained_fold(loaded, store, config, fold, folder, tell=lambda notice: tell(notice.text))
+    if kept:
+        _report(folder, fold, kept.training, store, as_json, kept)
+        return
     if dry_run:
         plan = plan_fold(loaded, store, config, fold, folder, ram_budget=held)
         if as_json:
@@ -153,16 +163,26 @@ def _config(called: typer.Context, corpus: CorpusChoice, system: str, options: d
     return run_config(corpus, system, options)
 
 
-def _report(folder: Path, fold: int, measured: TrainingFacts, store: str, as_json: bool) -> None:
+def _report(
+    folder: Path, fold: int, measured: TrainingFacts, store: str, as_json: bool, kept: TrainedFold | None = None
+) -> None:
     """Print what the training measured, and how to go on."""
     if as_json:
-        print_json({"run": folder, "fold": fold, "best": measured.best, "training": measured})
-        return
-    figures = [str(fold), str(len(measured.epochs)), str(measured.best_epoch), percent(measured.best.dev_f1)]
-    print_table(
-        spelled(folder), ["fold", "epochs", "best epoch", "dev F1", "time"], [[*figures, duration(measured.seconds)]]
-    )
-    tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', spelled(folder), '--store', store)}")
+        print_json({"run": folder, "fold": fold, "kept": kept is not None, "best": measured.best, "training": measured})
+    else:
+        figures = [str(fold), str(len(measured.epochs)), str(measured.best_epoch), percent(measured.best.dev_f1)]
+        print_table(
+            spelled(folder),
+            ["fold", "epochs", "best epoch", "dev F1", "time"],
+            [[*figures, duration(measured.seconds)]],
+        )
+    if kept:
+        tell(
+            f"fold {fold} of {spelled(folder)} is trained already, since {kept.ended:%Y-%m-%d %H:%M} (dev F1 "
+            f"{percent(measured.best.dev_f1)}), and was kept as it is; --again trains it again."
+        )
+    if kept or not as_json:
+        tell(f"evaluate it with: {command('eval', '--fold', fold, '--run', spelled(folder), '--store', store)}")
 
 
 COMMANDS: Commands = {"train": train_command}

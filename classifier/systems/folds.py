@@ -38,7 +38,7 @@ def plan_fold(
     Raises:
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
-    _check(config, corpus, run_dir)
+    check_run(config, corpus, run_dir)
     place = work_folder(run_dir, fold, config)
     if config.system:
         return plan_system(corpus, store_root, config, config.system, fold, place)
@@ -77,7 +77,7 @@ def train_fold(
         ResourceError: no room, no permission, or an address that cannot be reached.
     """
     tell = progress or _silent
-    _check(config, corpus, run_dir)
+    check_run(config, corpus, run_dir)
     with working_at(run_dir, fold, config, tell) as work:
         if not work.is_late:
             _fit(work, corpus, store_root, config, fold, announce, tell, ram_budget)
@@ -107,7 +107,7 @@ def evaluate_fold(
         UsageError, MissingFeatureError, ResourceError: as :func:`train_fold`.
     """
     tell = progress or _silent
-    _check(config, corpus, run_dir)
+    check_run(config, corpus, run_dir)
     tested_part(corpus, fold)  # one that cannot be evaluated is refused before it is fitted
     with working_at(run_dir, fold, config, tell) as work:
         if work.bring():
@@ -164,14 +164,20 @@ def _fit(
 
 def _put(work: Workplace, config: RunConfig, corpus: Corpus, run_dir: Path, fold: int, tell: RunProgress) -> None:
     """Put a finished fold where its run lies; its address may have become another run's in the meantime."""
-    _check(config, corpus, run_dir)
+    check_run(config, corpus, run_dir)
     if work.is_late:
         tell(Notice(f"fold {fold} was finished before, and is now put at {spelled(run_dir)}."))
     work.put()
 
 
-def _check(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
-    """Make sure that a corpus is that of a run, and that where the run lies is free or belongs to it."""
+def check_run(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
+    """Make sure that a corpus is that of a run, and that where the run lies is free or belongs to it.
+
+    Raises:
+        MismatchError: the corpus was loaded otherwise.
+        UsageError: the folder belongs to another configuration.
+        ResourceError: nothing can be written there.
+    """
     usual = asdict(find_system(config.system.name).options()) if config.system else None
     check_config(config, corpus, run_dir, usual)
 

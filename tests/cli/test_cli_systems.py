@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +37,11 @@ def test_a_new_system_goes_all_the_way(run: Run, pairs: Pairs, tmp_path: Path) -
         planned.out
         == "fold 1: words, 36 instances (and 12 of the dev part), 2 epochs -> runs/jsonl-words-tagged-tags-seed1\n"
     )
-    trained = run("train", "--system", "words", *corpus, "--run", "mine")
+    train = ("train", "--system", "words", *corpus, "--run", "mine")
+    trained = run(*train)
     assert trained.code == 0, trained.err
     assert "epoch 2 of 2" in trained.err
+    check_that_it_is_kept(run, train, trained.out, tmp_path / "runs/mine/fold-1/run.json")
     evaluated = run("eval", "--run", "mine")
     assert evaluated.code == 0, evaluated.err
     assert "words on jsonl" in evaluated.out
@@ -53,6 +56,27 @@ def test_a_new_system_goes_all_the_way(run: Run, pairs: Pairs, tmp_path: Path) -
     compared = run("runs", "compare", "mine", "again")
     assert compared.code == 0, compared.err
     assert (tmp_path / "runs/again/fold-1/model/counts.json").is_file()
+
+
+def check_that_it_is_kept(run: Run, train: tuple[str, ...], shown: str, facts: Path) -> None:
+    """Train a fold once more, which keeps it as it is, and then again because that is asked for."""
+    before = facts.read_bytes()
+    for also in ((), ("--dry-run",)):
+        kept = run(*train, *also)
+        assert (kept.code, kept.out) == (0, shown)
+        assert re.fullmatch(
+            r"fold 1 of runs/mine is trained already, since 20\d\d-\d\d-\d\d \d\d:\d\d \(dev F1 [\d.]+\), and was kept "
+            r"as it is; --again trains it again\.\n"
+            r"evaluate it with: cli eval --fold 1 --run runs/mine --store features\n",
+            kept.err,
+        )
+    told = run(*train, "--json").json()
+    assert facts.read_bytes() == before
+    anew = run(*train, "--again", "--json")
+    assert "epoch 2 of 2" in anew.err
+    assert (told.pop("kept"), told.pop("best")) == (True, anew.json()["best"])
+    assert told.keys() == anew.json().keys() - {"kept", "best"}
+    assert facts.read_bytes() != before, "it tells another time"
 
 
 def test_a_run_at_an_address(run: Run, pairs: Pairs, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def test_a_training_can_be_planned_and_says_what_it_does(
     trained = run(*options)
     assert trained.err.startswith("training fold 1: head 'best' on glove")
     assert "epoch 3 of 3: loss" in trained.err
+    assert "fold 1 of runs/" in run(*options).err, "it is trained already"
     small = "the corpus is small: 3 epochs of it are 6 steps of the optimiser"
     assert f"{small}, and a head often learns more with --max-epochs 12.\n" in trained.err
     assert small not in run(*options, "--batch-size", "1", "--max-epochs", "5", "--run", "many").err

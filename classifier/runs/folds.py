@@ -25,7 +25,7 @@ from classifier.runs.prepare import Prepared, Teacher, featurize_command, prepar
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
 from classifier.training.epoch import RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
-from classifier.training.fit import fit_head
+from classifier.training.fit import FittedHead, fit_head
 from classifier.training.loop import TrainState, reproducible
 from classifier.training.resume import load_state, save_state
 from featstore.records import Corpus
@@ -99,8 +99,24 @@ def train_fold(
             state=state,
             save=lambda state: save_state(folder, state, ready.digest),
         )
+    checkpoint = _checkpoint(ready, fitted, corpus, config, fold, time.perf_counter() - start, memory.bytes)
+    check_config(config, corpus, run_dir)  # another process may have made the folder its own in the meantime
+    publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
+    return checkpoint
+
+
+def _checkpoint(
+    ready: Prepared,
+    fitted: FittedHead,
+    corpus: Corpus,
+    config: RunConfig,
+    fold: int,
+    seconds: float,
+    peak_memory: int | None,
+) -> Checkpoint:
+    """Return a fitted head with all that belongs to it."""
     train_part, dev_part = ready.parts
-    checkpoint = Checkpoint(
+    return Checkpoint(
         head=fitted.head.eval(),
         features=ready.vectors.specs,
         labels=corpus.labels,
@@ -114,17 +130,14 @@ def train_fold(
             best_epoch=max(epoch.number for epoch in fitted.epochs if epoch.best),
             shift=fitted.shift,
             streamed=bool(ready.vectors.shards.any()),
-            seconds=time.perf_counter() - start,
-            peak_memory=memory.bytes,
+            seconds=seconds,
+            peak_memory=peak_memory,
             epochs=fitted.epochs,
             refit=fitted.refit,
         ),
         pairing=pairing_of(ready.instances, corpus.indicators),
         encoders=ready.encoders,
     )
-    check_config(config, corpus, run_dir)  # another process may have made the folder its own in the meantime
-    publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
-    return checkpoint
 
 
 def _plan(ready: Prepared, corpus: Corpus, config: RunConfig, fold: int, state: TrainState | None) -> TrainingPlan:

@@ -135,7 +135,7 @@ def _write_predictions(path: Path, corpus: LoadedCorpus, evaluation: Evaluation)
     from classifier.runs.outputs import chemprot_tsv, predictions_tsv
     from featstore.files import write_file
 
-    if corpus.name == "chemprot":
+    if corpus.name in ("chemprot", "chemprot-drugprot"):  # the test part of both is ChemProt's
         text = chemprot_tsv(evaluation.instances, evaluation.predictions, corpus.labels, corpus.positive)
     else:
         text = predictions_tsv(evaluation.instances, evaluation.predictions, corpus.labels)

@@ -87,8 +87,9 @@ def _engine(value: str) -> str:
 
 
 CORPORA = (
-    "sample, chemprot, gad, euadr, drugprot, drugprot-new, bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa, lll, "
-    "documents (annotated documents of your own) or jsonl (marked pairs)"
+    "sample, chemprot, chemprot-drugprot (both folders, separated by a comma), gad, euadr, drugprot, drugprot-new, "
+    "bc5cdr, biored, ddi, aimed, bioinfer, hprd50, iepa, lll, documents (annotated documents of your own) or jsonl "
+    "(marked pairs)"
 )
 Corpus = Annotated[
     str,

@@ -38,6 +38,7 @@ class CorpusReader(Protocol):
 READERS: dict[str, str] = {
     "sample": "featstore.corpora.sample:read",
     "chemprot": "featstore.corpora.chemprot:read",
+    "chemprot-drugprot": "featstore.corpora.chemprot_drugprot:read",
     "gad": "featstore.corpora.gad:read_gad",
     "euadr": "featstore.corpora.gad:read_euadr",
     "drugprot": "featstore.corpora.drugprot:read",

@@ -395,7 +395,7 @@ def test_the_published_table_comes_with_the_folds(write_gad: WriteGad, tmp_path:
 
 
 def test_every_corpus_has_an_address_in_the_help() -> None:
-    assert set(READERS) - set(OFFICIAL) == {"sample", "drugprot-new", "documents", "jsonl"}
+    assert set(READERS) - set(OFFICIAL) == {"sample", "chemprot-drugprot", "drugprot-new", "documents", "jsonl"}
     text = data_get.__doc__ or ""
     for name, address in OFFICIAL.items():
         assert name in text

@@ -43,7 +43,8 @@ import fsspec
 from killed import Fault, Files, partials
 from synthetic import write_documents
 
-from featstore.addresses import files_below, on_this_machine, remove
+from featstore.addresses import files_below, remove
+from featstore.copies import on_this_machine
 from featstore.markdown import markdown_table
 from featstore.stores import list_sets, open_store
 

@@ -14,7 +14,8 @@ from featstore.lazy import lazy_names
 if TYPE_CHECKING:
     from classifier.ablate.ablation import Ablation
     from classifier.ablate.grid import Grid, all_subsets
-    from classifier.api import Run, compare_runs, list_runs, open_run, run_ablation, train
+    from classifier.ablate.whole import run_ablation
+    from classifier.api import Run, compare_runs, list_runs, open_run, train
     from classifier.entities.config import TaggerConfig
     from classifier.entities.corpora import MentionCorpus, load_mentions
     from classifier.entities.runs import corpus_sentences, evaluate_tagger, train_tagger
@@ -69,7 +70,7 @@ else:
             "load_mentions": "classifier.entities.corpora",
             "open_run": "classifier.api",
             "recipe": "classifier.training.config",
-            "run_ablation": "classifier.api",
+            "run_ablation": "classifier.ablate.whole",
             "tag_files": "classifier.extract.tag_files",
             "train": "classifier.api",
             "train_tagger": "classifier.entities.runs",

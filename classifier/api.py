@@ -11,10 +11,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from classifier.ablate.ablation import Ablation, summarise_grid
-from classifier.ablate.cells import CellProgress, ablate
-from classifier.ablate.grid import Grid
-from classifier.ablate.publish import write_report
 from classifier.data.vectors import RAM_BUDGET
 from classifier.extract.bundle import write_bundle
 from classifier.extract.extractor import Extractor
@@ -30,11 +26,10 @@ from classifier.systems.choice import run_config, run_name
 from classifier.systems.folds import Announce, AnyPlan, evaluate_fold, plan_fold, train_fold
 from classifier.training.config import HEAD
 from classifier.training.epoch import RunProgress
-from featstore.addresses import on_this_machine, spelled
+from featstore.addresses import spelled
+from featstore.copies import on_this_machine
 from featstore.corpora.choice import CorpusChoice
-from featstore.files import check_output_folder
 from featstore.records import Corpus
-from featstore.scale.table import LOCAL, open_engine
 
 
 class Run:
@@ -277,55 +272,3 @@ def compare_runs(*runs: Run | str | Path) -> ComparedRuns:
         MismatchError: they are of different corpora, or of different versions of one.
     """
     return compare_folders([run.folder if isinstance(run, Run) else Path(run) for run in runs])
-
-
-def run_ablation(
-    grid: Grid,
-    *,
-    store: str | Path = "features",
-    runs: str | Path = "runs",
-    jobs: int | None = None,
-    engine: str = LOCAL,
-    report: str | Path | None = None,
-    ram_budget: int = RAM_BUDGET,
-    progress: CellProgress | None = None,
-) -> Ablation:
-    """Train and evaluate the cells of a grid that are not complete, and summarise all, as ``cli ablate`` does.
-
-    Args:
-        grid: the cells.
-        store: the store that holds the vectors.
-        runs: the folder of the runs, or its address.
-        jobs: number of processes, which run one cell at a time each; None: this one alone, with Ray one for each core
-            of the cluster.
-        engine: ``local``, ``ray`` (starts Ray on this machine) or ``ray:ADDRESS`` (of a cluster; ``auto``: that of this
-            machine). What was begun with one is finished with any other.
-        report: the folder for the report (HTML, Markdown, CSV, JSON); None: none is written.
-        ram_budget: bytes of vectors that all processes together may hold in memory.
-        progress: called with every event of a cell.
-
-    Returns:
-        Rows, paired tests and costs; its ``failed`` has the cells that failed.
-
-    Raises:
-        UsageError: the corpus has no such fold, a folder that cannot be written, or an unknown engine; nothing was run.
-        DataError: no cell is complete.
-        ResourceError: likewise, for want of disk, memory or a permission; or no cluster answers.
-        MismatchError: cells belong to different versions of the corpus, or to different encoders of one name.
-    """
-    if report is not None:
-        check_output_folder(Path(report))
-    with open_engine(engine, jobs) as opened:
-        events = ablate(
-            grid,
-            store,
-            Path(runs),
-            jobs=1 if jobs is None else jobs,
-            engine=opened,
-            ram_budget=ram_budget,
-            progress=progress,
-        )
-    ablation = summarise_grid(grid, events, store, Path(runs))
-    if report is not None:
-        write_report(ablation, store, Path(report), "classifier.run_ablation")
-    return ablation

@@ -1,16 +1,14 @@
-"""Addresses such as ``s3://bucket/folder/file``: what is said of them, reading and writing a file, fetching a folder.
+"""Addresses such as ``s3://bucket/folder/file``: what is said of them, reading and writing a file.
 
 In: an address, as text or as the path that a command line makes of it (``s3:/bucket/..``, since a path has no empty
-part). Out: its bytes, or a copy on this machine. Everything goes through fsspec; credentials and endpoints are settings
-of its protocols (``AWS_*``, ``FSSPEC_S3_*``). A file at an address appears whole or not at all: it is put there in one
-piece.
+part). Out: its bytes; copies that are kept on this machine are :mod:`featstore.copies`'s. Everything goes through
+fsspec; credentials and endpoints are settings of its protocols (``AWS_*``, ``FSSPEC_S3_*``). A file at an address
+appears whole or not at all: it is put there in one piece.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import os
 import re
 import tempfile
@@ -20,7 +18,6 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
-from featstore.cache import find_kept, keep
 from featstore.errors import FeatstoreError, MissingFileError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.DOTALL)
 _READ_AHEAD = 2**22  # bytes
-_VERSION = ("size", "ETag", "LastModified", "mtime", "created")  # what protocols say of a file's state
 _SILENCE = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "TimeoutError"}  # errors, by their names
 
 
@@ -274,43 +270,3 @@ def fetch(address: str, target: Path) -> None:
     fs, path = open_address(address)
     with asking(address):
         fs.get_file(path, str(target))
-
-
-def fetched(address: str) -> Path:
-    """Return a copy of a folder, or a file, on this machine, which is fetched unless it is there already.
-
-    Copies are in the cache (:mod:`featstore.cache`). A copy is of what is there now: the names, sizes and versions of
-    its files tell.
-
-    Raises:
-        MissingFileError: there is no file below the address.
-        ResourceError: it cannot be reached, or there is no room.
-    """
-    address = address.rstrip("/")
-    fs, path = open_address(address)
-    with asking(address):
-        found = {name: info for name, info in fs.find(path, detail=True).items() if info["type"] == "file"}
-    if not found:
-        raise MissingFileError(f"{address} does not exist: there is no file below it; check the name.")
-    state = [[name, *(str(info.get(fact)) for fact in _VERSION)] for name, info in sorted(found.items())]
-    digest = hashlib.blake2b(json.dumps([address, state]).encode(), digest_size=16).hexdigest()
-    last = PurePath(path).name
-
-    def copy_to(folder: Path) -> None:
-        for file in found:
-            relative = PurePath(file).relative_to(path)
-            if ".." in relative.parts:
-                raise UsageError(f"{address} has a file of the name {file}, which is not fetched.")
-            target = folder / last / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with asking(address):
-                fs.get_file(file, str(target))
-
-    kept = find_kept(digest) or keep(digest, sum(int(info["size"]) for info in found.values()), copy_to)
-    return kept / last
-
-
-def on_this_machine(path: str | Path) -> Path:
-    """Return a path as it is; of a folder or a file at an address, the copy (:func:`fetched`)."""
-    address = address_of(path)
-    return Path(path) if address is None else fetched(address)

@@ -11,8 +11,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from featstore import addresses, cache
-from featstore.addresses import address_of, check_address, fetched, is_there
+from featstore import cache, copies
+from featstore.addresses import address_of, check_address, is_there
+from featstore.copies import fetched
 from featstore.corpora import load_corpus
 from featstore.documents import Document
 from featstore.errors import MissingFileError, ResourceError, UsageError
@@ -166,7 +167,7 @@ def test_a_fetch_that_fails_leaves_nothing(s3: str, tmp_path: Path, monkeypatch:
             fs.get_file(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(addresses, "open_address", lambda address: (Cut(), address.removeprefix("s3://")))
+        patch.setattr(copies, "open_address", lambda address: (Cut(), address.removeprefix("s3://")))
         with pytest.raises(ResourceError, match="the line is cut"):
             fetched(f"{s3}/run")
     assert list((tmp_path / "featstore").iterdir()) == []

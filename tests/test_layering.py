@@ -17,7 +17,7 @@ PACKAGES = ("featstore", "classifier")
 BASE = {"featstore.records", "featstore.documents", "featstore.errors", "featstore.ragged", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
 BASE |= {"featstore.bundled", "featstore.durable", "featstore.gold", "featstore.addresses"}
-BASE |= {"featstore.lazy", "featstore.version", "featstore.frame", "featstore.cache"}
+BASE |= {"featstore.lazy", "featstore.version", "featstore.frame", "featstore.cache", "featstore.copies"}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.errors": set(),
     "featstore.durable": set(),
     "featstore.cache": set(),
-    "featstore.addresses": {"featstore.errors", "featstore.cache"},
+    "featstore.addresses": {"featstore.errors"},
+    "featstore.copies": {"featstore.errors", "featstore.cache", "featstore.addresses"},
     "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses"},
     "featstore.gold": set(),
     "featstore.lazy": set(),

@@ -18,7 +18,7 @@ from classifier.runs.checkpoint import load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.prepare import featurize_command
 from classifier.runs.results import FoldResult, read_predictions
-from featstore.addresses import on_this_machine
+from featstore.copies import on_this_machine
 from featstore.records import Corpus, Instance
 
 FOUND, MISSED, INVENTED = "found", "missed", "invented"

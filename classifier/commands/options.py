@@ -13,9 +13,10 @@ import typer
 
 from classifier.systems.table import SYSTEMS, find_system
 from classifier.training.config import DEFAULT_HEAD, RECIPES, TrainConfig
-from featstore.addresses import on_this_machine, spelled
+from featstore.addresses import spelled
 from featstore.commands.console import err, escape
 from featstore.commands.options import finite
+from featstore.copies import on_this_machine
 from featstore.errors import UsageError, did_you_mean
 
 RUNS = Path("runs")

@@ -27,8 +27,8 @@ from classifier.entities.encoding import Encoding
 from classifier.entities.predict import find_mentions
 from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
-from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
+from featstore.copies import on_this_machine
 from featstore.documents import Document, Entity
 from featstore.encoders import Encoder
 from featstore.errors import check_choice

@@ -17,22 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from classifier.entities.encoders import load_encoders
+from classifier.extract.manifest import BUNDLE_VERSION, MANIFEST, BundleFacts, ListedFile, PlacedEncoder, read_manifest
 from classifier.runs.card import bundle_card
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
-from classifier.runs.facts import (
-    BUNDLE_VERSION,
-    MANIFEST,
-    METRICS,
-    RUN,
-    WEIGHTS,
-    BundleFacts,
-    ListedFile,
-    PlacedEncoder,
-    read_manifest,
-    read_metrics,
-    read_run,
-    to_json,
-)
+from classifier.runs.facts import METRICS, RUN, WEIGHTS, read_metrics, read_run, to_json
 from classifier.systems.saved import MODEL, AnyModel, copy_fitted, load_model
 from featstore.bundled import bundled
 from featstore.encoders import Encoder

@@ -34,7 +34,7 @@ from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
 from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
 from classifier.training.predictions import Predictions
-from featstore.addresses import on_this_machine
+from featstore.copies import on_this_machine
 from featstore.corpora.mark import Marking
 from featstore.corpora.pairs import SplitDocument
 from featstore.documents import Document, Entity, Relation

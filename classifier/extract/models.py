@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classifier.entities.facts import FACTS, read_tagger, read_tested
-from classifier.runs.facts import MANIFEST, METRICS, RUN, read_manifest, read_metrics, read_run
+from classifier.extract.manifest import MANIFEST, read_manifest
+from classifier.runs.facts import METRICS, RUN, read_metrics, read_run
 from classifier.runs.find import fold_folder, is_run
-from featstore.addresses import on_this_machine
 from featstore.bundled import bundled
+from featstore.copies import on_this_machine
 from featstore.errors import MissingFileError, UsageError, did_you_mean
 from featstore.labels import in_words
 from featstore.types import shown

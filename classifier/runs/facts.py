@@ -1,4 +1,4 @@
-"""What a run's files say, each fact named and typed once: ``run.json``, ``metrics.json``, a bundle's ``bundle.json``.
+"""What a run's files say, each fact named and typed once: ``run.json`` and ``metrics.json``.
 
 In: JSON that may come from anywhere. Out: values whose every field has its type, or one error that names the field.
 The way back is :func:`to_json`. Nothing here needs torch, so that what was trained can be told without loading it.
@@ -24,8 +24,7 @@ from featstore.plain import from_plain
 from featstore.records import Corpus
 
 FORMAT_VERSION = 2  # 1: projections were not scaled where they are applied, and blinded sentences had tags for nouns
-BUNDLE_VERSION = 1
-WEIGHTS, RUN, METRICS, MANIFEST = "model.safetensors", "run.json", "metrics.json", "bundle.json"
+WEIGHTS, RUN, METRICS = "model.safetensors", "run.json", "metrics.json"
 _MOST_JSON = 4 << 20  # bytes; the epochs of a long run take a tenth of it
 
 T = TypeVar("T")
@@ -201,48 +200,6 @@ class RunFacts:
         return self.head, self.config
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedEncoder:
-    """An encoder of a bundle.
-
-    Attributes:
-        identity: of the encoder.
-        path: its file or folder in the bundle; None: it is not in it.
-    """
-
-    identity: str
-    path: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFile:
-    """A file of a bundle: its size in bytes and its sha256."""
-
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class BundleFacts:
-    """The content of ``bundle.json``.
-
-    Attributes:
-        format: version of the form of the bundle.
-        name: what its maker calls the model.
-        fingerprint: of the model.
-        licence: of the model; ``other`` if nobody has said.
-        encoders: by name.
-        files: all other files, by their paths in the bundle.
-    """
-
-    format: int
-    name: str
-    fingerprint: str
-    licence: str
-    encoders: Mapping[str, PlacedEncoder]
-    files: Mapping[str, ListedFile]
-
-
 def read_run(folder: Path) -> RunFacts:
     """Read the ``run.json`` of a fold, or of a bundle.
 
@@ -263,17 +220,6 @@ def read_metrics(folder: Path) -> Metrics:
     """
     path, made_by = folder / METRICS, "`cli eval` makes it"
     return from_plain(Metrics, read_json(path, made_by), f"{path} is not as it was written")
-
-
-def read_manifest(folder: Path) -> BundleFacts:
-    """Read the ``bundle.json`` of a bundle.
-
-    Raises:
-        MissingFileError: there is none.
-        DataError: it is not the manifest of a bundle.
-        MismatchError: a later version of featstore wrote it.
-    """
-    return read_facts(BundleFacts, folder / MANIFEST, BUNDLE_VERSION, "`cli bundle` makes it")
 
 
 def read_facts(kind: type[T], path: Path, latest: int, made_by: str) -> T:

@@ -19,7 +19,7 @@ from classifier.runs.config import RunConfig
 from classifier.runs.facts import CorpusFacts, PartSizes, read_run
 from classifier.runs.prepare import Teacher, featurize_command
 from classifier.systems.saved import load_model, scored
-from featstore.addresses import on_this_machine
+from featstore.copies import on_this_machine
 from featstore.errors import MismatchError, UsageError, count_of
 from featstore.records import Corpus, Instance
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from featstore.addresses import on_this_machine
+from featstore.copies import on_this_machine
 from featstore.corpora.choice import CorpusChoice
 from featstore.corpora.known import warn_of_overlap
 from featstore.corpora.mark import Marking

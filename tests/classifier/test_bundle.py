@@ -14,10 +14,11 @@ from toy_model import WordEncoder, make_checkpoint
 from classifier.data.features import FeatureSpec
 from classifier.extract.bundle import is_bundle, read_bundle, write_bundle
 from classifier.extract.extractor import Extractor
+from classifier.extract.manifest import MANIFEST
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
-from classifier.runs.facts import MANIFEST, RUN, to_json
+from classifier.runs.facts import RUN, to_json
 from classifier.scores.metrics import Metrics, Scores
 from featstore.encoders import load_encoder
 from featstore.encoders.contract import weights_of

@@ -13,9 +13,9 @@ from toy_model import WordEncoder, make_document, make_extractor, write_toy_bund
 from classifier.extract import ExtractionJob, extract_files, journal, work
 from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.join import join_shards
+from classifier.extract.manifest import read_manifest
 from classifier.extract.models import model_folder
-from classifier.runs.facts import read_manifest
-from featstore import addresses
+from featstore.copies import on_this_machine
 from featstore.errors import MissingFileError, ResourceError, UsageError
 from featstore.scale.shard import Shard
 
@@ -139,4 +139,4 @@ def test_a_model_at_an_address_is_fetched(s3: str, tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(s3: str, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no file below it"):
         model_folder(f"{s3}/none")
-    assert addresses.on_this_machine(tmp_path) == tmp_path
+    assert on_this_machine(tmp_path) == tmp_path

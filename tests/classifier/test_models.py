@@ -11,9 +11,10 @@ from toy_model import LABELS, write_toy_bundle
 from classifier.entities.facts import MeasuredType, TaggerMetrics, metrics_file, read_tagger
 from classifier.entities.scores import MentionScore
 from classifier.extract import models
+from classifier.extract.manifest import read_manifest
 from classifier.extract.models import installed_model, installed_models, model_folder
 from classifier.runs.card import bundle_card
-from classifier.runs.facts import read_manifest, read_metrics, read_run, to_json
+from classifier.runs.facts import read_metrics, read_run, to_json
 from classifier.scores.metrics import score
 from featstore.bundled import bundled
 from featstore.errors import DataError, MissingFileError

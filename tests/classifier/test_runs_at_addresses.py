@@ -32,7 +32,8 @@ from classifier.systems.table import SYSTEMS
 from classifier.systems.words import SystemWord
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch, Notice
-from featstore.addresses import files_below, on_this_machine, upload
+from featstore.addresses import files_below, upload
+from featstore.copies import on_this_machine
 from featstore.corpora import CorpusChoice, load_corpus
 from featstore.errors import MismatchError, MissingFileError, ResourceError, UsageError
 from featstore.files import read_text

@@ -16,7 +16,7 @@ from classifier.extract.files import ExtractionJob, extract_files
 from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction, Wanted
 from classifier.runs.checkpoint import save_checkpoint
-from featstore import addresses
+from featstore import copies
 from featstore.documents import Document, Entity
 from featstore.encoders import table
 from featstore.errors import UsageError
@@ -99,13 +99,13 @@ def test_a_tagger_at_an_address_is_looked_up_once(
     fsspec.filesystem("s3").put(str(toy_folder / "model"), f"{s3}/tagger", recursive=True)
     save_checkpoint(tmp_path / "toy" / "fold-1", make_checkpoint())
     asked: list[str] = []
-    fetched = addresses.fetched
+    fetched = copies.fetched
 
     def counted(address: str) -> Path:
         asked.append(address)
         return fetched(address)
 
-    monkeypatch.setattr(addresses, "fetched", counted)
+    monkeypatch.setattr(copies, "fetched", counted)
     extractor = Extractor.load(tmp_path / "toy" / "fold-1", tagger=f"{s3}/tagger")
     assert extractor.tagging["tagger"] == read_tagger(toy_folder / "model").fingerprint
     assert [(r.head.text, r.tail.text) for r in extractor.extract(TEXT, threshold=0.0)] == [("aspirin", "COX-2")]

@@ -13,8 +13,8 @@ from killed import Ablate, grid_of, make_inputs
 from toy_job import ToyJob
 
 from classifier.ablate import DONE, KEPT, RUNNING, CellEvent, ablate
-from classifier.api import run_ablation
-from featstore.addresses import on_this_machine
+from classifier.ablate.whole import run_ablation
+from featstore.copies import on_this_machine
 from featstore.errors import MismatchError, ResourceError, UsageError
 from featstore.featurize import producer
 from featstore.featurize.encode import featurize

@@ -14,10 +14,11 @@ import torch
 from classifier.data.features import FeatureSpec
 from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
+from classifier.extract.manifest import MANIFEST, BundleFacts
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
-from classifier.runs.facts import MANIFEST, BundleFacts, CorpusFacts, PartSizes, TrainingFacts, to_json
+from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts, to_json
 from classifier.training.config import TrainConfig
 from featstore.documents import Document, Entity
 from featstore.fingerprint import fingerprint

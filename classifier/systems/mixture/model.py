@@ -26,7 +26,8 @@ from classifier.systems.contract import Fit, FitTask, FittedSystem
 from classifier.systems.mixture.options import MixtureOptions
 from classifier.systems.saved import MODEL, load_fitted
 from classifier.training.epoch import Epoch, Notice
-from featstore.addresses import on_this_machine, spelled
+from featstore.addresses import spelled
+from featstore.copies import on_this_machine
 from featstore.errors import DataError, MismatchError
 from featstore.files import make_folder, write_file
 from featstore.records import Instance

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from classifier.systems.contract import Fit, FitTask, FittedSystem
 from classifier.systems.mixture.options import MixtureOptions
-from featstore.addresses import on_this_machine, spelled
+from featstore.addresses import spelled
+from featstore.copies import on_this_machine
 from featstore.errors import UsageError
 from featstore.fingerprint import file_sha256
 

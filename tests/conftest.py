@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 import fsspec
 import pytest
@@ -67,6 +68,20 @@ def s3(s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"s3://bucket-{secrets.token_hex(6)}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     return bucket
+
+
+@pytest.fixture
+def s3_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that are asked of S3 from now on, such as ``GetObject``."""
+    client = import_module("aiobotocore.client").AioBaseClient
+    asked, call = list[str](), client._make_api_call
+
+    async def noted(self: object, operation: str, parameters: object) -> object:
+        asked.append(operation)
+        return await call(self, operation, parameters)
+
+    monkeypatch.setattr(client, "_make_api_call", noted)
+    return asked
 
 
 @pytest.fixture

@@ -88,12 +88,12 @@ def latest_run(runs: Path) -> Path:
     if not found:
         train = shlex.join(["cli", "train", "--runs", spelled(runs)])
         raise MissingFileError(f"{spelled(runs)} holds no run; `{train}` makes one, or name one with --run.")
-    return max(found, key=lambda run: (_trained_at(run), str(run)))
-
-
-def _trained_at(run: Path) -> float:
-    """Return when a run, or a fold of it, was trained last."""
-    return max(time for name, time in files_below(run).items() if PurePath(name).name == CONFIG)
+    trained = dict.fromkeys(found, 0.0)
+    for name, time in files_below(runs).items():
+        if PurePath(name).name == CONFIG:  # of a run, or of a fold of it
+            for run in trained.keys() & set((runs / name).parents):
+                trained[run] = max(trained[run], time)
+    return max(found, key=lambda run: (trained[run], str(run)))
 
 
 def fold_folder(run_dir: Path, fold: int | None = None, store: str | None = None) -> Path:

@@ -8,17 +8,18 @@ instances share a sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
 from classifier.runs.compare import compare, f1
-from classifier.runs.config import RunConfig, read_config, run_corpus, trained_folds
-from classifier.runs.facts import read_run
+from classifier.runs.config import CONFIG, PREDICTIONS, RunConfig, read_config, run_corpus, trained_folds
+from classifier.runs.facts import METRICS, RUN, read_run
 from classifier.runs.find import list_runs
 from classifier.runs.results import differences, results_of
 from classifier.scores.significance import Comparison
 from classifier.scores.summary import Summary, summarise
+from featstore.copies import files_at_once
 from featstore.errors import UsageError
 
 
@@ -61,8 +62,10 @@ class ComparedRuns:
 
 
 def overview(runs: Path) -> list[RunOverview]:
-    """Return all runs below a folder, by name."""
-    return [overview_of(folder) for folder in list_runs(runs)]
+    """Return all runs below a folder or an address, by name; their files are fetched from an address all at once."""
+    with files_at_once(runs, (CONFIG, RUN, METRICS), (PREDICTIONS,)) as place:
+        found = [(folder, overview_of(folder)) for folder in list_runs(place)]
+        return [replace(each, folder=runs / folder.relative_to(place)) for folder, each in found]
 
 
 def overview_of(folder: Path) -> RunOverview:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -35,7 +36,7 @@ from classifier.training.epoch import Epoch, Notice
 from featstore.addresses import files_below, upload
 from featstore.copies import on_this_machine
 from featstore.corpora import CorpusChoice, load_corpus
-from featstore.errors import MismatchError, MissingFileError, ResourceError, UsageError
+from featstore.errors import DataError, MismatchError, MissingFileError, ResourceError, UsageError
 from featstore.files import read_text
 from featstore.fingerprint import file_sha256
 from featstore.records import Corpus
@@ -350,7 +351,7 @@ def test_a_second_process_of_the_machine_waits(run: Path, make_corpus: Make) -> 
     assert not work_folder(run, 1, config).parent.exists()
 
 
-def test_a_grid(s3: str, folded_pairs: Path, tmp_path: Path) -> None:
+def test_a_grid(s3: str, folded_pairs: Path, tmp_path: Path, s3_requests: list[str]) -> None:
     runs = Path(f"{s3}/runs")
     grid = Grid((), folds=(1, 2), corpus=f"jsonl:{folded_pairs}", systems=(SystemWord("words"),))
     corpus = load_corpus(grid.corpus)
@@ -369,5 +370,13 @@ def test_a_grid(s3: str, folded_pairs: Path, tmp_path: Path) -> None:
     shutil.copytree(list_runs(local)[0], local / "again")
     compared = compare_runs([list_runs(runs)[0], local / "again"])
     assert all(one == other for one, other in compared.scores.values())
-    assert overview(runs)[0].evaluated == (1, 2)
+    s3_requests.clear()
+    (listed,) = overview(runs)
+    assert Counter(s3_requests) == {"ListObjectsV2": 1, "GetObject": 7}, (
+        "one for each small file, of the run and 2 folds"
+    )
+    assert listed == replace(overview(local)[1], folder=list_runs(runs)[0], seconds=listed.seconds)
+    fsspec.filesystem("s3").pipe_file(f"{s3}/runs/{listed.folder.name}/fold-1/run.json", b"{}")
+    with pytest.raises(DataError, match=rf"{s3}/runs/{listed.folder.name}/fold-1/run.json is not as it was written"):
+        overview(runs)
     assert read_text(list_runs(runs)[0] / "config.toml", ".").startswith("corpus")

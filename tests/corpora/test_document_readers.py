@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from featstore.corpora import load_corpus
+from featstore.corpora.chemprot_drugprot import GROUPS
+from featstore.corpora.drugprot import TASK
 from featstore.corpora.known import chemprot_test
 from featstore.errors import DataError, MissingFileError, UsageError
 from featstore.gold import gold_pair
@@ -294,6 +296,39 @@ def test_a_bad_row_is_told_and_the_rest_is_read(tmp_path: Path, table: str, row:
     assert corpus.instances == whole.instances
     (found,) = problems(corpus)
     assert message in found
+
+
+def test_drugprot_adds_to_what_chemprot_trains_on(chemprot_dir: Path, tmp_path: Path) -> None:
+    relations: list[tuple[str, ...]] = [
+        ("7", "DIRECT-REGULATOR", "Arg1:T1", "Arg2:T3"),
+        ("7", "SUBSTRATE", "Arg1:T1", "Arg2:T3"),
+    ]
+    tables = {**DRUGPROT, "relations": DRUGPROT["relations"] + relations}
+    folder = write_drugprot(tmp_path / "new", tables)
+    chemprot = load_corpus(f"chemprot:{chemprot_dir}")
+    corpus = load_corpus(f"chemprot-drugprot:{chemprot_dir},{folder}")
+    assert corpus.instances[: len(chemprot)] == chemprot.instances
+    assert corpus.partition(1).test == chemprot.partition(1).test
+    assert {i.id: (i.split, i.label) for i in corpus.instances[len(chemprot) :]} == {
+        "drugprot:7:T1:T2": ("train", "CPR:5"),  # INHIBITOR and AGONIST: the group of the higher number
+        "drugprot:7:T1:T3": ("train", "CPR:9"),  # DIRECT-REGULATOR is of no group that is scored
+        "drugprot:8:T1:T2": ("train", "CPR:5"),
+        "drugprot:8:T1:T3": ("train", "NONE"),
+    }
+    assert corpus.labels == chemprot.labels
+    assert corpus.digest != chemprot.digest
+    assert (corpus.notes["documents from DrugProt"], corpus.documents["8"]) == (2, "train")
+    known = write_drugprot(tmp_path / "known", tables, test_pmid="3")  # a document of ChemProt's test part
+    ids = {i.id for i in load_corpus(f"chemprot-drugprot:{chemprot_dir},{known}").instances}
+    assert ids - {i.id for i in chemprot.instances} == {"drugprot:7:T1:T2", "drugprot:7:T1:T3"}
+    assert set(GROUPS) <= set(TASK.positive)
+    assert set(GROUPS.values()) == set(chemprot.positive)
+
+
+@pytest.mark.parametrize("path", ["one", "one,", "one,two,three"])
+def test_two_folders_are_wanted(path: str) -> None:
+    with pytest.raises(UsageError, match=r"of two folders; write chemprot-drugprot:CHEMPROT,DRUGPROT"):
+        load_corpus(f"chemprot-drugprot:{path}")
 
 
 def test_documents_of_chemprot_s_test_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ from featstore.errors import MissingFeatureError, MissingFileError, UsageError, 
 from featstore.featurize import Featurized, distinct_sentences, featurize
 from featstore.progress import Progress
 from featstore.records import Corpus, KeyedSentences, sentence_key
-from featstore.stores import FeatureMeta, FeatureStore, SetInfo, find_sets, list_sets, open_store
+from featstore.stores import FeatureMeta, FeatureStore, FoundSet, list_sets, look_up
 
 _SHOWN = 40  # characters of a sentence in a message
 
@@ -214,19 +214,19 @@ def open_vectors(store: str | Path = "features", name: str = "glove") -> Sentenc
         UsageError: sets of several encoders have that name; the text lists them.
         DamagedStoreError: the set is not what was written.
     """
-    found = find_sets(store, name)
+    found = look_up(store, name)
     if not found:
         names = sorted({each.meta.name for each in list_sets(store)})
         holds = f"it holds {', '.join(names)}" if names else "it is empty or does not exist"
         raise MissingFileError(f"{store} has no feature set '{name}'; {holds}.{did_you_mean(name, names)}")
-    if len({each.meta.identity for each in found}) > 1:
-        listed = ", ".join(f"{each.meta.name}@{each.meta.identity[:8]}" for each in found)
+    if len({each.info.meta.identity for each in found}) > 1:
+        listed = ", ".join(f"{each.info.meta.name}@{each.info.meta.identity[:8]}" for each in found)
         raise UsageError(f"{store} has sets of several encoders named '{name}'; open one of {listed}.")
-    return SentenceVectors(open_store(max(found, key=_rank).path))
+    return SentenceVectors(max(found, key=_rank).open())
 
 
-def _rank(found: SetInfo) -> tuple[bool, int, str]:
-    return found.meta.dtype == "float32", found.sentences, found.path
+def _rank(found: FoundSet) -> tuple[bool, int, str]:
+    return found.info.meta.dtype == "float32", found.info.sentences, found.info.path
 
 
 def _loaded(corpus: str | CorpusChoice | Corpus) -> Corpus:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.errors import MismatchError, MissingFeatureError, UsageError, did_you_mean
-from featstore.stores import FeatureMeta, FeatureStore, find_sets, list_sets, open_store
+from featstore.stores import FeatureMeta, FeatureStore, SetInfo, list_sets, look_up
 
 MIX, TOP, AVERAGE = "mix", "top", "avg"
 _VIEW = re.compile(r"(?P<source>.+)-(?P<method>pca|random)(?P<dims>\d+)")  # as `cli store view` names them
@@ -175,22 +175,23 @@ def open_features(
 def _open(
     feature: Feature, wanted: FeatureSpec | None, root: str | Path, keys: Sequence[bytes], command: str
 ) -> FeatureStore:
-    found = find_sets(root, feature.set_name)
-    fitting = [s for s in found if _serves(feature, wanted, s.meta)]
+    found = look_up(root, feature.set_name)
+    fitting = [s for s in found if _serves(feature, wanted, s.info.meta)]
     if wanted and found and not fitting:
         raise MismatchError(
             f"the head was trained on {_named(wanted)}, but {root} holds only "
-            f"{', '.join(_set_named(s.meta) for s in found)}; make the vectors it was trained on, or train again."
+            f"{', '.join(_set_named(s.info.meta) for s in found)}; make the vectors it was trained on, or train again."
         )
     if found and not fitting:
-        feature_spec(feature, found[0].meta)  # raises, for no set has the layer
-    whole, fewest = [], len(keys)
+        feature_spec(feature, found[0].info.meta)  # raises, for no set has the layer
+    whole: list[tuple[SetInfo, FeatureStore]] = []
+    fewest = len(keys)
     for candidate in fitting:
-        with closing(open_store(candidate.path)) as store:
+        with closing(candidate.open()) as store:
             missing = len(store.missing(keys))
         fewest = min(fewest, missing)
         if not missing:
-            whole.append(candidate)
+            whole.append((candidate.info, store))
     if not whole:
         make = _command(feature.name, root, command)
         if found:
@@ -202,11 +203,12 @@ def _open(
         raise MissingFeatureError(
             f"{root} {holds}: nothing of the feature '{feature.set_name}'.{guess} Make it with: {make}"
         )
-    if len({s.meta.identity for s in whole}) > 1:
-        listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s in whole)
+    if len({s.meta.identity for s, _ in whole}) > 1:
+        listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s, _ in whole)
         raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
     # If the same encoder is stored twice, the more precise set is used.
-    return open_store(min(whole, key=lambda s: (s.meta.dtype != "float32", str(s.path))).path)
+    _, chosen = min(whole, key=lambda found: (found[0].meta.dtype != "float32", str(found[0].path)))
+    return chosen
 
 
 def _serves(feature: Feature, wanted: FeatureSpec | None, meta: FeatureMeta) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_en
 from featstore.encoders.ladder import encode_what_fits
 from featstore.featurize.threads import running_threads
 from featstore.records import KeyedSentences
-from featstore.stores import FeatureMeta, find_sets, open_store
+from featstore.stores import FeatureMeta, look_up
 
 PROBE_SENTENCES = 24
 
@@ -104,13 +105,11 @@ def forecast(
 
 def _missing(sentences: KeyedSentences, meta: FeatureMeta, root: str | Path) -> list[bytes]:
     """The keys that the store lacks; a store that does not exist yet lacks all and is not created."""
-    for found in find_sets(root, meta.name):
-        if (found.meta.identity, found.meta.dtype, found.meta.backend) == (meta.identity, meta.dtype, meta.backend):
-            store = open_store(found.path)
-            try:
+    for found in look_up(root, meta.name):
+        there = found.info.meta
+        if (there.identity, there.dtype, there.backend) == (meta.identity, meta.dtype, meta.backend):
+            with closing(found.open()) as store:
                 return store.missing(list(sentences))
-            finally:
-                store.close()
     return list(sentences)
 
 

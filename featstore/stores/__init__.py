@@ -6,7 +6,7 @@ directory of immutable shards (FORMAT.md). Each backend lives in a file of its o
 file and a line in ``BACKENDS``.
 """
 
-from featstore.stores.access import create_store, find_sets, list_sets, open_store
+from featstore.stores.access import FoundSet, create_store, find_sets, list_sets, look_up, open_store
 from featstore.stores.contract import DTYPES, MEMORY, FeatureMeta, FeatureStore
 from featstore.stores.sets import SetInfo
 from featstore.stores.table import BACKENDS
@@ -17,9 +17,11 @@ __all__ = [
     "MEMORY",
     "FeatureMeta",
     "FeatureStore",
+    "FoundSet",
     "SetInfo",
     "create_store",
     "find_sets",
     "list_sets",
+    "look_up",
     "open_store",
 ]

@@ -6,15 +6,34 @@ holds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.stores.contract import MEMORY, FeatureMeta, FeatureStore
 from featstore.stores.location import place_of
 from featstore.stores.memory import MemoryStore
 from featstore.stores.places import join
-from featstore.stores.sets import SetInfo, check_meta, directory_name, ensure, open_files, shard_files
-from featstore.stores.sets import list_sets as _list_sets
+from featstore.stores.sets import SetInfo, check_meta, directory_name, ensure, listed_sets, open_files, shard_files
 from featstore.stores.sharded import ShardedStore
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSet:
+    """A feature set that was found in a store.
+
+    Attributes:
+        info: what it is, and where.
+        listed: its shards, and the sizes of their index files.
+    """
+
+    info: SetInfo
+    listed: Mapping[str, int]
+
+    def open(self, *, check: bool = False) -> FeatureStore:
+        """Open the set as :func:`open_store` does, without listing again what was listed when it was found."""
+        files = shard_files(place_of(self.info.path), self.info.meta)
+        return ShardedStore(files, check=check, listed=self.listed)
 
 
 def create_store(root: str | Path, meta: FeatureMeta, *, check: bool = False) -> FeatureStore:
@@ -52,18 +71,21 @@ def open_store(path: str | Path, *, check: bool = False) -> FeatureStore:
         DamagedStoreError: there is one, but its content has changed.
         MismatchError: a newer version of featstore wrote it.
     """
-
     return ShardedStore(open_files(path), check=check)
 
 
 def list_sets(root: str | Path) -> list[SetInfo]:
     """Return the feature sets of a store, sorted by path; an empty list if there is no such store."""
-
-    return _list_sets(str(root))
+    return [info for info, _ in listed_sets(str(root))]
 
 
 def find_sets(root: str | Path, name: str) -> list[SetInfo]:
-    """Return the feature sets of an encoder.
+    """Return the feature sets of an encoder; see :func:`look_up`."""
+    return [found.info for found in look_up(root, name)]
+
+
+def look_up(root: str | Path, name: str) -> list[FoundSet]:
+    """Return the feature sets of an encoder, each of which can be opened.
 
     Args:
         root: the store.
@@ -75,4 +97,4 @@ def find_sets(root: str | Path, name: str) -> list[SetInfo]:
     def is_meant(meta: FeatureMeta) -> bool:
         return (meta.name == encoder and meta.identity.startswith(prefix)) or directory_name(meta) == name
 
-    return _list_sets(str(root), is_meant)
+    return [FoundSet(info, sizes) for info, sizes in listed_sets(str(root), is_meant)]

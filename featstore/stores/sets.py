@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,7 @@ from featstore.stores.layout import FORMAT_VERSION, INDEX_SUFFIX, SET_FILE, sent
 from featstore.stores.location import place_of
 from featstore.stores.places import STAGING, Place, join, split
 from featstore.stores.segments import INDEX
-from featstore.stores.shards import SHARDS, ShardFiles
+from featstore.stores.shards import SHARDS, ShardFiles, index_sizes
 from featstore.stores.table import BACKENDS
 
 T = TypeVar("T")
@@ -238,8 +238,10 @@ def check_same(place: Place, meta: FeatureMeta, wanted: FeatureMeta) -> None:
             )
 
 
-def list_sets(root: str, wanted: Callable[[FeatureMeta], bool] = lambda _: True) -> list[SetInfo]:
-    """Return the feature sets of a store, sorted by path; none if there is no such store.
+def listed_sets(
+    root: str, wanted: Callable[[FeatureMeta], bool] = lambda _: True
+) -> Iterator[tuple[SetInfo, dict[str, int]]]:
+    """Yield the feature sets of a store, sorted by path, each with its shards and the sizes of their index files.
 
     Args:
         root: the store.
@@ -248,11 +250,9 @@ def list_sets(root: str, wanted: Callable[[FeatureMeta], bool] = lambda _: True)
     Raises:
         DamagedStoreError: a directory whose ``set.json`` cannot be read.
     """
-    sets = []
     for name in sorted(place_of(root).sizes("")):
         place = place_of(join(root, name))
         if place.exists(SET_FILE) and wanted(meta := read_meta(place)):
-            sizes = [s for n, s in place.sizes(SHARDS).items() if n.endswith(INDEX_SUFFIX)]
-            counts = [sentences_of_size(size) for size in sizes]
-            sets.append(SetInfo(place.location, meta, len(sizes), sum(c for c in counts if c > 0)))
-    return sets
+            sizes = index_sizes(place)
+            counts = [sentences_of_size(size) for size in sizes.values()]
+            yield SetInfo(place.location, meta, len(sizes), sum(c for c in counts if c > 0)), sizes

@@ -35,9 +35,10 @@ class ShardedStore:
     Args:
         files: the set's shards.
         check: compare each sentence with its checksum when it is read.
+        listed: the shards and the sizes of their index files, if they were listed just now.
     """
 
-    def __init__(self, files: ShardFiles, *, check: bool = False) -> None:
+    def __init__(self, files: ShardFiles, *, check: bool = False, listed: Mapping[str, int] | None = None) -> None:
         self.files = files
         self._meta = files.meta
         self._dtype = files.dtype
@@ -45,7 +46,7 @@ class ShardedStore:
         self._open = OpenShards(files)
         self._segmented = True  # False once a segment was found damaged
         self._forget()
-        self.refresh()
+        self._refresh(listed)
 
     def _forget(self) -> None:
         self._names: list[str] = []
@@ -61,8 +62,11 @@ class ShardedStore:
 
     def refresh(self) -> None:
         """Look for shards that others have written or removed since."""
+        self._refresh(None)
+
+    def _refresh(self, listed: Mapping[str, int] | None) -> None:
         for attempt in range(_LISTINGS):
-            sizes = self.files.sizes()
+            sizes = listed if listed is not None and not attempt else self.files.sizes()
             if not self._known <= sizes.keys():
                 self._forget()
             try:

@@ -35,6 +35,12 @@ SHARDS = "shards"
 DAMAGED = "damaged"  # where repair puts shards that are not what was written; nobody reads there
 
 
+def index_sizes(place: Place) -> dict[str, int]:
+    """Return the names of all shards of a set, sorted, and the size of each one's index file."""
+    suffix, found = INDEX_SUFFIX, sorted(place.sizes(SHARDS).items())
+    return {name.removesuffix(suffix): size for name, size in found if name.endswith(suffix)}
+
+
 class ShardFormat(Protocol):
     """How a backend lays a shard out in files."""
 
@@ -88,11 +94,10 @@ class ShardFiles:
         Raises:
             ResourceError: the whole set is gone, which must not be taken for an empty one.
         """
-        found = self.place.sizes(SHARDS)
+        found = index_sizes(self.place)
         if not found and not self.place.exists(SET_FILE):
             raise gone(self.place.location)
-        suffix = INDEX_SUFFIX
-        return {name.removesuffix(suffix): size for name, size in sorted(found.items()) if name.endswith(suffix)}
+        return found
 
     def index_name(self, name: str) -> str:
         """Where the index of a shard lies, relative to the set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import zarr
 
 from featstore.errors import DamagedStoreError, UsageError
 from featstore.featurize.encode import featurize
+from featstore.ragged import Ragged
 from featstore.records import sentence_key
 from featstore.scale import LocalEngine
-from featstore.stores import create_store, list_sets, open_store, ranged
+from featstore.stores import create_store, list_sets, look_up, open_store, ranged
 from featstore.stores.maintenance.bundle import export_bundle, import_bundle
 from featstore.stores.maintenance.explain import explain
 from featstore.stores.maintenance.inspect import inspect
@@ -100,6 +102,22 @@ def test_the_maintenance_works_at_an_address(path: str, tmp_path: Any, make_meta
     assert np.array_equal(open_store(path, check=True).read(keys).values, vectors.values)
     collect(root, keep=[], dry_run=False)
     assert list_sets(root) == []
+
+
+def test_a_set_that_was_found_is_opened_without_listing_its_shards_again(
+    s3: str, make_meta: Make, make_batch: Make, s3_requests: list[str]
+) -> None:
+    keys, vectors = make_batch(range(6))
+    with closing(create_store(f"{s3}/features", make_meta("zarr"))) as store:
+        for key, row in zip(keys, vectors, strict=True):
+            store.append([key], Ragged.from_list([row], vectors.dim, vectors.values.dtype))
+    s3_requests.clear()
+    (found,) = look_up(f"{s3}/features", "toy")
+    opened = found.open()
+    assert s3_requests.count("ListObjectsV2") == 2, "the store, and the shards of the set"
+    assert np.array_equal(opened.read(keys).values, vectors.values)
+    compact(found.info.path)
+    assert np.array_equal(found.open().read(keys).values, vectors.values), "the shards that were listed are gone"
 
 
 def test_an_unknown_protocol(make_meta: Make) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featstore.fingerprint import fingerprint
-from featstore.stores.access import find_sets, open_store
+from featstore.stores.access import look_up
 
 ABSENT = "(absent)"
 
@@ -90,8 +90,9 @@ def explain(root: str | Path, name: str, facts: Mapping[str, object], keys: Sequ
     """
     distinct, identity = list(dict.fromkeys(keys)), fingerprint(facts)
     matches = []
-    for info in find_sets(root, name):
-        with closing(open_store(info.path)) as store:
+    for found in look_up(root, name):
+        info = found.info
+        with closing(found.open()) as store:
             missing = len(store.missing(distinct))
         differences = () if info.meta.identity == identity else tuple(differing(facts, info.meta.facts))
         if info.meta.identity != identity and not differences:

@@ -227,7 +227,7 @@ def tag_command(
         ),
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew, instead of where an interrupted one stopped.")
+        bool, typer.Option("--fresh", help="Begin anew instead of going on where an interrupted command stopped.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout.")] = False,
 ) -> None:

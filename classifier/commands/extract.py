@@ -43,7 +43,7 @@ def extract_command(
     mentions: MentionOptions,
     output: OutputOptions,
 ) -> None:
-    """Extract relations from text or documents. Mentions that are not there are found first.
+    """Extract relations from text or documents. In documents without mentions, the mentions are found first.
 
     An interrupted extraction into a file goes on where it stopped.
     """
@@ -97,7 +97,7 @@ def join_command(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Join what the jobs of cli extract --shard wrote into one output, as one job would have written it."""
+    """Join the outputs of all jobs of cli extract --shard into one, which is what a single job would have written."""
     from classifier.extract.join import join_shards
     from classifier.extract.report import DOCUMENT_LEFT_OUT
 

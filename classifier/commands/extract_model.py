@@ -135,7 +135,8 @@ class MentionOptions:
         str,
         typer.Option(
             "--types",
-            help="Names of types that are not known, as NAME=TYPE,..: DRUG=CHEMICAL. Synonyms are known.",
+            help="What is meant by types whose names are not known, as NAME=TYPE,..: TOXIN=CHEMICAL. "
+            "Synonyms such as Drug and Protein are known.",
             rich_help_panel="Mentions",
         ),
     ] = ""

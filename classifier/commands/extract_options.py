@@ -53,7 +53,9 @@ class InputOptions:
     ] = None
     lines: Annotated[
         bool,
-        typer.Option("--lines", help="Each line of plain text is a document, not each file.", rich_help_panel="Input"),
+        typer.Option(
+            "--lines", help="Take each line of plain text, not each file, as a document.", rich_help_panel="Input"
+        ),
     ] = False
     text_column: Annotated[
         list[str] | None,
@@ -68,7 +70,8 @@ class InputOptions:
         str | None,
         typer.Option(
             "--id-column",
-            help="Column of a table that holds the ids. By default id or pmid, or else rows are numbered.",
+            help="Column of a table that holds the ids. By default it is id or pmid; without such a "
+            "column the rows are numbered.",
             rich_help_panel="Input",
         ),
     ] = None
@@ -152,14 +155,16 @@ class OutputOptions:
     fresh: Annotated[
         bool,
         typer.Option(
-            "--fresh", help="Begin anew, instead of where an interrupted one stopped.", rich_help_panel="Output"
+            "--fresh",
+            help="Begin anew instead of going on where an interrupted command stopped.",
+            rich_help_panel="Output",
         ),
     ] = False
     as_json: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="Print a summary as JSON on stdout; without -o print the relations, a document a line.",
+            help="Print a summary as JSON on stdout; without -o print the relations, one document a line.",
             rich_help_panel="Output",
         ),
     ] = False

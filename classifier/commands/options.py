@@ -215,7 +215,7 @@ def _parameter(option: Field[Any], of_systems: Sequence[tuple[str, Field[Any]]] 
 def _system_parameter(found: Sequence[tuple[str, Field[Any], Any]]) -> inspect.Parameter:
     """Return the option of a command that sets a field which only systems other than the head have."""
     name, option, kind = found[0]
-    text = " ".join(_of_system(each, field, None) for each, field, _ in found)
+    text = " ".join(_of_system(each if len(found) > 1 else "", field, None) for each, field, _ in found)
     panel = f"Systems {', '.join(each for each, _, _ in found)}" if len(found) > 1 else f"System {name}"
     return inspect.Parameter(
         option.name,
@@ -226,18 +226,24 @@ def _system_parameter(found: Sequence[tuple[str, Field[Any], Any]]) -> inspect.P
 
 
 def _of_system(system: str, option: Field[Any], of_head: Field[Any] | None) -> str:
-    """Return what an option means to a system, and its default there; what the head's text says is not said again."""
+    """Return what an option means to a system, and its default there; what the head's text says is not said again.
+
+    Args:
+        system: its name; empty where only one system has the option, so that its panel says which.
+        option: the field of the system's options.
+        of_head: that of the head's, if it has one of this name.
+    """
     default = {"True": "yes", "False": "no", "": "none"}.get(str(option.default), str(option.default))
     text = option.metadata["help"]
     if of_head is not None and text == of_head.metadata["help"]:
         return "" if option.default == of_head.default else f"(default of {system}: {default})"
-    return f"{text} (default of {system}: {default})"
+    return f"With --system {system}: {text} (default: {default})" if system else f"{text} (default: {default})"
 
 
 def _by_recipe(option: Field[Any]) -> str:
     """Return the value that each recipe gives an option."""
     values = {name: str(changed.get(option.name, option.default)) for name, changed in RECIPES.items()}
-    words = {"True": "yes", "False": "no"}
+    words = {"True": "yes", "False": "no", "": "none"}
     if len(set(values.values())) == 1:
-        return f"(default: {words.get(str(option.default), option.default)})"
+        return f"(default: {words.get(str(option.default), str(option.default))})"
     return f"({', '.join(f'{name}: {words.get(value, value)}' for name, value in values.items())})"

@@ -85,7 +85,11 @@ def train_command(
     seed: Annotated[int, typer.Option(help="Seed of the initial weights, the order of the batches and dropout.")] = 1,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", help="Repeat a run: its config.toml, in place of the options that say what a run is."),
+        typer.Option(
+            "--config",
+            help="Repeat a run: the path of its config.toml, which takes the place of the options that say what a run "
+            "is.",
+        ),
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log every epoch for TensorBoard in the fold's folder.")
@@ -100,7 +104,7 @@ def train_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train the head on stored vectors, or another system."""
+    """Train a model on one fold of a corpus: the head on stored vectors, or another system."""
     from classifier.runs.config import read_config_file, run_corpus
     from classifier.runs.find import run_place
     from classifier.systems.choice import options_of, run_name

@@ -20,7 +20,8 @@ INTERRUPTED = 130
 READER_GONE = 141  # as a shell reports a program that SIGPIPE ended
 EXIT_CODES = (
     "Exit codes: 0 done; 2 wrong usage; 3 finished, but items were skipped; 4 missing or bad data; 5 damaged or "
-    "mismatched store; 6 no disk space, memory or permission; 130 interrupted, with all finished work kept."
+    "mismatched store; 6 no disk space, memory or permission, or a server that does not answer; 130 "
+    "interrupted, with all finished work kept."
 )
 
 

@@ -104,8 +104,8 @@ Instances = Annotated[
     Path | None,
     typer.Option(
         "--instances",
-        help="List of the instances to take from ChemProt. By default it is lim_kang_instances.tsv in DIR, if that "
-        "file exists.",
+        help="File that lists the instances to take from ChemProt. By default it is lim_kang_instances.tsv in DIR, if "
+        "that file exists.",
     ),
 ]
 Store = Annotated[

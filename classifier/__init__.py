@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from classifier.api import Run, compare_runs, list_runs, open_run, train
     from classifier.entities.config import TaggerConfig
     from classifier.entities.corpora import MentionCorpus, load_mentions
+    from classifier.entities.filter_training import train_filter
     from classifier.entities.runs import corpus_sentences, evaluate_tagger, train_tagger
     from classifier.entities.tagger import Tagger
     from classifier.extract.bundle import write_bundle
@@ -73,6 +74,7 @@ else:
             "run_ablation": "classifier.ablate.whole",
             "tag_files": "classifier.extract.tag_files",
             "train": "classifier.api",
+            "train_filter": "classifier.entities.filter_training",
             "train_tagger": "classifier.entities.runs",
             "write_bundle": "classifier.extract.bundle",
         },
@@ -115,6 +117,7 @@ __all__ = [
     "run_ablation",
     "tag_files",
     "train",
+    "train_filter",
     "train_tagger",
     "write_bundle",
 ]

@@ -107,6 +107,7 @@ class Document:
         relations: the relations that the input states.
         place: the file and line that it was read from, for messages about it; empty if it was not read.
         problems: what was left out of it or changed as it was read.
+        unread: sentences in which no tagger looked for mentions, because they can hardly hold a pair to relate.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Document:
     relations: tuple[StatedRelation, ...] = field(default=(), compare=False)
     place: str = field(default="", compare=False, repr=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
+    unread: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

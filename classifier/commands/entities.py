@@ -10,7 +10,7 @@ import typer
 
 from classifier.commands.notices import Notices
 from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore, with_options_of
-from classifier.entities.config import TaggerConfig
+from classifier.entities.config import KEEP, TaggerConfig
 from classifier.scores.percent import percent
 from featstore.addresses import address_of
 from featstore.commands.console import (
@@ -37,7 +37,7 @@ from featstore.commands.options import (
     encoder_specs,
 )
 from featstore.errors import UsageError, count_of
-from featstore.files import check_input, check_output_file, check_output_folder
+from featstore.files import check_input, check_output_file, check_output_folder, check_readable_folder
 
 if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
@@ -133,7 +133,8 @@ def train_command(
     ram_budget: RamBudget = 4.0,
     as_json: AsJson = False,
 ) -> None:
-    """Train a tagger on stored vectors; an interrupted training goes on where it stopped."""
+    """Train a tagger and its sentence filter on stored vectors; an interrupted training goes on where it stopped."""
+    from classifier.entities.filter_training import train_filter
     from classifier.entities.runs import train_tagger
 
     check_output_folder(run)
@@ -142,6 +143,10 @@ def train_command(
     loaded = _load(corpora)
     held = int(ram_budget * GB)
     checkpoint = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held)
+    if any(corpus.part("dev") for corpus in loaded):
+        train_filter(run, loaded, store, ram_budget=held)
+    else:
+        tell("no sentence filter was trained, because none of the corpora has a dev part to choose its thresholds by.")
     if as_json:
         print_json({"run": run, "training": checkpoint.training})
         return
@@ -156,6 +161,34 @@ def train_command(
 def _report_epoch(epoch: TaggerEpoch) -> None:
     dev = "" if epoch.dev_f1 is None else f", dev F1 {percent(epoch.dev_f1)}{' *' if epoch.best else ''}"
     err.print(f"epoch {epoch.number} of {epoch.of}: loss {epoch.train_loss:.4f}{dev}, {epoch.seconds:.1f} s")
+
+
+def filter_command(
+    corpora: Corpora = "sample",
+    run: Folder = TAGGER,
+    keep: Annotated[
+        float,
+        typer.Option(help="Share of the sentences with a pair, in the dev parts, that the filter shall keep."),
+    ] = KEEP,
+    store: Store = "features",
+    ram_budget: RamBudget = 4.0,
+    as_json: AsJson = False,
+) -> None:
+    """Train the sentence filter of a tagger anew: what tells which sentences can hardly hold a pair to relate."""
+    from classifier.entities.filter_training import train_filter
+
+    check_readable_folder(run)
+    check_stored(store)
+    trained = train_filter(run, _load(corpora), store, keep=keep, ram_budget=int(ram_budget * GB)).facts
+    if as_json:
+        print_json(trained)
+        return
+    rows = [
+        [" and ".join(p.types), f"{p.sentences:,}", f"{p.holding:,}", *map(percent, (p.read, p.read_tokens, p.kept))]
+        for p in trained.pairs
+    ]
+    header = ["pair", "dev sentences", "with a pair", "read %", "tokens read %", "pairs kept %"]
+    print_table(f"{run}, {duration(trained.seconds)}", header, rows)
 
 
 def eval_command(
@@ -260,6 +293,7 @@ def tag_command(
 COMMANDS: Commands = {
     "featurize": featurize_command,
     "train": train_command,
+    "filter": filter_command,
     "eval": eval_command,
     "tag": tag_command,
 }

@@ -72,7 +72,7 @@ def extract_command(
     )
     show_log()
     _note_formats(job)
-    load = model.loader(called, mentions)
+    load = model.loader(called, mentions, output.format)
     extractor = load()
     tell(f"model: {extractor.facts.name}, which relates {extractor.related}")
     notices = Notices(DOCUMENT_LEFT_OUT)
@@ -160,6 +160,11 @@ def _print_done(done: Extracted, place: Path, tag: str = "", shard: Shard | None
         f"{count_of(done.relations, 'relation')} -> {where}, "
         f"{duration(done.seconds)}"
     )
+    if done.unread:
+        tell(
+            f"not read: {count_of(done.unread, 'sentence')}, which can hardly hold a pair of the model's types; "
+            "--sentences all reads every sentence"
+        )
     for reason, count in done.nothing.items():
         hint = "; --tag missing would look for them" if reason == "no mentions" and tag == "never" else ""
         tell(f"without a relation: {count_of(count, 'document')}, {reason}{hint}")

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from classifier.extract.extractor import Extractor
 
 
+def _sentences() -> tuple[str, ...]:
+    from classifier.entities.windows import SENTENCES
+
+    return SENTENCES
+
+
 def _modes() -> tuple[str, ...]:
     from classifier.entities.windows import MODES
 
@@ -84,8 +90,14 @@ class ModelOptions:
         if self.model and (clashing := given(called, ("run", "fold"))):
             raise UsageError(f"--model {self.model} is a whole model; leave {' and '.join(clashing)} out.")
 
-    def loader(self, called: typer.Context, mentions: MentionOptions) -> Callable[[], Extractor]:
-        """Return what loads the model that is named, by default the one that comes with featstore."""
+    def loader(self, called: typer.Context, mentions: MentionOptions, written: str) -> Callable[[], Extractor]:
+        """Return what loads the model that is named, by default the one that comes with featstore.
+
+        Args:
+            called: the command line.
+            mentions: where the mentions come from.
+            written: the format of the output.
+        """
         from classifier.extract.extractor import Extractor
         from classifier.extract.models import model_folder
 
@@ -106,6 +118,7 @@ class ModelOptions:
             precision=self.precision,
             tag=mentions.tag,
             tagger=mentions.tagger,
+            sentences=mentions.sentences_for(written),
         )
 
 
@@ -131,6 +144,18 @@ class MentionOptions:
             rich_help_panel="Mentions",
         ),
     ] = None
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            "--sentences",
+            callback=one_of(_sentences),
+            metavar="all|likely",
+            help="Sentences in which the mentions of plain text are looked for: all, or those that are likely to hold "
+            "a pair of the model's types, which is faster. By default it is all where the output has room for mentions "
+            "(jsonl, html, BioC, PubTator), and likely elsewhere.",
+            rich_help_panel="Mentions",
+        ),
+    ] = None
     types: Annotated[
         str,
         typer.Option(
@@ -140,6 +165,18 @@ class MentionOptions:
             rich_help_panel="Mentions",
         ),
     ] = ""
+
+    def sentences_for(self, written: str) -> str:
+        """Return which sentences are read for an output of the format ``written``.
+
+        By default it is every sentence where the output has room for mentions, so that nobody loses mentions unaware.
+        """
+        from classifier.entities.windows import ALL, LIKELY
+        from featstore.formats import FORMATS
+
+        if self.sentences is not None:
+            return self.sentences
+        return ALL if written in FORMATS and FORMATS[written].mentions else LIKELY
 
     def check(self) -> None:
         """Make sure that a tagger which is named is there; it is loaded only when a document needs it.

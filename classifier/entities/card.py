@@ -12,19 +12,23 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 
 from classifier.data.features import parse_features
-from classifier.entities.config import TaggerConfig
+from classifier.entities.config import KEEP, TaggerConfig
 from classifier.entities.facts import TaggerFacts, TaggerMetrics
+from classifier.entities.filter_facts import FilterFacts
 from classifier.scores.percent import percent
 from featstore.errors import count_of
 from featstore.markdown import markdown_table
 
 
-def tagger_card(facts: TaggerFacts, evaluations: Sequence[TaggerMetrics] = ()) -> str:
+def tagger_card(
+    facts: TaggerFacts, evaluations: Sequence[TaggerMetrics] = (), own_filter: FilterFacts | None = None
+) -> str:
     """Return the card.
 
     Args:
         facts: those of ``tagger.json``.
         evaluations: those of ``metrics-CORPUS.json``.
+        own_filter: those of ``filter.json``; None if it has no sentence filter.
     """
     config, training = facts.config, facts.training
     parts = "the training and development parts" if config.with_dev else "the training parts"
@@ -63,11 +67,30 @@ def tagger_card(facts: TaggerFacts, evaluations: Sequence[TaggerMetrics] = ()) -
                 f"{training.left_out:,} documents were left out, because a part that is held out has them too. "
                 f"{chosen}.\n\n" + markdown_table(["corpus", "annotates", "documents", "sentences", "digest"], corpora),
                 "## Encoders\n\n" + markdown_table(["encoder", "identity", "layer", "columns", "stored as"], encoders),
-                f"## Again\n\n    {_featurize(config)}\n    {_train(config)}",
+                *([_filter(own_filter)] if own_filter else []),
+                f"## Again\n\n    {_featurize(config)}\n    {_train(config)}"
+                + (f"\n    {_train_filter(config, own_filter)}" if own_filter else ""),
                 "## Versions\n\n" + markdown_table(["", ""], [[name, value] for name, value in facts.versions.items()]),
             ]
         )
         + "\n"
+    )
+
+
+def _filter(facts: FilterFacts) -> str:
+    """Return what there is to say of the sentence filter."""
+    rows = [
+        [f"{head} and {tail}", f"{p.sentences:,}", f"{p.holding:,}", *map(percent, (p.read, p.read_tokens, p.kept))]
+        for p in facts.pairs
+        for head, tail in [p.types]
+    ]
+    return (
+        "## Sentence filter\n\n"
+        "Where only relations are wanted, a linear model on word vectors and the looks of the words tells which "
+        f"sentences can hardly hold a pair, and these are not encoded. It learnt from {facts.sentences:,} sentences of "
+        f"the training parts. Its thresholds keep {percent(facts.keep)} % of the sentences with a pair in the dev "
+        "parts; the table has what it does there, in percent.\n\n"
+        + markdown_table(["pair", "sentences", "with a pair", "read", "tokens read", "pairs kept"], rows)
     )
 
 
@@ -86,6 +109,12 @@ def _train(config: TaggerConfig) -> str:
             continue
         words += [f"--{field.name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return shlex.join(words)
+
+
+def _train_filter(config: TaggerConfig, facts: FilterFacts) -> str:
+    """Return the command that trains the filter of this tagger again."""
+    words = ["cli", "entities", "filter", "--corpus", _corpora(config)]
+    return shlex.join(words + ([] if facts.keep == KEEP else ["--keep", str(facts.keep)]))
 
 
 def _corpora(config: TaggerConfig) -> str:

@@ -13,6 +13,8 @@ from classifier.head.config import PRECISIONS, InputConfig
 from classifier.training.config import option, rise_and_cosine
 from featstore.errors import UsageError
 
+KEEP = 0.98  # share of the dev parts' sentences with a pair that a sentence filter keeps, where no other is asked for
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data.features import open_features, parse_features
+from classifier.data.features import Feature, open_features, parse_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
 from classifier.entities.card import tagger_card
@@ -40,6 +40,7 @@ from classifier.entities.facts import (
     read_tagger,
     read_tested,
 )
+from classifier.entities.filter_facts import FILTER_FACTS, FILTER_WEIGHTS, has_filter, read_filter
 from classifier.entities.loop import Training
 from classifier.entities.model import Network
 from classifier.entities.parts import Part, Parts, training_parts
@@ -96,7 +97,7 @@ def train_tagger(
     with (
         reproducible(config.seed, config.threads),
         open_features(
-            features, store_root, unique.keys, _command(config.features, config.corpora, store_root)
+            features, store_root, unique.keys, featurize_command(features, config.corpora, store_root)
         ) as stores,
     ):
         vectors = Vectors(features, stores, unique, ram_budget)
@@ -144,11 +145,18 @@ def _digest(config: TaggerConfig, corpora: Sequence[MentionCorpus], vectors: Vec
 
 def _publish(folder: Path, checkpoint: TaggerCheckpoint) -> None:
     """Write a tagger and its card, in the place of one that was there."""
-    for path in metrics_files(folder):
-        path.unlink()  # of the tagger before
-    written = save_tagger(folder, checkpoint)
-    write_file(folder / CARD, tagger_card(written).encode("utf-8"))
+    for path in (*metrics_files(folder), folder / FILTER_FACTS, folder / FILTER_WEIGHTS):
+        path.unlink(missing_ok=True)  # of the tagger before
+    save_tagger(folder, checkpoint)
+    write_card(folder)
     forget_unfinished(folder)
+
+
+def write_card(folder: Path) -> None:
+    """Write the card of the tagger in a folder, with the figures that it has."""
+    own_filter = read_filter(folder) if has_filter(folder) else None
+    card = tagger_card(read_tagger(folder), read_tested(folder), own_filter)
+    write_file(folder / CARD, card.encode("utf-8"))
 
 
 def evaluate_tagger(
@@ -176,7 +184,7 @@ def evaluate_tagger(
             checkpoint.parsed_features,
             store_root,
             unique.keys,
-            _command(config.features, [corpus.spec], store_root),
+            featurize_command(checkpoint.parsed_features, [corpus.spec], store_root),
             checkpoint.features,
         ) as stores,
     ):
@@ -256,11 +264,11 @@ def _note(folder: Path, corpus: str, split: str, scores: MentionScores) -> None:
     measured = MeasuredMentions.of(scores)
     metrics = TaggerMetrics(corpus, split, measured.exact, measured.relaxed)
     write_file(folder / metrics_file(corpus, split), to_json(metrics))
-    write_file(folder / CARD, tagger_card(read_tagger(folder), read_tested(folder)).encode("utf-8"))
+    write_card(folder)
 
 
-def _command(config_features: str, corpora: Iterable[str], store_root: str | Path) -> str:
+def featurize_command(features: Sequence[Feature], corpora: Iterable[str], store_root: str | Path) -> str:
     """Return the command that makes the vectors that a tagger reads."""
-    names = dict.fromkeys(feature.name for feature in parse_features(config_features))
+    names = dict.fromkeys(feature.name for feature in features)
     options = ["--encoders", ",".join(names), "--corpus", ",".join(corpora), "--store", str(store_root)]
     return shlex.join(["cli", "entities", "featurize", *options])

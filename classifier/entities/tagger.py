@@ -12,7 +12,8 @@ or none (``never``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,9 @@ from classifier.entities.batch import SentenceBatcher, distinct
 from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
+from classifier.entities.filter_facts import has_filter
 from classifier.entities.predict import find_mentions
+from classifier.entities.sentence_filter import TypePairs, SentenceFilter, load_filter
 from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.bundled import bundled
@@ -49,6 +52,7 @@ class Tagger:
         name: what outputs call it.
         store: a store to read vectors from and to keep them in; None keeps them in memory, window by window.
         threads: threads of the matrix products.
+        sentence_filter: tells which sentences need not be read where only relations are wanted; None: all are read.
 
     Raises:
         MismatchError: an encoder that is not the one that it was trained on; the text names both.
@@ -62,12 +66,14 @@ class Tagger:
         name: str = "tagger",
         store: str | None = None,
         threads: int = 1,
+        sentence_filter: SentenceFilter | None = None,
     ) -> None:
         for spec in checkpoint.features:
             check_encoder(spec, encoders[spec.name], spec.name)
         self.checkpoint, self.name = checkpoint, name
         self.encoders = dict(encoders)
         self._store, self._threads = store, threads
+        self.sentence_filter = sentence_filter
 
     @classmethod
     def load(
@@ -98,7 +104,9 @@ class Tagger:
         folder = bundled(SHIPPED) if path is None else on_this_machine(path)
         checkpoint = load_tagger(folder)
         found = load_encoders(checkpoint, encoders, device=device, loaded=loaded)
-        return cls(checkpoint, found, name=folder.resolve().name, store=store, threads=threads)
+        own = load_filter(folder, checkpoint.features) if has_filter(folder) else None
+        name = folder.resolve().name
+        return cls(checkpoint, found, name=name, store=store, threads=threads, sentence_filter=own)
 
     def tag_text(self, text: str) -> tuple[Entity, ...]:
         """Return the mentions of a text of any length."""
@@ -129,14 +137,32 @@ class Tagger:
         return Encoding(self.encoders.values(), store=self._store, threads=self._threads)
 
     def tag_window(
-        self, window: Sequence[Document | BadDocument], encoding: Encoding, mode: str = "missing"
+        self,
+        window: Sequence[Document | BadDocument],
+        encoding: Encoding,
+        mode: str = "missing",
+        pairs: TypePairs | None = None,
     ) -> list[Document | BadDocument]:
-        """Tag some documents; the vectors of their sentences stay in ``encoding`` if they are not too many."""
+        """Tag some documents; the vectors of their sentences stay in ``encoding`` if they are not too many.
+
+        Args:
+            window: the documents.
+            encoding: the encoders at work.
+            mode: which documents are tagged.
+            pairs: the types of the only pairs that are of use; sentences that can hardly hold one are not read, and
+                each document has their number (``unread``). Documents that come with mentions are read whole. None:
+                every sentence is read.
+        """
         wanted = {n: d for n, d in enumerate(window) if isinstance(d, Document) and is_tagged(d, mode)}
         sentences = [s for n, d in wanted.items() for s in sentences_of(replace(d, entities=()), n)]
         found: dict[int, list[tuple[int, int, str]]] = {n: [] for n in wanted}
         failed: set[int] = set()
+        unread: Counter[int] = Counter()
         for chunk in _chunks(sentences):
+            if pairs is not None and self.sentence_filter is not None:
+                free = {n for n, document in wanted.items() if not document.entities}
+                chunk, passed = self._filtered(chunk, encoding, free, pairs)
+                unread.update(passed)
             stores, lost = encoding.fill({s.key: s.tokens for s in chunk}, self.checkpoint.features)
             failed |= {sentence.document for sentence in chunk if sentence.key in lost}
             kept = [sentence for sentence in chunk if sentence.key not in lost]
@@ -144,11 +170,35 @@ class Tagger:
                 found[sentence.document] += mentions
         tagged = list(window)
         for n, document in wanted.items():
-            no_room = "memory has no room to encode one of its sentences."
-            tagged[n] = (
-                BadDocument(document.id, document.place, no_room) if n in failed else _with_found(document, found[n])
-            )
+            if n in failed:
+                no_room = "memory has no room to encode one of its sentences."
+                tagged[n] = BadDocument(document.id, document.place, no_room)
+            else:
+                tagged[n] = replace(_with_found(document, found[n]), unread=unread[n])
         return tagged
+
+    def _filtered(
+        self, sentences: Sequence[TaggedSentence], encoding: Encoding, free: Collection[int], pairs: TypePairs
+    ) -> tuple[list[TaggedSentence], list[int]]:
+        """Return the sentences to read, and of each other its document.
+
+        Args:
+            sentences: the sentences.
+            encoding: the encoders at work; those of words look all words up.
+            free: the documents whose sentences may be passed over.
+            pairs: see :meth:`tag_window`.
+        """
+        assert self.sentence_filter is not None
+        asked = [sentence for sentence in sentences if sentence.document in free]
+        stores, lost = encoding.fill({s.key: s.tokens for s in asked}, self.sentence_filter.features)
+        asked = [sentence for sentence in asked if sentence.key not in lost]
+        with running_threads(self._threads):
+            can_hold = self.sentence_filter.can_hold(asked, stores, pairs)
+        passed = {id(sentence) for sentence, held in zip(asked, can_hold, strict=True) if not held}
+        return (
+            [sentence for sentence in sentences if id(sentence) not in passed],
+            [sentence.document for sentence in sentences if id(sentence) in passed],
+        )
 
     def _find(
         self, sentences: Sequence[TaggedSentence], stores: Sequence[FeatureStore]

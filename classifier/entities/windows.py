@@ -11,6 +11,8 @@ from featstore.documents import Document
 from featstore.formats import BadDocument
 
 MODES = ("missing", "always", "never")
+ALL, LIKELY = "all", "likely"
+SENTENCES = (ALL, LIKELY)  # that a tagger reads where relations are extracted
 SHIPPED = "models/tagger"
 WINDOW_CHARACTERS = 25_000  # of the documents that are tagged together: about 4,000 tokens, a few seconds of work
 WINDOW_DOCUMENTS = 512

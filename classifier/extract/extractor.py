@@ -101,6 +101,7 @@ class Extractor:
         precision: str | None = None,
         tag: str = "missing",
         tagger: str | Path | None = None,
+        sentences: str = "all",
     ) -> Extractor:
         """Load a model: a bundle, a trained fold (``runs/NAME/fold-K``), a run, or one that comes with featstore.
 
@@ -115,11 +116,15 @@ class Extractor:
             tag: which documents a tagger finds the mentions of: those that have none (``missing``), all of them
                 (``always``), or none (``never``).
             tagger: the tagger's folder or its address; None: the one that comes with featstore.
+            sentences: which sentences the tagger reads: ``all``, or only those that are ``likely`` to hold a pair of
+                the model's types, which is faster. Mentions in the others are not found; ``Document.unread`` counts
+                these sentences.
 
         Raises:
             MissingFileError: there is no model.
             DataError: a damaged or changed file.
-            UsageError: a spec of an encoder that the model does not read, or a precision that it cannot have.
+            UsageError: a spec of an encoder that the model does not read, a precision that it cannot have, or an
+                unknown choice of sentences.
             MismatchError: an encoder that is not the one it was trained on, or a file that was changed.
         """
         from classifier.extract.bundle import is_bundle, read_bundle
@@ -143,7 +148,7 @@ class Extractor:
             name=name,
             store=store,
             threads=threads,
-            tagging=Tagging(tag, tagger_folder, threads, device),
+            tagging=Tagging(tag, tagger_folder, threads, device, sentences),
         )
 
     @property
@@ -224,11 +229,12 @@ class Extractor:
             UsageError: the model was trained by a version that did not record what makes a pair, or has no type that
                 the options name.
         """
-        pairing = checked_pairing(self.checkpoint, wanted or Wanted())
+        asked = wanted or Wanted()
+        pairing = checked_pairing(self.checkpoint, asked)
         with nullcontext(encoding) if encoding else self.encoding() as at_work:
             for block in blocks(documents, after):
-                groups = self._tagging.groups(block, at_work, self._encoders)
-                for window in self._windows(groups, repeat(wanted or Wanted()), pairing, at_work, scored):
+                groups = self._tagging.groups(block, at_work, self._encoders, pairing, [asked.types])
+                for window in self._windows(groups, repeat(asked), pairing, at_work, scored):
                     at_work.forget()
                     yield window
 
@@ -249,7 +255,9 @@ class Extractor:
         if not every:
             return [[] for _ in requests]
         with self.encoding() as encoding:
-            groups = self._tagging.groups([document for document, _ in every], encoding, self._encoders)
+            renamed = {wanted.types for _, wanted in requests}
+            documents = [document for document, _ in every]
+            groups = self._tagging.groups(documents, encoding, self._encoders, pairing, renamed)
             group = [document for group in groups for document in group]
             (window,) = self._windows([group], (wanted for _, wanted in every), pairing, encoding)
         found = iter(window)

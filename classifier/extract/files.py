@@ -88,6 +88,7 @@ class Extracted:
         nothing: documents without relations, by the reason (:mod:`classifier.extract.reasons`).
         problems: what is malformed in documents that are in the output, counted by kind.
         lost: how many of these cost something: a mention, the pairs of a sentence.
+        unread: sentences in which no tagger looked for mentions, because they can hardly hold a pair.
         types: the types of the mentions, of those documents that were not done before: type in the documents -> the
             model's type that it is, or an empty string if it is none.
     """
@@ -101,6 +102,7 @@ class Extracted:
     nothing: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
+    unread: int = 0
     types: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -239,7 +241,7 @@ def _written(
 ) -> tuple[str, Figures]:
     """Return the documents of a window as text, and the figures after it."""
     pieces: list[str] = []
-    documents, pairs, relations = before.documents, before.pairs, before.relations
+    documents, pairs, relations, unread = before.documents, before.pairs, before.relations, before.unread
     nothing = Counter(before.nothing)
     for found in window:
         piece = found if isinstance(found, BadDocument) else _piece(found, writer, model, strict=job.strict)
@@ -250,12 +252,13 @@ def _written(
             pieces.append((writer.separator if documents > told.bad else "") + piece)
             told.written(found.document, found.problems)
             pairs, relations = pairs + found.pairs, relations + len(found.relations)
+            unread += found.document.unread
             if found.nothing:
                 nothing.update([found.nothing.reason])
                 if found.nothing.reason in UNLIKE_THE_MODEL:
                     told.note(found.document, found.nothing.why, f"without a relation: {found.nothing.reason}")
         documents += 1
-    figures = Figures(documents, told.bad, pairs, relations, nothing=dict(nothing))
+    figures = Figures(documents, told.bad, pairs, relations, nothing=dict(nothing), unread=unread)
     return "".join(pieces), replace(figures, problems=told.problems, lost=told.lost)
 
 

@@ -184,4 +184,5 @@ def _total(ends: Sequence[ShardEnd]) -> Extracted:
         nothing=dict(nothing),
         problems=dict(problems),
         lost=sum(end.figures.lost for end in ends),
+        unread=sum(end.figures.unread for end in ends),
     )

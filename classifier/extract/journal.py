@@ -45,6 +45,7 @@ class Figures:
         mentions: written, where mentions are what is looked for.
         problems: what is wrong in documents that were written, counted by its kind.
         lost: how many of these cost something.
+        unread: sentences in which no tagger looked for mentions.
     """
 
     documents: int = 0
@@ -56,6 +57,7 @@ class Figures:
     mentions: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
+    unread: int = 0
 
 
 class Output(Protocol):

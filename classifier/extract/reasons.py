@@ -40,23 +40,25 @@ def why_nothing(document: Document, pairing: Pairing, wanted: Wanted, pairs: int
         wanted: the options of extraction.
         pairs: how many candidates were scored.
     """
+    skipped = f", and {count_of(document.unread, 'sentence')} can hardly hold a pair and were not read"
+    rest = skipped if document.unread else ""
     if not document.entities:
         foreign = "; its letters are hardly Latin, and the models read English"
-        why = f"the document has no mentions{foreign if _is_foreign(document.text) else ''}."
+        why = f"the document has no mentions{foreign if _is_foreign(document.text) else ''}{rest}."
         return Nothing(Reason.NO_MENTIONS, why)
     if pairs:
         unlikely = 'have "no relation" as their most probable label'
         low = unlikely if wanted.threshold is None else f"are below the threshold of {wanted.threshold}"
-        return Nothing(Reason.BELOW, f"all its pairs ({pairs:,}) {low}.")
+        return Nothing(Reason.BELOW, f"all its pairs ({pairs:,}) {low}{rest}.")
     types = dict.fromkeys(entity.type for entity in document.entities)
     present = {kind_of(type_, pairing.types, dict(wanted.types)) for type_ in types}
     if not any({head, tail} <= present for head, tail in pairing.kinds):
-        why = f"the model relates {pairing.in_words}; the document has {', '.join(types)}."
+        why = f"the model relates {pairing.in_words}; the document has {', '.join(types)}{rest}."
         return Nothing(Reason.OTHER_TYPES, why)
     apart = (
         "" if wanted.max_distance is None else f" with at most {count_of(wanted.max_distance, 'token')} between them"
     )
-    return Nothing(Reason.APART, f"no {pairing.in_words} lie in one sentence{apart}.")
+    return Nothing(Reason.APART, f"no {pairing.in_words} lie in one sentence{apart}{rest}.")
 
 
 def _is_foreign(text: str) -> bool:

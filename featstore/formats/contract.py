@@ -96,6 +96,7 @@ class Format:
         takes: the members of :class:`Reading` that its reader takes.
         collects: whether what is written has room for what a collection of documents says of itself.
         explains: whether what is written has room for the attention on each token.
+        mentions: whether what is written has room for the mentions that are in no relation.
         mark: what a file has once for each document, to foretell how many there are; empty if there is no such thing,
             or if a file of a folder is one document.
         skips: what of its files is not read, as a sentence; empty if there is nothing to say.
@@ -113,6 +114,7 @@ class Format:
     takes: tuple[str, ...] = ()
     collects: bool = False
     explains: bool = False
+    mentions: bool = False
     mark: bytes = b""
     skips: str = ""
 

@@ -30,6 +30,7 @@ FORMATS: dict[str, Format] = {
         telling=rb'\{\s*"(id|text|entities|head|tail|label)"\s*:',
         mark=b"\n",
         explains=True,
+        mentions=True,
     ),
     "bioc-xml": Format(
         "featstore.formats.bioc_xml",
@@ -38,6 +39,7 @@ FORMATS: dict[str, Format] = {
         mark=b"</document>",
         collects=True,
         explains=True,
+        mentions=True,
     ),
     "bioc-json": Format(
         "featstore.formats.bioc_json",
@@ -47,12 +49,14 @@ FORMATS: dict[str, Format] = {
         mark=b'"passages"',
         collects=True,
         explains=True,
+        mentions=True,
     ),
     "pubtator": Format(
         "featstore.formats.pubtator",
         suffixes=(".pubtator", ".txt"),
         begins=_PUBTATOR,
         telling=_PUBTATOR,
+        mentions=True,
         mark=b"|t|",
     ),
     "brat": Format("featstore.formats.brat", writes=False, folder=("*.ann", "*.ann.gz")),
@@ -102,7 +106,7 @@ FORMATS: dict[str, Format] = {
         takes=("text_column", "id_column"),
         explains=True,
     ),
-    "html": Format("featstore.formats.html", reads=False, suffixes=(".html", ".htm"), explains=True),
+    "html": Format("featstore.formats.html", reads=False, suffixes=(".html", ".htm"), explains=True, mentions=True),
     "text": Format("featstore.formats.text", writes=False, suffixes=(".txt", ".text"), takes=("lines",)),
 }
 

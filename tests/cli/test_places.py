@@ -57,6 +57,7 @@ WORKING: dict[str, tuple[str, ...]] = {
     "runs compare": ("r", "r"),
     "entities featurize": GLOVE,
     "entities train": (),
+    "entities filter": (),
     "entities eval": (),
     "entities tag": ("documents.txt", "-o", "found.jsonl"),
 }

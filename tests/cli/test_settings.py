@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 
 # The commands that must have a setting: whoever reads the thing, reads its option.
 STORE = {"ls", "info", "du", "inspect", "explain", "verify", "repair", "convert", "view", "compact", "export", "import"}
-TAGGER = {"featurize", "train", "eval", "tag"}
+TAGGER = {"featurize", "train", "filter", "eval", "tag"}
 RUNS = {"ls", "show", "compare"}
 ENCODING = {"featurize", "store explain", "store repair"}
 USERS = {
@@ -67,6 +67,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "target_format": ("tsv", "pubtator"),
     "device": ("cpu", "meta"),
     "tag": ("always", "never"),
+    "sentences": ("all", "likely"),
     "system": ("head", "mixture"),
     "weights": ("equal", "dev"),
     "shard": ("1/2", "2/2"),

@@ -37,6 +37,8 @@ def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -
     run("entities", "featurize", "--encoders", "words", "--corpus", corpus, "--store", store)
     quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--lr", 0.02, "--max-epochs", 1)
     run("entities", "train", "--corpus", corpus, "--store", store, "--run", model, *quick)
+    made = json.loads(run("entities", "filter", "--corpus", corpus, "--store", store, "--run", model, "--json"))
+    assert (made["sentences"], made["pairs"]) == (24, [])  # six sentences of a dev part are too few
     scores = json.loads(run("entities", "eval", "--corpus", corpus, "--store", store, "--run", model, "--json"))
     assert set(scores[corpus]["exact"]) == {"GENE", "DISEASE", "all"}
     assert scores[corpus]["exact"]["all"]["annotated"] == 12

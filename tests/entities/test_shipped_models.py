@@ -7,7 +7,9 @@ import pytest
 from classifier.entities.checkpoint import load_tagger
 from classifier.extract.bundle import read_bundle
 from classifier.extract.extractor import Extractor
+from classifier.extract.wanted import Extraction
 from featstore.bundled import bundled
+from featstore.documents import Document
 from featstore.encoders import load_encoder
 
 ROOT = bundled("models")
@@ -16,7 +18,7 @@ ROOT = bundled("models")
 def test_they_take_at_most_15_mb_and_hold_no_encoder() -> None:
     files = [path for path in ROOT.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 15e6
-    assert {path.name for path in files if path.stat().st_size > 100_000} == {"model.safetensors"}
+    assert {path.name for path in files if path.stat().st_size > 100_000} == {"model.safetensors", "filter.safetensors"}
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("chemprot", ("chem", "gene")), ("gad", ("gene", "dise"))])
@@ -42,5 +44,10 @@ def test_the_encoders_are_those_that_come_with_featstore() -> None:
 
 
 def test_plain_text_gives_a_relation() -> None:
-    (relation,) = Extractor.load(ROOT / "chemprot").extract("Aspirin inhibits COX-2 in human platelets.")
+    text = "Aspirin inhibits COX-2 in human platelets. The authors thank the editors."
+    model = Extractor.load(ROOT / "chemprot", sentences="likely")
+    (result,) = model.extract_documents([Document("1", text, ())])
+    assert isinstance(result, Extraction)
+    assert result.document.unread == 1
+    (relation,) = result.relations
     assert (relation.head.text, relation.label, relation.tail.text) == ("Aspirin", "CPR:4", "COX-2")

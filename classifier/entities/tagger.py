@@ -27,7 +27,7 @@ from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.entities.filter_facts import has_filter
 from classifier.entities.predict import find_mentions
-from classifier.entities.sentence_filter import TypePairs, SentenceFilter, load_filter
+from classifier.entities.sentence_filter import SentenceFilter, TypePairs, load_filter
 from classifier.entities.sentences import TaggedSentence, sentences_of
 from classifier.entities.windows import MODES, SHIPPED, is_tagged, windows
 from featstore.bundled import bundled

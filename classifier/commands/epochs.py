@@ -83,10 +83,10 @@ def plan_line(plan: AnyPlan) -> str:
     before = f", after {plan.done} that are done" if plan.done else ""
     parts = f"{plan.train:,} instances (and {plan.dev:,} of the dev part)"
     if not isinstance(plan, TrainingPlan):
-        epochs = f", {left} epochs" if plan.epochs > 1 else ""
+        epochs = f", {count_of(left, 'epoch')}" if plan.epochs > 1 else ""
         return f"fold {plan.fold}: {plan.label}, {parts}{epochs}{before}"
     config = plan.config
-    epochs = f"{left} epochs" if config.schedule == "cosine" else f"at most {left} epochs"
+    epochs = ("" if config.schedule == "cosine" else "at most ") + count_of(left, "epoch")
     return (
         f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, {parts}, "
         f"{epochs}{before}, about {duration(plan.seconds)}"

@@ -47,6 +47,7 @@ from featstore.files import check_output_folder
 if TYPE_CHECKING:
     from classifier.runs.config import RunConfig
     from classifier.runs.facts import TrainingFacts
+    from classifier.systems.folds import AnyPlan
     from classifier.systems.trained import TrainedFold
     from featstore.corpora import CorpusChoice
 
@@ -131,17 +132,11 @@ def train_command(
     held = int(ram_budget * GB)
     loaded = run_corpus(config)
     kept = None if again else trained_fold(loaded, store, config, fold, folder, tell=lambda notice: tell(notice.text))
+    if dry_run and (as_json or not kept):
+        _show_plan(folder, None if kept else plan_fold(loaded, store, config, fold, folder, ram_budget=held), as_json)
+        return
     if kept:
         _report(folder, fold, kept.training, store, as_json, kept)
-        return
-    if dry_run:
-        plan = plan_fold(loaded, store, config, fold, folder, ram_budget=held)
-        if as_json:
-            print_json({"run": folder, "plan": plan})
-        else:
-            out.print(escape(f"{plan_line(plan)} -> {spelled(folder)}"), soft_wrap=True)
-            for line in plan_notes(plan):
-                tell(line)
         return
     with training_display(folder / f"fold-{fold}" / "tensorboard" if tensorboard else None) as display:
         measured = train_fold(
@@ -165,6 +160,16 @@ def _config(called: typer.Context, corpus: CorpusChoice, system: str, options: d
         said = given(called, ("head", "features"))
         options |= {name: None for name in ("head", "features") if f"--{name}" not in said}
     return run_config(corpus, system, options)
+
+
+def _show_plan(folder: Path, plan: AnyPlan | None, as_json: bool) -> None:
+    """Print what would be trained; None: nothing, for the fold that is there is kept."""
+    if as_json:
+        print_json({"run": folder, "kept": plan is None, "plan": plan})
+    elif plan:
+        out.print(escape(f"{plan_line(plan)} -> {spelled(folder)}"), soft_wrap=True)
+        for line in plan_notes(plan):
+            tell(line)
 
 
 def _report(

@@ -70,7 +70,7 @@ def trained_fold(
         if is_begun or not work.bring() or not (work.folder / CARD).exists():
             return None
         if reason := _difference(work, corpus, store_root, config, fold):
-            tell(Notice(f"fold {fold} of {spelled(run_dir)} is trained, but {reason}; training it again."))
+            tell(Notice(f"fold {fold} of {spelled(run_dir)} is trained, but {reason}; it has to be trained again."))
             return None
         training = read_run(work.folder).training
     ended = files_below(run_dir / f"fold-{fold}").get(CONFIG, 0.0)

@@ -61,7 +61,7 @@ class Fold:
         return found, " ".join(heard)
 
     def wants_training(self, why: str, corpus: Corpus | None = None) -> bool:
-        told = f"fold 1 of {spelled(self.run)} is trained, but {why}; training it again."
+        told = f"fold 1 of {spelled(self.run)} is trained, but {why}; it has to be trained again."
         return self.found(corpus) == (None, told)
 
 

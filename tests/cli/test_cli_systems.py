@@ -70,6 +70,7 @@ def check_that_it_is_kept(run: Run, train: tuple[str, ...], shown: str, facts: P
             r"evaluate it with: cli eval --fold 1 --run runs/mine --store features\n",
             kept.err,
         )
+    assert run(*train, "--dry-run", "--json").json() == {"run": "runs/mine", "kept": True, "plan": None}
     told = run(*train, "--json").json()
     assert facts.read_bytes() == before
     anew = run(*train, "--again", "--json")

@@ -49,6 +49,7 @@ def test_a_training_can_be_planned_and_says_what_it_does(
     assert "fold 1: head 'best' on glove" in planned.out
     assert "36 instances (and 12 of the dev part), 3 epochs, about" in planned.out
     assert run(*options, "--dry-run", "--json").json()["plan"]["train"] == 36
+    assert "part), 1 epoch, about" in run(*options, "--max-epochs", "1", "--dry-run").out
     assert sorted(tmp_path.rglob("*")) == before
     trained = run(*options)
     assert trained.err.startswith("training fold 1: head 'best' on glove")

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from classifier.runs.config import CONFIG, trained_folds
-from classifier.runs.facts import read_run
+from classifier.runs.facts import RUN, read_run
 from featstore.addresses import address_of, files_below, is_there, spelled
+from featstore.copies import files_at_once
 from featstore.errors import MissingFileError, did_you_mean
 
 _FOLD = re.compile(r"fold-\d+")
@@ -133,5 +134,9 @@ def encoders_in_use(folders: Iterable[Path]) -> set[str]:
     Raises:
         DataError, MismatchError: a checkpoint that cannot be read; better to stop than to call its features unused.
     """
-    trained = [read_run(folder / f"fold-{fold}") for folder in folders for fold in trained_folds(folder)]
-    return {spec.identity for facts in trained for spec in facts.features}
+    found: set[str] = set()
+    for folder in folders:
+        with files_at_once(folder, (RUN,)) as place:
+            trained = [read_run(place / f"fold-{fold}") for fold in trained_folds(place)]
+        found.update(spec.identity for facts in trained for spec in facts.features)
+    return found

@@ -8,7 +8,7 @@ instances share a sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -64,8 +64,7 @@ class ComparedRuns:
 def overview(runs: Path) -> list[RunOverview]:
     """Return all runs below a folder or an address, by name; their files are fetched from an address all at once."""
     with files_at_once(runs, (CONFIG, RUN, METRICS), (PREDICTIONS,)) as place:
-        found = [(folder, overview_of(folder)) for folder in list_runs(place)]
-        return [replace(each, folder=runs / folder.relative_to(place)) for folder, each in found]
+        return [_overview(folder, runs / folder.relative_to(place)) for folder in list_runs(place)]
 
 
 def overview_of(folder: Path) -> RunOverview:
@@ -74,14 +73,20 @@ def overview_of(folder: Path) -> RunOverview:
     Raises:
         MissingFileError, DataError: it is no run, or not as it was written.
     """
-    results, trained = results_of(folder), trained_folds(folder)
+    with files_at_once(folder, (CONFIG, RUN, METRICS), (PREDICTIONS,)) as place:
+        return _overview(place, folder)
+
+
+def _overview(place: Path, folder: Path) -> RunOverview:
+    """Return what the run in a place of this machine is, which lies in, or was copied from, a folder or an address."""
+    results, trained = results_of(place), trained_folds(place)
     return RunOverview(
         folder=folder,
-        config=read_config(folder),
+        config=read_config(place),
         trained=trained,
         evaluated=tuple(result.fold for result in results),
         summary=summarise([result.metrics for result in results]) if results else None,
-        seconds=sum(read_run(folder / f"fold-{fold}").training.seconds for fold in trained),
+        seconds=sum(read_run(place / f"fold-{fold}").training.seconds for fold in trained),
     )
 
 

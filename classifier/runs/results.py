@@ -7,7 +7,7 @@ evaluated, its predictions, and what differs between runs. This is what reports 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from classifier.runs.facts import METRICS, RUN, CorpusFacts, PartSizes, read_met
 from classifier.scores.metrics import Metrics
 from classifier.training.epoch import Epoch
 from featstore.addresses import files_below, spelled
+from featstore.copies import files_at_once
 from featstore.errors import DataError
 from featstore.files import read_text
 
@@ -114,8 +115,10 @@ def read_result(folder: Path) -> FoldResult:
 
 
 def results_of(run_dir: Path) -> list[FoldResult]:
-    """Read all folds of a run that were trained and evaluated, in order."""
-    return [read_result(run_dir / f"fold-{fold}") for fold, names in fold_files(run_dir).items() if names >= COMPLETE]
+    """Read all folds of a run, in a folder or at an address, that were trained and evaluated, in order."""
+    with files_at_once(run_dir, (CONFIG, RUN, METRICS), (PREDICTIONS,)) as place:
+        folds = [fold for fold, names in fold_files(place).items() if names >= COMPLETE]
+        return [replace(read_result(place / f"fold-{fold}"), folder=run_dir / f"fold-{fold}") for fold in folds]
 
 
 def read_predictions(result: FoldResult) -> SavedPredictions:

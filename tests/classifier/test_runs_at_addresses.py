@@ -376,6 +376,9 @@ def test_a_grid(s3: str, folded_pairs: Path, tmp_path: Path, s3_requests: list[s
         "one for each small file, of the run and 2 folds"
     )
     assert listed == replace(overview(local)[1], folder=list_runs(runs)[0], seconds=listed.seconds)
+    s3_requests.clear()
+    assert [result.folder for result in results_of(listed.folder)] == [listed.folder / f"fold-{n}" for n in (1, 2)]
+    assert Counter(s3_requests) == {"ListObjectsV2": 1, "GetObject": 7}
     fsspec.filesystem("s3").pipe_file(f"{s3}/runs/{listed.folder.name}/fold-1/run.json", b"{}")
     with pytest.raises(DataError, match=rf"{s3}/runs/{listed.folder.name}/fold-1/run.json is not as it was written"):
         overview(runs)

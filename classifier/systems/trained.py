@@ -80,7 +80,7 @@ def trained_fold(
 def _difference(work: Workplace, corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int) -> str:
     """Return how a trained fold differs from what a training now would make; empty if it does not."""
     try:
-        facts, model = read_run(work.folder), load_model(work.folder)
+        facts, model = read_run(work.folder), load_model(work.folder, "cpu")
     except (DataError, MismatchError, MissingFileError, UsageError):
         return "its files are damaged or of another version"
     if facts.corpus != CorpusFacts.of(corpus):

@@ -14,7 +14,7 @@ MODES = ("missing", "always", "never")
 ALL, LIKELY = "all", "likely"
 SENTENCES = (ALL, LIKELY)  # that a tagger reads where relations are extracted
 SHIPPED = "models/tagger"
-WINDOW_CHARACTERS = 25_000  # of the documents that are tagged together: about 4,000 tokens, a few seconds of work
+WINDOW_CHARACTERS = 50_000  # of the documents that are tagged together: about 8,000 tokens, a few seconds of work
 WINDOW_DOCUMENTS = 512
 
 

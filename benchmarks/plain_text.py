@@ -34,7 +34,6 @@ from classifier.entities.encoding import Encoding
 from classifier.entities.sentences import sentences_of
 from classifier.entities.tagger import Tagger
 from classifier.extract.extractor import Extractor
-from classifier.extract.tagging import Tagging
 from classifier.extract.wanted import Extraction
 from featstore.bundled import bundled
 from featstore.corpora.chemprot_files import ChemProtFiles, read_release
@@ -175,10 +174,9 @@ def main() -> None:
     gold = gold_of(release, given)
     plain = [replace(document, entities=()) for document in given]
     extractor = Extractor.load(options.model, tag="never")
-    tagger = Tagger.load(options.tagger, loaded=extractor._encoders)
+    # Encoders of their own: what one has kept of the words must not save another the work.
     every, likely = (
-        Extractor(extractor.checkpoint, extractor._encoders, tagging=Tagging.by(tagger, sentences=sentences))
-        for sentences in ("all", "likely")
+        Extractor.load(options.model, tagger=options.tagger, sentences=sentences) for sentences in ("all", "likely")
     )
     clock = Clock()
     clock.watch(Encoding, "fill", "encoding")

@@ -24,6 +24,7 @@ from pathlib import Path
 from featstore.corpora import chemprot, drugprot
 from featstore.corpora.mark import Marking
 from featstore.errors import UsageError
+from featstore.gold import GoldPair
 from featstore.records import Corpus
 
 NAME = "chemprot-drugprot"
@@ -83,10 +84,12 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
 def _groups(corpus: Corpus) -> dict[str, str]:
     """Return ChemProt's group of each instance of DrugProt that has one that is scored, by the instance's id."""
     assert corpus.gold is not None
-    found: dict[object, list[str]] = defaultdict(list)
+    found: dict[GoldPair, list[str]] = defaultdict(list)
     for relation in corpus.gold.relations:
         if relation.label in GROUPS:
             found[relation.pair].append(GROUPS[relation.label])
     return {
-        id_: max(groups) for id_, pairs in corpus.gold.pairs.items() if (groups := [g for p in pairs for g in found[p]])
+        id_: max(groups)
+        for id_, pairs in corpus.gold.pairs.items()
+        if (groups := [g for p in pairs for g in found.get(p, ())])
     }

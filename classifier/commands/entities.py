@@ -131,31 +131,45 @@ def train_command(
     run: Folder = TAGGER,
     store: Store = "features",
     ram_budget: RamBudget = 4.0,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Train the tagger again if it is trained already; otherwise it is kept as it is."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a tagger and its sentence filter on stored vectors; an interrupted training goes on where it stopped."""
+    from classifier.entities.filter_facts import has_filter
     from classifier.entities.filter_training import train_filter
     from classifier.entities.runs import train_tagger
+    from classifier.entities.trained import trained_tagger
 
     check_output_folder(run)
     check_stored(store)
     config = TaggerConfig(_specs(corpora), **training)
     loaded = _load(corpora)
     held = int(ram_budget * GB)
-    checkpoint = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held)
-    if any(corpus.part("dev") for corpus in loaded):
-        train_filter(run, loaded, store, ram_budget=held)
+    kept = None if again else trained_tagger(loaded, store, config, run, tell=lambda notice: tell(notice.text))
+    if kept:
+        measured = kept.training
     else:
-        tell("no sentence filter was trained, because none of the corpora has a dev part to choose its thresholds by.")
+        measured = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held).training
+    if not has_filter(run):
+        if any(corpus.part("dev") for corpus in loaded):
+            train_filter(run, loaded, store, ram_budget=held)
+        else:
+            tell("no sentence filter was trained, because no corpus has a dev part to choose its thresholds by.")
     if as_json:
-        print_json({"run": run, "training": checkpoint.training})
-        return
-    measured = checkpoint.training
-    best = measured.best
-    row = [str(len(measured.epochs)), str(best.number), percent(best.dev_f1), duration(measured.seconds)]
-    print_table(str(run), ["epochs", "kept", "dev F1", "time"], [row])
-    options = ("--run", run, "--corpus", corpora, "--store", store)
-    tell(f"evaluate it with: {command('entities', 'eval', *options)}")
+        print_json({"run": run, "kept": kept is not None, "training": measured})
+    else:
+        best = measured.best
+        row = [str(len(measured.epochs)), str(best.number), percent(best.dev_f1), duration(measured.seconds)]
+        print_table(str(run), ["epochs", "best epoch", "dev F1", "time"], [row])
+    if kept:
+        since = f"since {kept.ended:%Y-%m-%d %H:%M}"
+        tell(f"the tagger in {run} is trained already, {since}, and was kept as it is; --again trains it again.")
+    if kept or not as_json:
+        options = ("--run", run, "--corpus", corpora, "--store", store)
+        tell(f"evaluate it with: {command('entities', 'eval', *options)}")
 
 
 def _report_epoch(epoch: TaggerEpoch) -> None:

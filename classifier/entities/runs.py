@@ -88,7 +88,7 @@ def train_tagger(
         DataError: no mention to learn, no dev part, vectors that are not finite.
         MissingFeatureError: a feature that was not featurized.
     """
-    _check_folder(folder, config)
+    check_tagger_folder(folder, config)
     start, memory = time.perf_counter(), PeakMemory()
     parts = training_parts(corpora, config.with_dev)
     sentences = parts.sentences
@@ -232,7 +232,7 @@ def _by_document(network: Network, batcher: SentenceBatcher, part: Part, first: 
     return by_document
 
 
-def _check_folder(folder: Path, config: TaggerConfig) -> None:
+def check_tagger_folder(folder: Path, config: TaggerConfig) -> None:
     """Make sure that a folder is free, or holds a tagger of this configuration.
 
     Raises:
@@ -246,7 +246,7 @@ def _check_folder(folder: Path, config: TaggerConfig) -> None:
     if differing:
         raise UsageError(
             f"{folder} holds a tagger of another configuration: {'; '.join(differing)}. Choose another folder with "
-            "--out, or remove this one."
+            "--run, or remove this one."
         )
 
 

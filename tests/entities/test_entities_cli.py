@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -36,13 +37,36 @@ def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -
     corpus, store, model = f"files:{toy_folder / 'others'}", tmp_path / "features", tmp_path / "model"
     run("entities", "featurize", "--encoders", "words", "--corpus", corpus, "--store", store)
     quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--lr", 0.02, "--max-epochs", 1)
-    run("entities", "train", "--corpus", corpus, "--store", store, "--run", model, *quick)
+    train = ("entities", "train", "--corpus", corpus, "--store", store, "--run", model, *quick)
+    shown = run(*train)
+    check_that_it_is_kept(train, shown, model)
     made = json.loads(run("entities", "filter", "--corpus", corpus, "--store", store, "--run", model, "--json"))
     assert (made["sentences"], made["pairs"]) == (24, [])  # six sentences of a dev part are too few
     scores = json.loads(run("entities", "eval", "--corpus", corpus, "--store", store, "--run", model, "--json"))
     assert set(scores[corpus]["exact"]) == {"GENE", "DISEASE", "all"}
     assert scores[corpus]["exact"]["all"]["annotated"] == 12
     run("entities", "eval", "--corpus", corpus, "--run", model, "--part", "tset", code=1)
+
+
+def check_that_it_is_kept(train: tuple[object, ...], shown: str, model: Path) -> None:
+    """Train a tagger once more, which keeps it as it is, and then again because that is asked for."""
+    before = (model / "tagger.json").read_bytes()
+    kept = RUNNER.invoke(cli.assemble(), list(map(str, train)))
+    assert (kept.exit_code, kept.stdout) == (0, shown)
+    assert re.fullmatch(
+        rf"the tagger in {model} is trained already, since 20\d\d-\d\d-\d\d \d\d:\d\d, and was kept as it is; --again "
+        rf"trains it again\.\nevaluate it with: cli entities eval --run {model} --corpus .*\n",
+        kept.stderr,
+    )
+    (model / "filter.json").unlink()  # killed after the tagger was trained
+    told = json.loads(run(*train, "--json"))
+    assert (model / "filter.json").exists()
+    assert (told.pop("kept"), (model / "tagger.json").read_bytes()) == (True, before)
+    again = RUNNER.invoke(cli.assemble(), [*map(str, train), "--again", "--json"])
+    assert "epoch 1 of 1" in again.stderr
+    anew = json.loads(again.stdout)
+    assert (anew.pop("kept"), anew.keys()) == (False, told.keys())
+    assert (model / "tagger.json").read_bytes() != before, "it tells another time"
 
 
 def test_every_command_that_the_tagger_s_commands_propose_works(

@@ -1,7 +1,8 @@
 """The files of a report.
 
-In: an :class:`~classifier.ablate.ablation.Ablation`. Out, in one folder: ``report.html`` for people, ``report.md``
-for a repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. Each is replaced as a whole.
+In: an :class:`~classifier.ablate.ablation.Ablation`. Out, in one folder or at an address: ``report.html`` for people,
+``report.md`` for a repository, ``rows.csv``, ``cells.csv`` and ``report.json`` for programs. Each is replaced as a
+whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from classifier.ablate.html import html_report
 from classifier.ablate.words import best_row
 from classifier.runs.config import run_corpus
 from classifier.runs.facts import to_json
+from featstore.addresses import address_of
 from featstore.errors import MismatchError, MissingFeatureError
 from featstore.files import make_folder, write_file
 
@@ -29,7 +31,7 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
     Args:
         ablation: the ablation.
         store_root: the store, for the attention of the best row. If the vectors are missing, the report says so.
-        out: the folder; it is created.
+        out: the folder, which is created, or its address.
         command: the command line that made it.
     """
     shown = ablation.results[best_row(ablation).row][0]
@@ -43,7 +45,8 @@ def write_report(ablation: Ablation, store_root: str | Path, out: Path, command:
     except (MissingFeatureError, MismatchError) as error:
         reason = str(error)
     made = datetime.now(UTC).date()
-    make_folder(out)
+    if address_of(out) is None:
+        make_folder(out)
     files = {
         HTML: html_report(ablation, examples, command, made, no_examples=reason).encode("utf-8"),
         MARKDOWN: markdown(ablation, command, made).encode("utf-8"),

@@ -38,7 +38,7 @@ def run_ablation(
             of the cluster.
         engine: ``local``, ``ray`` (starts Ray on this machine) or ``ray:ADDRESS`` (of a cluster; ``auto``: that of this
             machine). What was begun with one is finished with any other.
-        report: the folder for the report (HTML, Markdown, CSV, JSON); None: none is written.
+        report: the folder for the report (HTML, Markdown, CSV, JSON), or its address; None: none is written.
         ram_budget: bytes of vectors that all processes together may hold in memory.
         progress: called with every event of a cell.
 
@@ -52,7 +52,7 @@ def run_ablation(
         MismatchError: cells belong to different versions of the corpus, or to different encoders of one name.
     """
     if report is not None:
-        check_output_folder(Path(report))
+        check_output_folder(Path(report), or_address=True)
     with open_engine(engine, jobs) as opened:
         events = ablate(
             grid,

@@ -20,6 +20,7 @@ from classifier.commands.options import (
     check_features,
     with_training_options,
 )
+from featstore.addresses import spelled
 from featstore.commands.console import (
     err,
     escape,
@@ -38,7 +39,7 @@ from featstore.commands.options import (
     given,
 )
 from featstore.errors import UsageError
-from featstore.files import check_output_folder
+from featstore.files import check_output_folder, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def ablate_command(
     engine: EngineName = "local",
     store: Store = "features",
     runs: Runs = RUNS,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("ablation"),
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder or address for the report.")] = Path("ablation"),
     ram_budget: RamBudget = 4.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would be run, and run none.")] = False,
     as_json: AsJson = False,
@@ -117,7 +118,7 @@ def ablate_command(
     from featstore.scale import open_engine
 
     show_log()
-    check_output_folder(out_folder)
+    check_output_folder(out_folder, or_address=True)
     check_output_folder(runs, or_address=True)
     if systems and (clashing := given(called, ("features", "all_subsets"))):
         raise UsageError(f"--systems names what is compared; leave {' and '.join(clashing)} out.")
@@ -154,10 +155,10 @@ def _report(ablation: Ablation, out_folder: Path, as_json: bool) -> None:
     from classifier.ablate.publish import HTML, JSON
 
     if as_json:
-        sys.stdout.write((out_folder / JSON).read_text(encoding="utf-8"))
+        sys.stdout.write(read_text(out_folder / JSON, ", though the report is written."))
     else:
         _print_ablation(ablation)
-    err.print(escape(f"report: {out_folder / HTML}"), soft_wrap=True)
+    err.print(escape(f"report: {spelled(out_folder / HTML)}"), soft_wrap=True)
     if ablation.failed:
         err.print("some cells failed; running the command again tries them again.")
         raise typer.Exit(3)

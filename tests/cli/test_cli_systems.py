@@ -17,6 +17,7 @@ from toy_system import WORDS
 import cli
 from classifier.commands import train
 from classifier.systems import SYSTEMS
+from featstore.addresses import files_below
 from featstore.errors import ResourceError
 
 Run = Callable[..., Any]
@@ -140,7 +141,9 @@ def failing_with_seed_2(fit: Callable[..., Any]) -> Callable[..., Any]:
     return fails
 
 
-def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ablate_compares_systems(
+    run: Run, pairs: Pairs, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus = ("--corpus", f"jsonl:{pairs(tmp_path / 'pairs.jsonl')}")
     planned = run("ablate", *corpus, "--systems", "words; bert:none/scibert", "--dry-run", "--json").json()
     assert [row["name"] for row in planned] == ["words", "bert:scibert"]
@@ -150,10 +153,12 @@ def test_ablate_compares_systems(run: Run, pairs: Pairs, tmp_path: Path, monkeyp
     assert "Download allenai/scibert_scivocab_uncased" in " ".join(done.err.split())
     (tmp_path / "stops").write_text("the")
     monkeypatch.setattr(WORDS, "fit", failing_with_seed_2(WORDS.fit))
-    done = run("ablate", *corpus, "--systems", "words stops=stops", "--seeds", "3", "--out", "second")
+    done = run("ablate", *corpus, "--systems", "words stops=stops", "--seeds", "3", "--out", f"{s3}/second", "--json")
     assert done.code == 3, done.err
     assert "no room for seed 2" in done.err
-    (row,) = json.loads(Path("second/report.json").read_text())["rows"]
+    assert f"report: {s3}/second/report.html\n" in done.err
+    assert files_below(f"{s3}/second").keys() == files_below("ablation").keys()
+    (row,) = done.json()["rows"]
     assert row["cells"] == 2, "a cell that fails leaves the others"
     refused = run("ablate", *corpus, "--systems", "words", "--features", "glove")
     assert refused.code == 2

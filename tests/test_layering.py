@@ -17,7 +17,14 @@ PACKAGES = ("featstore", "classifier")
 BASE = {"featstore.records", "featstore.documents", "featstore.errors", "featstore.ragged", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
 BASE |= {"featstore.bundled", "featstore.durable", "featstore.gold", "featstore.addresses"}
-BASE |= {"featstore.lazy", "featstore.version", "featstore.frame", "featstore.cache", "featstore.copies"}
+BASE |= {
+    "featstore.lazy",
+    "featstore.version",
+    "featstore.frame",
+    "featstore.cache",
+    "featstore.copies",
+    "featstore.pairing",
+}
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
 READING = {"featstore.stores", "classifier.data", "classifier.head"}
@@ -38,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.records": {"featstore.documents", "featstore.errors", "featstore.frame", "featstore.gold"},
     "featstore.types": {"featstore.errors"},
     "featstore.labels": set(),
+    "featstore.pairing": {"featstore.records", "featstore.types"},
     "featstore.bundled": {"featstore.errors"},
     "featstore.progress": set(),
     "featstore.markdown": set(),

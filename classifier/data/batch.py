@@ -78,10 +78,12 @@ class Batcher:
 
         Args:
             probabilities: of each label, for all instances. Shape: (n, labels).
-            share: of the teacher; the labels have the rest.
+            share: of the teacher; the labels have the rest. An instance without a label has the teacher's alone.
         """
         labels = np.eye(probabilities.shape[1], dtype=np.float32)[self._labels]
-        self._targets = torch.from_numpy((1 - share) * labels + share * probabilities)
+        targets = (1 - share) * labels + share * probabilities
+        targets[self._labels < 0] = probabilities[self._labels < 0]
+        self._targets = torch.from_numpy(targets)
 
     def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:
         """Yield each of ``positions`` once, in an order that ``seed`` determines.

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from classifier.data.pairing import Pairing
 from featstore.corpora.pairs import PairTypes, SplitDocument, tag_type
 from featstore.documents import Document, Entity, Problem
 from featstore.errors import DataError
+from featstore.pairing import Pairing
 from featstore.types import kind_of
 
 LONGEST = 8192  # tokens; what is longer is no sentence, and would take gigabytes

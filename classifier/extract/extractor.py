@@ -24,7 +24,6 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classifier.data.pairing import Pairing
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.extract.blocks import blocks
@@ -42,6 +41,7 @@ from featstore.encoders import Encoder
 from featstore.errors import DataError, ResourceError, UsageError
 from featstore.featurize.threads import running_threads
 from featstore.formats import BadDocument, ModelFacts
+from featstore.pairing import Pairing
 from featstore.records import Instance
 from featstore.stores import FeatureStore
 
@@ -166,7 +166,7 @@ class Extractor:
     def marking(self) -> Marking:
         """How pairs are marked."""
         corpus, pairing = self.checkpoint.corpus, self.checkpoint.pairing
-        masked = corpus.indicators == "tags" and bool(pairing and pairing.words)
+        masked = pairing is not None and pairing.masks(corpus.indicators)
         return Marking(corpus.indicators, corpus.context, masked)
 
     def extract(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from classifier.data.pairing import Pairing
 from classifier.extract.wanted import Wanted
 from featstore.documents import Document
 from featstore.errors import count_of
 from featstore.formats.contract import Nothing
+from featstore.pairing import Pairing
 from featstore.types import kind_of
 
 _LOOKED_AT = 10_000  # characters

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classifier.data.pairing import Pairing
 from classifier.entities.encoding import Encoding
 from classifier.entities.facts import read_tagger
 from classifier.entities.filter_facts import has_filter, read_filter
@@ -22,6 +21,7 @@ from featstore.documents import Document
 from featstore.encoders import Encoder
 from featstore.errors import MissingFileError, check_choice
 from featstore.formats import BadDocument
+from featstore.pairing import Pairing
 from featstore.types import kind_of
 
 if TYPE_CHECKING:  # torch takes a second to import, and only a tagger that is loaded needs it

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
 from featstore.documents import Document, Problem, Relation
 from featstore.errors import UsageError
 from featstore.formats.contract import Nothing
+from featstore.pairing import Pairing
 from featstore.records import Instance
 from featstore.types import kind_of, shown
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from classifier.data.pairing import Pairing
 from classifier.extract.candidates import Candidate
 from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted, likeliest
 from featstore.corpora.pairs import SplitDocument
 from featstore.documents import Document, Problem, Relation
 from featstore.formats import BadDocument
+from featstore.pairing import Pairing
 from featstore.records import Instance
 
 WINDOW_TOKENS = 8192  # of distinct sentences, encoded at once; a sixth faster than with half of it

@@ -24,7 +24,6 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from classifier.data.features import Feature, FeatureSpec
-from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import AnyHead, make_head
 from classifier.runs.facts import (
@@ -43,6 +42,7 @@ from classifier.training.config import TrainConfig
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
+from featstore.pairing import Pairing
 
 _MOST_PARTS = 100
 

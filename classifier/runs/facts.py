@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from classifier.data.features import FeatureSpec
-from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig
 from classifier.scores.metrics import Metrics
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import read_text
+from featstore.pairing import Pairing
 from featstore.plain import from_plain
 from featstore.records import Corpus
 
@@ -62,10 +62,17 @@ class CorpusFacts:
 
 @dataclass(frozen=True, slots=True)
 class PartSizes:
-    """Instances of the parts that a training read."""
+    """Instances of the parts that a training read.
+
+    Attributes:
+        train: of the train part.
+        dev: of the dev part.
+        unlabelled: pairs without labels that a head learnt from besides.
+    """
 
     train: int
     dev: int
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from classifier.data.features import open_features
-from classifier.data.pairing import pairing_of
 from classifier.data.split import unseen_labels
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -28,6 +27,7 @@ from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.fit import FittedHead, fit_head
 from classifier.training.loop import TrainState, reproducible
 from classifier.training.resume import load_state, save_state
+from featstore.pairing import pairing_of
 from featstore.records import Corpus
 
 
@@ -116,6 +116,7 @@ def _checkpoint(
 ) -> Checkpoint:
     """Return a fitted head with all that belongs to it."""
     train_part, dev_part = ready.parts
+    unlabelled = len(ready.instances) - ready.labelled
     return Checkpoint(
         head=fitted.head.eval(),
         features=ready.vectors.specs,
@@ -126,7 +127,7 @@ def _checkpoint(
         fold=fold,
         config=config.train,
         training=TrainingFacts(
-            instances=PartSizes(len(train_part), len(dev_part)),
+            instances=PartSizes(len(train_part) - unlabelled, len(dev_part), unlabelled),
             best_epoch=max(epoch.number for epoch in fitted.epochs if epoch.best),
             shift=fitted.shift,
             streamed=bool(ready.vectors.shards.any()),
@@ -135,7 +136,7 @@ def _checkpoint(
             epochs=fitted.epochs,
             refit=fitted.refit,
         ),
-        pairing=pairing_of(ready.instances, corpus.indicators),
+        pairing=pairing_of(ready.instances[: ready.labelled], corpus.indicators),
         encoders=ready.encoders,
     )
 

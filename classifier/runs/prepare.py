@@ -37,8 +37,9 @@ class Prepared:
 
     Attributes:
         head: as initialised.
-        instances: of the train part, then of the dev part.
-        parts: the positions of both parts in ``instances``.
+        instances: of the train part, then of the dev part, then those without labels.
+        parts: the positions in ``instances`` of what is learnt from (those without labels too), and of the dev part.
+        labelled: how many instances have labels; the others follow them.
         vectors: of their sentences.
         batcher: batches of ``instances``.
         tags: names of the learned tag vectors.
@@ -50,6 +51,7 @@ class Prepared:
     head: AnyHead
     instances: Sequence[Instance]
     parts: tuple[NDArray[np.int64], NDArray[np.int64]]
+    labelled: int
     vectors: Vectors
     batcher: Batcher
     tags: tuple[str, ...]
@@ -63,12 +65,14 @@ class Teacher:
     """A trained model whose probabilities a head learns besides the labels (Hinton et al. 2015).
 
     Attributes:
-        fingerprint: a digest of all that its answers depend on.
+        fingerprint: a digest of all that its answers depend on, and of ``unlabelled``.
         probabilities: scores instances. Shape of what it returns: (n, labels).
+        unlabelled: pairs without labels, of which it says all that is learnt.
     """
 
     fingerprint: str
     probabilities: Callable[[Sequence[Instance]], NDArray[np.float32]]
+    unlabelled: Sequence[Instance] = ()
 
 
 @contextmanager
@@ -84,8 +88,10 @@ def prepared(
     """Read and make all that training a fold needs; the vectors can be read inside."""
     check_config(config, corpus, run_dir)
     parts = training_parts(corpus, fold, config.train.dev_share)
-    instances = [corpus.instances[position] for part in parts for position in part]
-    train_part, dev_part = np.split(np.arange(len(instances)), [len(parts[0])])
+    labelled = [corpus.instances[position] for part in parts for position in part]
+    instances = [*labelled, *(teacher.unlabelled if teacher else ())]
+    train_part, dev_part, unlabelled = np.split(np.arange(len(instances)), [len(parts[0]), len(labelled)])
+    train_part = np.concatenate([train_part, unlabelled])
     sentences, tags = DistinctSentences.of(instances), tag_names(instances)
     features = parse_features(config.train.features)
     with (
@@ -102,6 +108,7 @@ def prepared(
             head=new_head(train_part),
             instances=instances,
             parts=(train_part, dev_part),
+            labelled=len(labelled),
             vectors=vectors,
             batcher=Batcher(instances, vectors, corpus.labels, tags),
             tags=tags,
@@ -138,4 +145,6 @@ def featurize_command(config: RunConfig, store_root: str | Path) -> str:
     options = ["--corpus", corpus.spec, "--context", corpus.context, "--indicators", corpus.indicators]
     if corpus.instances:
         options += ["--instances", str(corpus.instances)]
+    if config.train.unlabelled:
+        options += ["--unlabelled", config.train.unlabelled]
     return shlex.join(["cli", "featurize", *options, "--store", str(store_root)])

@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
 from classifier.extract.reasons import why_nothing
 from classifier.extract.wanted import Extraction, Wanted
@@ -21,6 +20,7 @@ from classifier.serve.limits import Limits
 from featstore.documents import Document
 from featstore.errors import UsageError, did_you_mean
 from featstore.formats import BadDocument, read_documents, writer_of
+from featstore.pairing import Pairing
 
 Answer = list[Extraction | BadDocument]
 

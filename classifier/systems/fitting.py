@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from classifier.data.features import feature_spec, open_features, parse_features
-from classifier.data.pairing import pairing_of
 from classifier.data.split import training_parts, unseen_labels
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import versions
@@ -34,6 +33,7 @@ from classifier.training.epoch import Epoch, Notice, RunProgress
 from classifier.training.loop import reproducible
 from classifier.training.predictions import Predictions
 from classifier.training.resume import read_unfinished, write_unfinished
+from featstore.pairing import pairing_of
 from featstore.records import Corpus, Instance
 from featstore.stores import FeatureStore
 

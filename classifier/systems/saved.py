@@ -18,7 +18,6 @@ from typing import ClassVar
 import numpy as np
 
 from classifier.data.features import Feature, FeatureSpec
-from classifier.data.pairing import Pairing
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint
 from classifier.runs.classify import classify
 from classifier.runs.config import SystemChoice
@@ -43,6 +42,7 @@ from classifier.training.predictions import Predictions
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
 from featstore.files import clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256, fingerprint
+from featstore.pairing import Pairing
 from featstore.records import Instance
 from featstore.stores import FeatureStore
 

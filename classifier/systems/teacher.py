@@ -16,11 +16,13 @@ from classifier.data.features import open_features
 from classifier.data.split import training_parts
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.config import RunConfig
-from classifier.runs.facts import CorpusFacts, PartSizes, read_run
+from classifier.runs.facts import CorpusFacts, read_run
 from classifier.runs.prepare import Teacher, featurize_command
 from classifier.systems.saved import load_model, scored
 from featstore.copies import on_this_machine
+from featstore.corpora.unlabelled import read_unlabelled
 from featstore.errors import MismatchError, UsageError, count_of
+from featstore.fingerprint import fingerprint
 from featstore.records import Corpus, Instance
 
 
@@ -54,8 +56,9 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
             "the head's epoch. Choose a teacher that was trained without --refit."
         )
     train, dev = training_parts(corpus, fold, config.train.dev_share)
-    if facts.training.instances != PartSizes(len(train), len(dev)):
-        theirs = count_of(facts.training.instances.dev, "instance")
+    known = facts.training.instances
+    if (known.train, known.dev) != (len(train), len(dev)):
+        theirs = count_of(known.dev, "instance")
         raise UsageError(
             f"the teacher {folder} was trained with another dev part ({theirs} there, {len(dev):,} here), so it may "
             "have learnt from this head's. Give both the same --dev-share."
@@ -67,4 +70,9 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
         with open_features(model.parsed_features, store_root, keys, command, model.features) as stores:
             return scored(model, instances, stores).probabilities
 
-    return Teacher(model.fingerprint, probabilities)
+    if not config.train.unlabelled:
+        return Teacher(model.fingerprint, probabilities)
+    partition = corpus.partition(fold)
+    held_out = [corpus.instances[position] for position in {*dev, *partition.dev, *partition.test}]
+    found = read_unlabelled(config.train.unlabelled, corpus, held_out)
+    return Teacher(fingerprint({"model": model.fingerprint, "pairs": found.digest}), probabilities, found.instances)

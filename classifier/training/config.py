@@ -196,6 +196,12 @@ class TrainConfig:
     teacher_share: float = option(
         0.5, "Share of the teacher's probabilities in what the head learns; the labels have the rest.", above=0, most=1
     )
+    unlabelled: str = option(
+        "",
+        "Documents with mentions, in a file, a folder or at an address, whose pairs the head learns besides, as the "
+        "teacher judges them. They need no labels; `cli entities tag` writes them from plain text, and `cli featurize "
+        "--unlabelled` encodes them. Pairs whose text is in the corpus's dev or test part are left out.",
+    )
     max_epochs: int = option(100, "Largest number of epochs. With the cosine schedule it is the exact number.", least=1)
     patience: int = option(
         3, "Number of epochs without improvement on the dev part after which 'plateau' halves the rate.", least=1
@@ -219,6 +225,8 @@ class TrainConfig:
             broken.append(f"consistency is {self.consistency:g}, which needs a dropout above 0")
         if self.teacher_share != 0.5 and not self.teacher:
             broken.append(f"teacher_share is {self.teacher_share:g}, which needs a teacher")
+        if self.unlabelled and not self.teacher:
+            broken.append(f"unlabelled is {self.unlabelled}, which needs a teacher")
         if broken:
             raise UsageError(f"the training options cannot be used: {'; '.join(broken)}.")
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from featstore.encoders import EncoderOptions
     from featstore.featurize.encode import Featurized
     from featstore.featurize.forecast import Forecast
-    from featstore.records import KeyedSentences
+    from featstore.records import Corpus as LoadedCorpus
+    from featstore.records import Instance, KeyedSentences
     from featstore.scale import Engine
 
 FAILED_SHOWN = 10
@@ -61,6 +62,13 @@ def featurize(
     dtype: Dtype = "float16",
     context: Context = "tagged",
     indicators: Indicators = "tags",
+    unlabelled: Annotated[
+        str,
+        typer.Option(
+            help="Documents with mentions, in a file, a folder or at an address, whose pairs are encoded besides: "
+            "those that `cli train --unlabelled` learns from. They are paired and marked as the corpus is.",
+        ),
+    ] = "",
     precision: EncoderPrecision = "float32",
     device: EncoderDevice = "cpu",
     workers: Annotated[
@@ -88,12 +96,13 @@ def featurize(
     options = EncoderOptions(precision, device)
     check_specs(specs, options)
     loaded = load_corpus(corpus, indicators=indicators, context=context, instances=instances)
-    sentences: KeyedSentences = distinct_sentences(loaded.instances)
+    more = _unlabelled(unlabelled, loaded) if unlabelled else ()
+    sentences: KeyedSentences = distinct_sentences((*loaded.instances, *more))
     if shard is not None:
         sentences = Shard.read(shard).sentences(sentences)
     target = _Target(store, dtype, backend, options)
     if dry_run:
-        forecasts = [target.forecast(sentences, spec, len(loaded.instances)) for spec in specs]
+        forecasts = [target.forecast(sentences, spec, len(loaded.instances) + len(more)) for spec in specs]
         print_json(forecasts) if as_json else _print_forecast(forecasts)
         return
     with open_engine(engine, workers) as opened:
@@ -102,6 +111,19 @@ def featurize(
     if any(result.failed for result in results):
         _tell_failed(results, sentences)
         raise typer.Exit(3)
+
+
+def _unlabelled(path: str, corpus: LoadedCorpus) -> tuple[Instance, ...]:
+    """Return the pairs without labels, and say how many there are."""
+    from featstore.corpora.unlabelled import read_unlabelled
+
+    found = read_unlabelled(path, corpus)
+    tell(f"{path}: {count_of(len(found.instances), 'pair')} without labels in {count_of(found.documents, 'document')}")
+    for problem in found.problems[:FAILED_SHOWN]:
+        tell(f"left out: {problem.text}")
+    if len(found.problems) > FAILED_SHOWN:
+        tell(f"left out: {len(found.problems) - FAILED_SHOWN:,} more")
+    return found.instances
 
 
 @dataclass(frozen=True, slots=True)

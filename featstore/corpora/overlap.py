@@ -82,6 +82,19 @@ def overlap(one: Corpus, other: Corpus) -> Overlap:
     )
 
 
+def nearly_among(ones: Sequence[Instance], others: Sequence[Instance]) -> list[bool]:
+    """Tell for each instance whether its sentence is, exactly or nearly, one of some others, the tags set aside."""
+    mine, theirs = list(map(_untagged, ones)), list(dict.fromkeys(map(_untagged, others)))
+    near = set(theirs) | _near(list(dict.fromkeys(mine)), theirs).keys()
+    return [sentence in near for sentence in mine]
+
+
+def _untagged(instance: Instance) -> tuple[str, ...]:
+    """Return the words of a sentence in small letters, without the tags that stand in it."""
+    inserted = [offset == (-1, -1) for offset in instance.offsets] or [False] * len(instance.tokens)
+    return tuple(word for word, tag in zip(_words(instance), inserted, strict=True) if not tag)
+
+
 def _parts(corpus: Corpus) -> Mapping[str, list[Instance]]:
     parts: dict[str, list[Instance]] = defaultdict(list)
     for instance in corpus.instances:

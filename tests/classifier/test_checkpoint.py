@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from classifier.data.features import FeatureSpec
-from classifier.data.pairing import Pairing
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import make_head
 from classifier.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -19,6 +18,7 @@ from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch
 from featstore.errors import DataError, MismatchError, MissingFileError
 from featstore.files import write_file
+from featstore.pairing import Pairing
 
 
 def make_checkpoint(**more: Any) -> Checkpoint:

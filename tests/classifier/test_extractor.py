@@ -15,7 +15,6 @@ import pytest
 from toy_model import LABELS, WordEncoder, make_checkpoint, make_document, make_extractor
 
 import classifier
-from classifier.data.pairing import pairing_of
 from classifier.extract.candidates import LONGEST
 from classifier.extract.extractor import Extractor
 from classifier.extract.wanted import Extraction, Wanted
@@ -26,6 +25,7 @@ from featstore.corpora.pairs import PairTypes, instances_from_documents
 from featstore.documents import Document, Entity
 from featstore.errors import DataError, MismatchError, UsageError
 from featstore.formats import BadDocument
+from featstore.pairing import pairing_of
 
 TEXT = "Aspirin blocks COX-2 and Akt in rats. Caffeine does not."
 ENTITIES = [(0, 7, "CHEMICAL"), (15, 20, "GENE-Y"), (25, 28, "gene"), (38, 46, "Chemical"), (32, 36, "SPECIES")]

@@ -15,7 +15,6 @@ from toy_tagger import fill_store, toy_tagger, train_toy, write_corpus
 
 from classifier.commands.extract import _print_done
 from classifier.commands.extract_model import MentionOptions
-from classifier.data.pairing import Pairing
 from classifier.entities.checkpoint import TaggerCheckpoint
 from classifier.entities.corpora import load_mentions
 from classifier.entities.filter_facts import FILTER_FACTS, FILTER_WEIGHTS
@@ -30,6 +29,7 @@ from classifier.extract.tagging import Tagging, found_pairs
 from classifier.extract.wanted import Extraction, Wanted
 from featstore.documents import Document, Entity
 from featstore.errors import DataError, MismatchError, UsageError
+from featstore.pairing import Pairing
 
 TEXT = "We saw the aspirin inhibits COX-2 in cells. The zinc oxide was seen in gout of rats."
 EVERY = Wanted(threshold=0.0)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from classifier.data.features import FeatureSpec
-from classifier.data.pairing import Pairing
 from classifier.extract.extractor import Extractor
 from classifier.extract.manifest import MANIFEST, BundleFacts
 from classifier.head.config import HeadConfig, InputConfig
@@ -22,6 +21,7 @@ from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts, to_json
 from classifier.training.config import TrainConfig
 from featstore.documents import Document, Entity
 from featstore.fingerprint import fingerprint
+from featstore.pairing import Pairing
 from featstore.ragged import Ragged
 
 DIM = 6

@@ -38,6 +38,14 @@ class Pairing:
         """What is paired, as people write it: ``CHEMICAL and GENE or GENE and DISEASE``."""
         return " or ".join(f"{shown(head)} and {shown(tail)}" for head, tail in self.kinds)
 
+    def masks(self, indicators: str) -> bool:
+        """Tell whether ``words`` must stand in place of the mentions of other text before it is marked.
+
+        Args:
+            indicators: how it is marked; ``replace`` and ``blind`` put words there anyway.
+        """
+        return indicators == "tags" and bool(self.words)
+
 
 def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
     """Return how the pairs of ``instances`` were made.

@@ -85,6 +85,8 @@ def plan_line(plan: AnyPlan) -> str:
     if not isinstance(plan, TrainingPlan):
         epochs = f", {count_of(left, 'epoch')}" if plan.epochs > 1 else ""
         return f"fold {plan.fold}: {plan.label}, {parts}{epochs}{before}"
+    if plan.unlabelled:
+        parts = f"{count_of(plan.unlabelled, 'pair')} without labels, {parts}"
     config = plan.config
     epochs = ("" if config.schedule == "cosine" else "at most ") + count_of(left, "epoch")
     return (

@@ -113,7 +113,8 @@ def _describe(
     """Write the model, its scores if the fold has any, the card, and the manifest, which lists all files."""
     metrics = read_metrics(fold_dir) if (fold_dir / METRICS).exists() else None
     if isinstance(checkpoint, Checkpoint):
-        config = replace(checkpoint.config, teacher=Path(checkpoint.config.teacher).name)
+        trained = checkpoint.config  # where its teacher and its documents lay is nobody's business
+        config = replace(trained, teacher=Path(trained.teacher).name, unlabelled=Path(trained.unlabelled).name)
         facts = save_checkpoint(folder, replace(checkpoint, corpus=checkpoint.corpus.without_path(), config=config))
     else:
         facts = copy_fitted(fold_dir, folder)

@@ -148,6 +148,7 @@ def _body(run: RunFacts, metrics: Metrics | None) -> list[str]:
                 ["corpus", f"{corpus.spec} (digest `{corpus.digest}`)"],
                 ["indicators, context", f"{corpus.indicators}, {corpus.context}"],
                 ["instances", f"{parts.train:,} for training, {parts.dev:,} to choose the epoch"],
+                *([["pairs without labels", f"{parts.unlabelled:,}"]] if parts.unlabelled else []),
                 ["epochs", f"{len(training.epochs)}, the best was {training.best_epoch}"],
                 *([["fitted anew", _refit(training)]] if training.refit else []),
                 ["seed, threads", f"{seed}, {threads}"],

@@ -88,6 +88,7 @@ class TrainingFacts:
         peak_memory: bytes resident at most; None where the system does not tell.
         epochs: all epochs on the train part alone.
         refit: the loss of each epoch on the train and the dev part together; empty unless the head was fitted anew.
+        teacher: digest of the teacher that a head learnt from, and of the pairs without labels; empty without one.
     """
 
     instances: PartSizes
@@ -98,6 +99,7 @@ class TrainingFacts:
     peak_memory: int | None = None
     epochs: tuple[Epoch, ...]
     refit: tuple[float, ...] = ()
+    teacher: str = ""
 
     @property
     def best(self) -> Epoch:

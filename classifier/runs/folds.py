@@ -99,7 +99,8 @@ def train_fold(
             state=state,
             save=lambda state: save_state(folder, state, ready.digest),
         )
-    checkpoint = _checkpoint(ready, fitted, corpus, config, fold, time.perf_counter() - start, memory.bytes)
+    seconds, taught_by = time.perf_counter() - start, teacher.fingerprint if teacher else ""
+    checkpoint = _checkpoint(ready, fitted, corpus, config, fold, seconds, memory.bytes, taught_by)
     check_config(config, corpus, run_dir)  # another process may have made the folder its own in the meantime
     publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
     return checkpoint
@@ -113,6 +114,7 @@ def _checkpoint(
     fold: int,
     seconds: float,
     peak_memory: int | None,
+    teacher: str,
 ) -> Checkpoint:
     """Return a fitted head with all that belongs to it."""
     train_part, dev_part = ready.parts
@@ -135,6 +137,7 @@ def _checkpoint(
             peak_memory=peak_memory,
             epochs=fitted.epochs,
             refit=fitted.refit,
+            teacher=teacher,
         ),
         pairing=pairing_of(ready.instances[: ready.labelled], corpus.indicators),
         encoders=ready.encoders,

@@ -22,6 +22,7 @@ from classifier.systems.choice import options_of
 from classifier.systems.folds import check_run
 from classifier.systems.saved import load_model
 from classifier.systems.table import find_system
+from classifier.systems.teacher import teacher_of
 from classifier.training.epoch import Notice
 from classifier.training.resume import UNFINISHED
 from featstore.addresses import files_below, spelled
@@ -91,6 +92,8 @@ def _difference(work: Workplace, corpus: Corpus, store_root: str | Path, config:
         if find_system(config.system.name).sources(options) != facts.system.sources:
             return "the files have changed that it was fitted from"
         share = options.dev_share
+    if (digest := facts.training.teacher) and _is_taught_otherwise(config, corpus, store_root, fold, digest):
+        return "its teacher or the pairs without labels have changed since"
     instances = [corpus.instances[position] for part in training_parts(corpus, fold, share) for position in part]
     keys, command = DistinctSentences.of(instances).keys, featurize_command(config, store_root)
     try:
@@ -98,3 +101,19 @@ def _difference(work: Workplace, corpus: Corpus, store_root: str | Path, config:
             return ""
     except MismatchError:
         return "the store holds vectors of another encoder"
+
+
+def _is_taught_otherwise(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: int, digest: str) -> bool:
+    """Tell whether a training now would have another teacher, or other pairs without labels.
+
+    Args:
+        config, corpus, store_root, fold: as those of :func:`trained_fold`.
+        digest: of the teacher and the pairs that the fold was trained with.
+    """
+    try:
+        teacher = teacher_of(config, corpus, store_root, fold)
+    except MissingFileError:
+        return False  # a fold stays what it is when its teacher is deleted
+    except (MismatchError, UsageError):
+        return True  # the training says why the teacher that is there now does not suit
+    return teacher is None or teacher.fingerprint != digest

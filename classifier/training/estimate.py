@@ -35,6 +35,7 @@ class TrainingPlan:
         fold: the fold.
         config: how the head is trained.
         train: instances that it is trained on.
+        unlabelled: pairs without labels that it is trained on besides.
         dev: instances that each epoch is evaluated on.
         parameters: trainable numbers of the head.
         done: epochs that an interrupted training has behind it.
@@ -45,6 +46,7 @@ class TrainingPlan:
     fold: int
     config: TrainConfig
     train: int
+    unlabelled: int
     dev: int
     parameters: int
     done: int
@@ -59,7 +61,7 @@ class TrainingPlan:
     @property
     def steps(self) -> int:
         """The most steps of the optimiser that there can be."""
-        return self.epochs * math.ceil(self.train / self.config.batch_size)
+        return self.epochs * math.ceil((self.train + self.unlabelled) / self.config.batch_size)
 
 
 def plan_training(
@@ -86,10 +88,12 @@ def plan_training(
     seconds = (training + _seconds_of_scoring(head, batcher, parts[1])) * (config.max_epochs - done)
     if config.refit:
         seconds += training * (1 + len(parts[1]) / len(parts[0])) * config.max_epochs
+    unlabelled = int((batcher.labels[parts[0]] < 0).sum())
     return TrainingPlan(
         fold=fold,
         config=config,
-        train=len(parts[0]),
+        train=len(parts[0]) - unlabelled,
+        unlabelled=unlabelled,
         dev=len(parts[1]),
         parameters=sum(parameter.numel() for parameter in head.parameters()),
         done=done,

@@ -22,11 +22,12 @@ from classifier.runs.facts import CorpusFacts, PartSizes, TrainingFacts
 from classifier.runs.memory import PeakMemory
 from classifier.runs.prepare import Prepared, Teacher, featurize_command, prepared
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
-from classifier.training.epoch import RunProgress
+from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.fit import FittedHead, fit_head
 from classifier.training.loop import TrainState, reproducible
 from classifier.training.resume import load_state, save_state
+from featstore.errors import count_of
 from featstore.pairing import pairing_of
 from featstore.records import Corpus
 
@@ -86,6 +87,8 @@ def train_fold(
         if announce:
             announce(_plan(ready, corpus, config, fold, state))
         if teacher:
+            if progress:
+                progress(Notice(f"the teacher judges {count_of(len(ready.instances), 'pair')} before the first epoch"))
             ready.batcher.teach(teacher.probabilities(ready.instances), config.train.teacher_share)
         fitted = fit_head(
             ready.head,

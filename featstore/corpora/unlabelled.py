@@ -77,10 +77,10 @@ def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instanc
         pair for pair, is_near in zip(pairs, near, strict=True) if not is_near and pair.source["document"] not in others
     )
     if not kept:
-        left = f"none of their {len(pairs):,} pairs is left" if pairs else "they hold no such pair"
+        left = f"all {len(pairs):,} are of text that the corpus holds out" if pairs else "there is none"
         raise DataError(
-            f"{path}: {count_of(len(documents), 'document')} were read for pairs of {pairing.in_words} in one "
-            f"sentence, and {left}. Text without mentions goes through `cli entities tag` first."
+            f"{path} has no pair to learn from: in {count_of(len(documents), 'document')}, of the pairs of "
+            f"{pairing.in_words} in one sentence {left}. Plain text gets its mentions by `cli entities tag`."
         )
     return Unlabelled(kept, len(documents), len(pairs) - len(kept), tuple(problems))
 

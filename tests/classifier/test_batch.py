@@ -58,6 +58,19 @@ def test_bucketed_saves_padding_and_shuffles() -> None:
     assert batches[0].tolist() != bucketed(lengths, sentences, 32, np.random.default_rng(2))[0].tolist()
 
 
+def test_what_a_teacher_says_stands_beside_the_label_or_alone(
+    make_corpus: Callable[..., Corpus], make_batcher: Callable[..., Batcher]
+) -> None:
+    instances = list(make_corpus("sentence").instances[:3])
+    instances[1] = replace(instances[1], label=None)
+    batcher = make_batcher(instances)
+    batcher.teach(np.array([[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]], dtype=np.float32), share=0.25)
+    batch = batcher.batch(np.arange(3))
+    assert batch.targets is not None
+    expected = torch.tensor([[0.875, 0.125], [0.9, 0.1], [0.75, 0.25]])  # neg, none, neg
+    torch.testing.assert_close(batch.targets, expected[torch.from_numpy(batch.positions)])
+
+
 def test_packs_bring_pairs_of_a_sentence_together() -> None:
     rng = np.random.default_rng(0)
     sentences = np.repeat(np.arange(3000), rng.integers(1, 12, 3000))

@@ -79,6 +79,31 @@ def test_the_share_decides_who_is_believed(make_corpus: Make, make_store: Store,
     assert dev_f1[1.0] < 0.1
 
 
+def test_pairs_without_labels_are_learnt_from_the_teacher_alone(
+    make_corpus: Make, make_store: Store, tmp_path: Path
+) -> None:
+    corpus, more = make_corpus("sentence", 18), make_corpus("sentence", 90)
+    store = make_store(more)  # which holds the sentences of both
+    bare = [replace(instance, id=f"bare {instance.id}", label=None, fold=None) for instance in more.instances[18:90]]
+    truth = {instance.tokens: instance.label for instance in more.instances}
+
+    def right(instances: Sequence[Instance]) -> NDArray[np.float32]:
+        return np.array([[truth[i.tokens] == "neg", truth[i.tokens] == "pos"] for i in instances], dtype=np.float32)
+
+    config = RunConfig(choice_of(corpus), replace(HEAD, teacher="right", teacher_share=0.1, max_epochs=4))
+    loss, facts = {}, {}
+    for name, teacher in (
+        ("none", Teacher("a", right)),
+        ("right", Teacher("b", right, bare)),
+        ("wrong", Teacher("c", lambda instances: 1 - right(instances), bare)),
+    ):
+        facts[name] = train_head(corpus, store, config, 1, tmp_path / name, teacher=teacher).training
+        loss[name] = facts[name].epochs[-1].dev_loss
+    assert loss["right"] < loss["none"] < loss["wrong"]
+    assert facts["right"].instances == replace(facts["none"].instances, unlabelled=len(bare))
+    assert (facts["none"].teacher, facts["right"].teacher) == ("a", "b")
+
+
 def test_any_run_can_teach(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:
     corpus = make_corpus("sentence")
     store = make_store(corpus)
@@ -153,5 +178,6 @@ def test_teachers_that_do_not_belong(make_corpus: Make, make_store: Store, tmp_p
     with pytest.raises(UsageError, match=r"another dev part .*--dev-share"):
         train_fold(corpus, store, larger, 1, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UsageError, match="needs a teacher"):
-        replace(HEAD, teacher_share=0.9)
+    for without in ({"teacher_share": 0.9}, {"unlabelled": "more.jsonl"}):
+        with pytest.raises(UsageError, match="needs a teacher"):
+            replace(HEAD, **without)  # type: ignore[arg-type]

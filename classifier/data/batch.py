@@ -73,16 +73,19 @@ class Batcher:
         """The label of each instance, -1 where there is none. Shape: (n,)."""
         return self._labels
 
-    def teach(self, probabilities: NDArray[np.float32], share: float) -> None:
+    def teach(self, positions: NDArray[np.int64], probabilities: NDArray[np.float32], share: float) -> None:
         """Let batches hold targets between the labels and the probabilities that a teacher gives.
 
         Args:
-            probabilities: of each label, for all instances. Shape: (n, labels).
+            positions: of the instances that are learnt from. Shape: (m,).
+            probabilities: of each of their labels. Shape: (m, labels).
             share: of the teacher; the labels have the rest. An instance without a label has the teacher's alone.
         """
-        labels = np.eye(probabilities.shape[1], dtype=np.float32)[self._labels]
-        targets = (1 - share) * labels + share * probabilities
-        targets[self._labels < 0] = probabilities[self._labels < 0]
+        targets = np.eye(probabilities.shape[1], dtype=np.float32)[self._labels]
+        has_label = (self._labels[positions] >= 0)[:, None]
+        targets[positions] = np.where(
+            has_label, (1 - share) * targets[positions] + share * probabilities, probabilities
+        )
         self._targets = torch.from_numpy(targets)
 
     def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:

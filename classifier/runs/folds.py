@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from classifier.data.features import open_features
 from classifier.data.split import unseen_labels
 from classifier.data.vectors import RAM_BUDGET, DistinctSentences
@@ -87,9 +89,7 @@ def train_fold(
         if announce:
             announce(_plan(ready, corpus, config, fold, state))
         if teacher:
-            if progress:
-                progress(Notice(f"the teacher judges {count_of(len(ready.instances), 'pair')} before the first epoch"))
-            ready.batcher.teach(teacher.probabilities(ready.instances), config.train.teacher_share)
+            _teach(ready, teacher, config, progress)
         fitted = fit_head(
             ready.head,
             ready.new_head,
@@ -107,6 +107,15 @@ def train_fold(
     check_config(config, corpus, run_dir)  # another process may have made the folder its own in the meantime
     publish(config, run_dir, folder, lambda: save_checkpoint(folder, checkpoint))
     return checkpoint
+
+
+def _teach(ready: Prepared, teacher: Teacher, config: RunConfig, progress: RunProgress | None) -> None:
+    """Let the head learn what the teacher says of all pairs that it will learn from."""
+    learnt = np.concatenate(ready.parts) if config.train.refit else ready.parts[0]
+    if progress:
+        progress(Notice(f"the teacher judges {count_of(len(learnt), 'pair')} before the first epoch"))
+    said = teacher.probabilities([ready.instances[position] for position in learnt])
+    ready.batcher.teach(learnt, said, config.train.teacher_share)
 
 
 def _checkpoint(

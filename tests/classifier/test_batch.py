@@ -64,10 +64,10 @@ def test_what_a_teacher_says_stands_beside_the_label_or_alone(
     instances = list(make_corpus("sentence").instances[:3])
     instances[1] = replace(instances[1], label=None)
     batcher = make_batcher(instances)
-    batcher.teach(np.array([[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]], dtype=np.float32), share=0.25)
+    batcher.teach(np.array([0, 1]), np.array([[0.5, 0.5], [0.9, 0.1]], dtype=np.float32), share=0.25)
     batch = batcher.batch(np.arange(3))
     assert batch.targets is not None
-    expected = torch.tensor([[0.875, 0.125], [0.9, 0.1], [0.75, 0.25]])  # neg, none, neg
+    expected = torch.tensor([[0.875, 0.125], [0.9, 0.1], [1.0, 0.0]])  # neg, none, neg, of which nothing is said
     torch.testing.assert_close(batch.targets, expected[torch.from_numpy(batch.positions)])
 
 

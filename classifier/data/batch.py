@@ -82,10 +82,8 @@ class Batcher:
             share: of the teacher; the labels have the rest. An instance without a label has the teacher's alone.
         """
         targets = np.eye(probabilities.shape[1], dtype=np.float32)[self._labels]
-        has_label = (self._labels[positions] >= 0)[:, None]
-        targets[positions] = np.where(
-            has_label, (1 - share) * targets[positions] + share * probabilities, probabilities
-        )
+        shares = np.where(self._labels[positions] < 0, 1, share).astype(np.float32)[:, None]
+        targets[positions] = (1 - shares) * targets[positions] + shares * probabilities
         self._targets = torch.from_numpy(targets)
 
     def shuffled(self, positions: NDArray[np.int64], size: int, seed: Sequence[int], pack: int = 1) -> Iterator[Batch]:

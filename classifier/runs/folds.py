@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from classifier.data.features import open_features
 from classifier.data.split import unseen_labels
@@ -28,7 +30,7 @@ from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
 from classifier.training.fit import FittedHead, fit_head
 from classifier.training.loop import TrainState, reproducible
-from classifier.training.resume import load_state, save_state
+from classifier.training.resume import load_judged, load_state, save_judged, save_state
 from featstore.errors import count_of
 from featstore.pairing import pairing_of
 from featstore.records import Corpus
@@ -88,8 +90,7 @@ def train_fold(
         state = load_state(folder, ready.digest)
         if announce:
             announce(_plan(ready, corpus, config, fold, state))
-        if teacher:
-            _teach(ready, teacher, config, progress)
+        judged = _teach(ready, teacher, config, folder, progress) if teacher else None
         fitted = fit_head(
             ready.head,
             ready.new_head,
@@ -100,7 +101,7 @@ def train_fold(
             positive=corpus.positive,
             progress=progress,
             state=state,
-            save=lambda state: save_state(folder, state, ready.digest),
+            save=lambda state: save_state(folder, state, ready.digest, judged),
         )
     seconds, taught_by = time.perf_counter() - start, teacher.fingerprint if teacher else ""
     checkpoint = _checkpoint(ready, fitted, corpus, config, fold, seconds, memory.bytes, taught_by)
@@ -109,13 +110,20 @@ def train_fold(
     return checkpoint
 
 
-def _teach(ready: Prepared, teacher: Teacher, config: RunConfig, progress: RunProgress | None) -> None:
-    """Let the head learn what the teacher says of all pairs that it will learn from."""
+def _teach(ready: Prepared, teacher: Teacher, config: RunConfig, folder: Path, progress: RunProgress | None) -> Tensor:
+    """Let the head learn what the teacher says of all pairs that it will learn from, and return that.
+
+    Shape: (m, labels) float32, m being the pairs that are learnt from.
+    """
     learnt = np.concatenate(ready.parts) if config.train.refit else ready.parts[0]
-    if progress:
-        progress(Notice(f"the teacher judges {count_of(len(learnt), 'pair')} before the first epoch"))
-    said = teacher.probabilities([ready.instances[position] for position in learnt])
-    ready.batcher.teach(learnt, said, config.train.teacher_share)
+    judged = load_judged(folder, ready.digest)
+    if judged is None:
+        if progress:
+            progress(Notice(f"the teacher judges {count_of(len(learnt), 'pair')} before the first epoch"))
+        judged = torch.from_numpy(teacher.probabilities([ready.instances[position] for position in learnt]))
+        save_judged(folder, judged, ready.digest)
+    ready.batcher.teach(learnt, judged.numpy(), config.train.teacher_share)
+    return judged
 
 
 def _checkpoint(

@@ -2,7 +2,8 @@
 
 In: the state after an epoch, and a digest of everything that determines the training. Out: one safetensors file, which
 is replaced as a whole, and the same state read back if the digest still fits. Training depends on (seed, epoch) alone,
-so an interrupted fold ends with the same bytes as an uninterrupted one.
+so an interrupted fold ends with the same bytes as an uninterrupted one. What a teacher said stands in the file too,
+from before the first epoch, because asking it may take longer than the training.
 """
 
 from __future__ import annotations
@@ -25,11 +26,32 @@ from featstore.files import clear_errors, make_folder, put_in_place
 UNFINISHED = "unfinished.safetensors"
 _PARTIAL = f".{UNFINISHED}.partial"  # of a process that was killed as it wrote
 _PARTS = ("head", "average", "best", "optimizer")
+_JUDGED = "teacher/probabilities"
 
 
-def save_state(folder: Path, state: TrainState, digest: str) -> None:
-    """Write the state of a training into its fold's folder, which is created."""
+def save_judged(folder: Path, judged: Tensor, digest: str) -> None:
+    """Write what a teacher said before the first epoch of a training; it takes the place of the training's state."""
+    write_unfinished(folder, {_JUDGED: judged}, {}, digest)
+
+
+def load_judged(folder: Path, digest: str) -> Tensor | None:
+    """Return what the teacher of a training said before, or None if it was not asked yet."""
+    found = read_unfinished(folder, digest)
+    return found[0].get(_JUDGED) if found else None
+
+
+def save_state(folder: Path, state: TrainState, digest: str, judged: Tensor | None = None) -> None:
+    """Write the state of a training into its fold's folder, which is created.
+
+    Args:
+        folder: of the fold.
+        state: the state.
+        digest: of everything that determines the training.
+        judged: what its teacher said, if it has one.
+    """
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
+    if judged is not None:
+        tensors[_JUDGED] = judged
     epochs = json.dumps([asdict(epoch) for epoch in state.epochs])
     write_unfinished(folder, tensors, {"epochs": epochs, "refit": json.dumps(state.refit)}, digest)
 
@@ -41,7 +63,7 @@ def load_state(folder: Path, digest: str) -> TrainState | None:
         return None
     tensors, facts = found
     try:
-        parts = by_part(tensors, _PARTS)
+        parts = by_part({name: value for name, value in tensors.items() if name != _JUDGED}, _PARTS)
         epochs = tuple(Epoch(**epoch) for epoch in json.loads(facts["epochs"]))
         losses = json.loads(facts["refit"])
         return TrainState(epochs=epochs, **parts, refit=None if losses is None else tuple(map(float, losses)))

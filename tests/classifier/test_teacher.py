@@ -147,13 +147,21 @@ def test_a_training_goes_on_with_its_own_teacher_alone(
         train_head(corpus, store, config, 1, run, teacher=teacher, progress=progress)
         return len(heard)
 
-    one, other = Teacher("one", contrary), Teacher("other", contrary)
+    asked: list[int] = []
+
+    def counting(instances: Sequence[Instance]) -> NDArray[np.float32]:
+        asked.append(len(instances))
+        return contrary(instances)
+
+    one, other = Teacher("one", counting), Teacher("other", contrary)
     assert trained(tmp_path / "whole", one) == 3
     for name in ("same", "changed"):
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path / name, one, stop=True)
         assert (tmp_path / name / "fold-1" / UNFINISHED).exists()
+    times = len(asked)
     assert trained(tmp_path / "same", one) == 2
+    assert len(asked) == times, "what the teacher has said is kept"
     assert trained(tmp_path / "changed", other) == 3, "what was learnt from another teacher is not gone on from"
     weights = [(tmp_path / name / "fold-1" / "model.safetensors").read_bytes() for name in ("whole", "same")]
     assert weights[0] == weights[1]

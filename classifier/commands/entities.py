@@ -12,7 +12,7 @@ from classifier.commands.notices import Notices
 from classifier.commands.options import GB, Encoders, RamBudget, Threads, VectorStore, with_options_of
 from classifier.entities.config import KEEP, TaggerConfig
 from classifier.scores.percent import percent
-from featstore.addresses import address_of
+from featstore.addresses import address_of, spelled
 from featstore.commands.console import (
     command,
     duration,
@@ -42,6 +42,7 @@ from featstore.files import check_input, check_output_file, check_output_folder,
 if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
     from classifier.entities.facts import TaggerEpoch
+    from classifier.training.epoch import Notice
 
 TAGGER = Path("runs/tagger")
 
@@ -53,7 +54,7 @@ Corpora = Annotated[
         "files:DIR with train.*, dev.* and test.* in any document format.",
     ),
 ]
-Folder = Annotated[Path, typer.Option("--run", help="Folder of the tagger.")]
+Folder = Annotated[Path, typer.Option("--run", help="Folder of the tagger, or its address.")]
 
 
 def _specs(corpora: str) -> tuple[str, ...]:
@@ -143,36 +144,40 @@ def train_command(
     from classifier.entities.runs import train_tagger
     from classifier.entities.trained import trained_tagger
 
-    check_output_folder(run)
+    check_output_folder(run, or_address=True)
     check_stored(store)
     config = TaggerConfig(_specs(corpora), **training)
     loaded = _load(corpora)
     held = int(ram_budget * GB)
-    kept = None if again else trained_tagger(loaded, store, config, run, tell=lambda notice: tell(notice.text))
-    if kept:
-        measured = kept.training
-    else:
-        measured = train_tagger(loaded, store, config, run, progress=_report_epoch, ram_budget=held).training
+    kept = None if again else trained_tagger(loaded, store, config, run, tell=_tell)
+    trained = kept or train_tagger(loaded, store, config, run, progress=_tell_epoch, tell=_tell, ram_budget=held)
     if not has_filter(run):
         if any(corpus.part("dev") for corpus in loaded):
-            train_filter(run, loaded, store, ram_budget=held)
+            train_filter(run, loaded, store, tell=_tell, ram_budget=held)
         else:
             tell("no sentence filter was trained, because no corpus has a dev part to choose its thresholds by.")
     if as_json:
-        print_json({"run": run, "kept": kept is not None, "training": measured})
+        print_json({"run": run, "kept": kept is not None, "training": trained.training})
     else:
+        measured = trained.training
         best = measured.best
         row = [str(len(measured.epochs)), str(best.number), percent(best.dev_f1), duration(measured.seconds)]
-        print_table(str(run), ["epochs", "best epoch", "dev F1", "time"], [row])
+        print_table(spelled(run), ["epochs", "best epoch", "dev F1", "time"], [row])
     if kept:
         since = f"since {kept.ended:%Y-%m-%d %H:%M}"
-        tell(f"the tagger in {run} is trained already, {since}, and was kept as it is; --again trains it again.")
+        tell(
+            f"the tagger in {spelled(run)} is trained already, {since}, and was kept as it is; --again trains it again."
+        )
     if kept or not as_json:
-        options = ("--run", run, "--corpus", corpora, "--store", store)
+        options = ("--run", spelled(run), "--corpus", corpora, "--store", store)
         tell(f"evaluate it with: {command('entities', 'eval', *options)}")
 
 
-def _report_epoch(epoch: TaggerEpoch) -> None:
+def _tell(notice: Notice) -> None:
+    tell(notice.text)
+
+
+def _tell_epoch(epoch: TaggerEpoch) -> None:
     dev = "" if epoch.dev_f1 is None else f", dev F1 {percent(epoch.dev_f1)}{' *' if epoch.best else ''}"
     err.print(f"epoch {epoch.number} of {epoch.of}: loss {epoch.train_loss:.4f}{dev}, {epoch.seconds:.1f} s")
 
@@ -193,7 +198,7 @@ def filter_command(
 
     check_readable_folder(run)
     check_stored(store)
-    trained = train_filter(run, _load(corpora), store, keep=keep, ram_budget=int(ram_budget * GB)).facts
+    trained = train_filter(run, _load(corpora), store, keep=keep, tell=_tell, ram_budget=int(ram_budget * GB)).facts
     if as_json:
         print_json(trained)
         return
@@ -202,7 +207,7 @@ def filter_command(
         for p in trained.pairs
     ]
     header = ["pair", "dev sentences", "with a pair", "read %", "tokens read %", "pairs kept %"]
-    print_table(f"{run}, {duration(trained.seconds)}", header, rows)
+    print_table(f"{spelled(run)}, {duration(trained.seconds)}", header, rows)
 
 
 def eval_command(
@@ -222,7 +227,7 @@ def eval_command(
     check_choice("the part", part, SPLITS)
     check_stored(store)
     held = int(ram_budget * GB)
-    found = {c.spec: evaluate_tagger(run, c, store, part, ram_budget=held) for c in _load(corpora)}
+    found = {c.spec: evaluate_tagger(run, c, store, part, tell=_tell, ram_budget=held) for c in _load(corpora)}
     if as_json:
         print_json({spec: MeasuredMentions.of(scores) for spec, scores in found.items()})
         return

@@ -18,6 +18,7 @@ from featstore.plain import from_plain
 
 FORMAT_VERSION = 1
 WEIGHTS, FACTS = "model.safetensors", "tagger.json"
+METRICS = "metrics-*.json"  # one for each evaluation
 MADE_BY = "`cli entities train` makes it"
 TEST = "test"
 
@@ -195,7 +196,7 @@ def metrics_file(corpus: str, part: str) -> str:
 
 def metrics_files(folder: Path) -> Sequence[Path]:
     """Return the files with figures of evaluations in a tagger's folder, by name."""
-    return sorted(folder.glob("metrics-*.json"))
+    return sorted(folder.glob(METRICS))
 
 
 def read_tested(folder: Path) -> list[TaggerMetrics]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from classifier.data.features import FeatureSpec
 from classifier.runs.facts import read_facts
+from featstore.addresses import is_there
 
 FILTER_FORMAT = 1
 FILTER_WEIGHTS, FILTER_FACTS = "filter.safetensors", "filter.json"
@@ -73,7 +74,7 @@ class FilterFacts:
 
 def has_filter(folder: Path) -> bool:
     """Tell whether a tagger has a sentence filter; those of earlier versions have none."""
-    return (folder / FILTER_FACTS).is_file()
+    return is_there(folder / FILTER_FACTS)
 
 
 def read_filter(folder: Path) -> FilterFacts:

@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from classifier.data.features import FeatureSpec, open_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
-from classifier.entities.checkpoint import load_tagger
+from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger
 from classifier.entities.config import KEEP
 from classifier.entities.corpora import MentionCorpus
 from classifier.entities.filter_facts import FILTER_FORMAT, FilteredPair, FilterFacts, word_features
 from classifier.entities.filter_model import FilterNetwork
 from classifier.entities.parts import Part, training_parts
-from classifier.entities.runs import featurize_command, write_card
+from classifier.entities.place import trained_tagger_at, write_card
+from classifier.entities.runs import featurize_command
 from classifier.entities.sentence_filter import SentenceFilter, save_filter, sentence_scores, weights_of
+from classifier.training.epoch import TellNotice
 from classifier.training.loop import reproducible
 from featstore.errors import UsageError
 from featstore.fingerprint import fingerprint
@@ -47,33 +49,71 @@ class _Chosen:
     lengths: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learnt:
+    """What was learnt: the network, the features that it reads, its thresholds, from how many sentences."""
+
+    network: FilterNetwork
+    features: tuple[FeatureSpec, ...]
+    pairs: tuple[FilteredPair, ...]
+    sentences: int
+
+
 def train_filter(
     folder: Path,
     corpora: Sequence[MentionCorpus],
     store_root: str | Path,
     *,
     keep: float = KEEP,
+    tell: TellNotice | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> SentenceFilter:
-    """Train the sentence filter of a tagger and write it into the tagger's folder.
+    """Train the sentence filter of a tagger and write it into the tagger's folder, or put it at its address.
 
     Args:
-        folder: of the tagger.
+        folder: of the tagger, or its address.
         corpora: what it learns from; at least one has a dev part.
         store_root: the store that holds the vectors of their words.
         keep: share of the dev parts' sentences with a pair that shall be read.
+        tell: hears what the user should know.
         ram_budget: bytes of vectors to hold in memory.
 
     Raises:
         UsageError: a share that is none.
         DataError: no mention to learn, or no dev part.
         MissingFileError, MissingFeatureError: no tagger, or vectors that were not featurized.
-        MismatchError: the store holds other vectors than the tagger was trained on.
+        MismatchError: the store holds other vectors than the tagger was trained on, or somebody else has written the
+            tagger in the meantime.
+        ResourceError: no room, no permission, or an address that cannot be reached.
     """
     if not 0 < keep <= 1:
         raise UsageError(f"--keep is {keep}; it is a share of sentences, above 0 and at most 1.")
     start = time.perf_counter()
-    checkpoint = load_tagger(folder)
+    with trained_tagger_at(folder, tell) as place:
+        checkpoint = load_tagger(place)
+        learnt = _train(checkpoint, corpora, store_root, keep, ram_budget)
+        facts = FilterFacts(
+            format=FILTER_FORMAT,
+            features=learnt.features,
+            types=checkpoint.types,
+            reach=REACH,
+            keep=keep,
+            pairs=learnt.pairs,
+            corpora={corpus.name: corpus.digest for corpus in corpora},
+            sentences=learnt.sentences,
+            seconds=time.perf_counter() - start,
+            fingerprint=_fingerprint(learnt.network, learnt.features, learnt.pairs),
+            weights_sha256="",
+        )
+        trained = save_filter(place, learnt.network, facts)
+        write_card(place)
+    return trained
+
+
+def _train(
+    checkpoint: TaggerCheckpoint, corpora: Sequence[MentionCorpus], store_root: str | Path, keep: float, ram_budget: int
+) -> _Learnt:
+    """Train a network on the training parts and choose its thresholds on the dev parts."""
     places = word_features(checkpoint.features, checkpoint.encoders)
     specs = tuple(checkpoint.features[n] for n in places)
     features = [checkpoint.parsed_features[n] for n in places]
@@ -92,22 +132,7 @@ def train_filter(
         _learn(network, batcher, np.arange(count), checkpoint.config.seed)
         scores = sentence_scores(network, batcher)[count:]
     pairs = _thresholds(_Chosen(parts.dev, scores, batcher.lengths[count:]), checkpoint.types, keep)
-    facts = FilterFacts(
-        format=FILTER_FORMAT,
-        features=specs,
-        types=checkpoint.types,
-        reach=REACH,
-        keep=keep,
-        pairs=pairs,
-        corpora={corpus.name: corpus.digest for corpus in corpora},
-        sentences=count,
-        seconds=time.perf_counter() - start,
-        fingerprint=_fingerprint(network, specs, pairs),
-        weights_sha256="",
-    )
-    trained = save_filter(folder, network, facts)
-    write_card(folder)
-    return trained
+    return _Learnt(network, specs, pairs, count)
 
 
 def _learn(network: FilterNetwork, batcher: SentenceBatcher, positions: NDArray[np.int64], seed: int) -> None:

@@ -12,7 +12,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 from classifier.data.features import Feature, open_features, parse_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
-from classifier.entities.card import tagger_card
 from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger, round_weights, save_tagger
 from classifier.entities.config import NetworkConfig, TaggerConfig
 from classifier.entities.corpora import MentionCorpus
 from classifier.entities.facts import (
-    FACTS,
     FORMAT_VERSION,
     MeasuredMentions,
     TaggerEpoch,
@@ -37,26 +35,32 @@ from classifier.entities.facts import (
     TrainedCorpus,
     metrics_file,
     metrics_files,
-    read_tagger,
-    read_tested,
 )
-from classifier.entities.filter_facts import FILTER_FACTS, FILTER_WEIGHTS, has_filter, read_filter
+from classifier.entities.filter_facts import FILTER_FACTS, FILTER_WEIGHTS
 from classifier.entities.loop import Training
 from classifier.entities.model import Network
 from classifier.entities.parts import Part, Parts, training_parts
+from classifier.entities.place import (
+    check_tagger_folder,
+    tagger_target,
+    trained_tagger_at,
+    without_places,
+    write_card,
+)
 from classifier.entities.predict import find_mentions
 from classifier.entities.resume import load_state, save_state
 from classifier.entities.scores import MentionScores, TypedSpan, score_mentions
 from classifier.head.config import InputConfig
 from classifier.runs.facts import to_json
 from classifier.runs.memory import PeakMemory
+from classifier.runs.workplace import working_at
+from classifier.training.epoch import Notice, TellNotice, silent
 from classifier.training.loop import reproducible
 from classifier.training.resume import forget_unfinished
+from featstore.addresses import spelled
 from featstore.documents import Document
-from featstore.errors import DataError, UsageError
+from featstore.errors import DataError
 from featstore.files import write_file
-
-CARD = "README.md"
 
 
 def corpus_sentences(corpora: Iterable[MentionCorpus]) -> dict[bytes, tuple[str, ...]]:
@@ -71,24 +75,48 @@ def train_tagger(
     folder: Path,
     *,
     progress: Callable[[TaggerEpoch], None] | None = None,
+    tell: TellNotice | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> TaggerCheckpoint:
-    """Train a tagger and write it.
+    """Train a tagger and write it, in its folder or, whole, at its address.
 
     Args:
         corpora: loaded as ``config.corpora`` says.
         store_root: the store that holds the vectors of their sentences.
         config: how to train.
-        folder: where the tagger is written; it is created.
+        folder: where the tagger is written; it is created, or an address.
         progress: called after each epoch.
+        tell: hears what else the user should know.
         ram_budget: bytes of vectors to hold in memory.
 
     Raises:
         UsageError: a folder that holds a tagger of another configuration, a loss that is no number.
         DataError: no mention to learn, no dev part, vectors that are not finite.
         MissingFeatureError: a feature that was not featurized.
+        MismatchError: somebody else has written a tagger at the address in the meantime.
+        ResourceError: no room, no permission, or an address that cannot be reached.
     """
     check_tagger_folder(folder, config)
+    tell = tell or silent
+    with working_at(tagger_target(folder, config), tell) as work:
+        if work.is_late:
+            tell(Notice(f"the tagger was finished before, and is now put at {spelled(folder)}."))
+        else:
+            work.begin()
+            _train(corpora, store_root, config, work.folder, progress, ram_budget)
+        work.put()
+        return load_tagger(work.folder)
+
+
+def _train(
+    corpora: Sequence[MentionCorpus],
+    store_root: str | Path,
+    config: TaggerConfig,
+    folder: Path,
+    progress: Callable[[TaggerEpoch], None] | None,
+    ram_budget: int,
+) -> None:
+    """Train a tagger and write it into a folder of this machine."""
     start, memory = time.perf_counter(), PeakMemory()
     parts = training_parts(corpora, config.with_dev)
     sentences = parts.sentences
@@ -118,7 +146,7 @@ def train_tagger(
         features=vectors.specs,
         encoders={store.meta.name: store.meta.facts for store in stores},
         corpora=tuple(_corpus_facts(corpus, part) for corpus, part in zip(corpora, parts.train, strict=True)),
-        config=_without_places(config),
+        config=without_places(config),
         training=TaggerTraining.of(
             training.epochs,
             left_out=parts.left_out,
@@ -127,7 +155,6 @@ def train_tagger(
         ),
     )
     _publish(folder, checkpoint)
-    return checkpoint
 
 
 def _network(config: TaggerConfig, vectors: Vectors, types: tuple[str, ...], train: NDArray[np.int64]) -> Network:
@@ -152,25 +179,41 @@ def _publish(folder: Path, checkpoint: TaggerCheckpoint) -> None:
     forget_unfinished(folder)
 
 
-def write_card(folder: Path) -> None:
-    """Write the card of the tagger in a folder, with the figures that it has."""
-    own_filter = read_filter(folder) if has_filter(folder) else None
-    card = tagger_card(read_tagger(folder), read_tested(folder), own_filter)
-    write_file(folder / CARD, card.encode("utf-8"))
-
-
 def evaluate_tagger(
-    folder: Path, corpus: MentionCorpus, store_root: str | Path, split: str = "test", *, ram_budget: int = RAM_BUDGET
+    folder: Path,
+    corpus: MentionCorpus,
+    store_root: str | Path,
+    split: str = "test",
+    *,
+    tell: TellNotice | None = None,
+    ram_budget: int = RAM_BUDGET,
 ) -> MentionScores:
     """Evaluate a tagger on a part of a corpus, over the types that both know; write the figures and the card.
 
     Mentions that the corpus annotates within others, which no tagger of this kind can find, count as not found.
 
+    Args:
+        folder: the tagger's folder, or its address.
+        corpus: the corpus.
+        store_root: the store that holds the vectors of its sentences.
+        split: the part of it.
+        tell: hears what the user should know.
+        ram_budget: bytes of vectors to hold in memory.
+
     Raises:
         DataError: the corpus has no such part, or was trained on and this part of it with it.
         MismatchError: the store holds other vectors than it was trained on.
         MissingFileError, MissingFeatureError: no tagger, or vectors that were not featurized.
+        ResourceError: no room, no permission, or an address that cannot be reached.
     """
+    with trained_tagger_at(folder, tell) as place:
+        return _evaluate(place, corpus, store_root, split, ram_budget)
+
+
+def _evaluate(
+    folder: Path, corpus: MentionCorpus, store_root: str | Path, split: str, ram_budget: int
+) -> MentionScores:
+    """Evaluate the tagger in a folder of this machine."""
     checkpoint = load_tagger(folder)
     documents = corpus.part(split)
     if not documents:
@@ -230,29 +273,6 @@ def _by_document(network: Network, batcher: SentenceBatcher, part: Part, first: 
             (sentence.offsets[m.start][0], sentence.offsets[m.end - 1][1], m.type) for m in mentions
         ]
     return by_document
-
-
-def check_tagger_folder(folder: Path, config: TaggerConfig) -> None:
-    """Make sure that a folder is free, or holds a tagger of this configuration.
-
-    Raises:
-        UsageError: it holds another; the text names what differs.
-    """
-    if not (folder / FACTS).exists():
-        return
-    kept = asdict(read_tagger(folder).config)
-    pairs = [(name, kept[name], value) for name, value in asdict(_without_places(config)).items()]
-    differing = [f"{name} is {old!r} there and {new!r} now" for name, old, new in pairs if old != new]
-    if differing:
-        raise UsageError(
-            f"{folder} holds a tagger of another configuration: {'; '.join(differing)}. Choose another folder with "
-            "--run, or remove this one."
-        )
-
-
-def _without_places(config: TaggerConfig) -> TaggerConfig:
-    """Return a configuration whose corpora are named without their paths, which are private."""
-    return replace(config, corpora=tuple(spec.partition(":")[0] for spec in config.corpora))
 
 
 def _corpus_facts(corpus: MentionCorpus, part: Part) -> TrainedCorpus:

@@ -6,7 +6,7 @@ that says why the tagger that is there is not the one that a training would make
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +18,12 @@ from classifier.entities.config import TaggerConfig
 from classifier.entities.corpora import MentionCorpus
 from classifier.entities.facts import FACTS, TaggerTraining
 from classifier.entities.parts import training_parts
-from classifier.entities.runs import CARD, check_tagger_folder, featurize_command
-from classifier.training.epoch import Notice
+from classifier.entities.place import CARD, check_tagger_folder, tagger_target
+from classifier.entities.runs import featurize_command
+from classifier.runs.workplace import working_at
+from classifier.training.epoch import Notice, TellNotice
 from classifier.training.resume import UNFINISHED
+from featstore.addresses import files_below, spelled
 from featstore.errors import DataError, MismatchError, MissingFileError
 
 
@@ -43,7 +46,7 @@ def trained_tagger(
     config: TaggerConfig,
     folder: Path,
     *,
-    tell: Callable[[Notice], None],
+    tell: TellNotice,
 ) -> TrainedTagger | None:
     """Return a tagger if it is trained already, and a training now would be on the same corpora and the same vectors.
 
@@ -57,20 +60,24 @@ def trained_tagger(
         UsageError: the folder holds a tagger of another configuration.
         DataError, MismatchError: what the folder's ``tagger.json`` says cannot be read.
         MissingFeatureError: a feature that was not featurized.
+        ResourceError: an address that cannot be reached.
     """
     check_tagger_folder(folder, config)
-    if (folder / UNFINISHED).exists() or not all((folder / name).exists() for name in (FACTS, CARD)):
-        return None
-    try:
-        checkpoint = load_tagger(folder)
-    except (DataError, MismatchError, MissingFileError):
-        reason = "its files are damaged or of another version"
-    else:
-        reason = _difference(checkpoint, corpora, store_root)
+    with working_at(tagger_target(folder, config), tell) as work:
+        is_begun = work.is_late or (work.folder / UNFINISHED).exists()
+        if is_begun or not work.bring() or not (work.folder / CARD).exists():
+            return None
+        try:
+            checkpoint = load_tagger(work.folder)
+        except (DataError, MismatchError, MissingFileError):
+            reason = "its files are damaged or of another version"
+        else:
+            reason = _difference(checkpoint, corpora, store_root)
     if reason:
-        tell(Notice(f"the tagger in {folder} is trained, but {reason}; it has to be trained again."))
+        tell(Notice(f"the tagger in {spelled(folder)} is trained, but {reason}; it has to be trained again."))
         return None
-    return TrainedTagger(checkpoint.training, datetime.fromtimestamp((folder / FACTS).stat().st_mtime).astimezone())
+    ended = files_below(folder).get(FACTS, 0.0)
+    return TrainedTagger(checkpoint.training, datetime.fromtimestamp(ended).astimezone())
 
 
 def _difference(checkpoint: TaggerCheckpoint, corpora: Sequence[MentionCorpus], store_root: str | Path) -> str:

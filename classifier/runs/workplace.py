@@ -1,8 +1,9 @@
 """Where a fold of a run is worked on: in the run's folder, or in a folder of this machine if the run is at an address.
 
-In: a run's folder or address, a fold and the configuration. Out: a :class:`Workplace`, whose folder is used as if it
-was the run's, and which puts there what is finished. A fold appears at an address complete or not at all: ``run.json``,
-by which it is trained, comes after all that it needs, and ``metrics.json``, by which it is evaluated, last.
+In: a :class:`~classifier.runs.target.Target`: a fold of a run, or a tagger. Out: a :class:`Workplace`, whose folder is
+used as if it was the run's, and which puts there what is finished. A fold appears at an address complete or not at all:
+``run.json``, by which it is trained, comes after all that it needs, and ``metrics.json``, by which it is evaluated,
+last. What is said of a fold here is true of a tagger, whose ``tagger.json`` comes after its weights.
 
 The folder on this machine holds what is not at the address yet: the state of an unfinished training, and a finished
 fold that could not be put there. It is below ``$XDG_CACHE_HOME/featstore-runs`` (``~/.cache/featstore-runs``) and goes
@@ -19,35 +20,30 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import IO
 
-from classifier.runs.config import CARD, CONFIG, PREDICTIONS, RunConfig, config_toml
-from classifier.runs.facts import METRICS, RUN
-from classifier.training.epoch import Notice
+from classifier.runs.target import Target
+from classifier.training.epoch import Notice, TellNotice
 from classifier.training.resume import UNFINISHED
 from featstore.addresses import address_of, fetch, files_below, remove, upload
-from featstore.cache import cache_home
 from featstore.durable import lock
-from featstore.errors import FeatstoreError, MismatchError, MissingFileError, ResourceError
+from featstore.errors import FeatstoreError, MismatchError, MissingFileError
 from featstore.files import clear_errors, make_folder, read_text, write_file
 
 BEGUN = "begun.json"  # beside a fold at an address while it is trained: who trains it, since when
 _BEFORE = "before"  # beside the folder of the run: what was at the address when the training began
-_LATE = (CONFIG, RUN, CARD, PREDICTIONS, METRICS)  # are put there in this order, after the model
-_Tell = Callable[[Notice], None]
 
 
 class Workplace:
     """The work on a fold of a run in a folder of this machine: there is nothing to bring and nothing to put.
 
     Args:
-        run_dir: the run's folder.
-        fold: the fold.
+        target: the fold.
 
     Attributes:
         run_dir: the folder to work in.
@@ -55,13 +51,15 @@ class Workplace:
         is_late: whether the fold was finished before, and only has to be put where it belongs.
     """
 
-    def __init__(self, run_dir: Path, fold: int) -> None:
-        self.run_dir, self.folder = run_dir, run_dir / f"fold-{fold}"
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.run_dir = target.work_folder
+        self.folder = self.run_dir / target.below
         self.is_late = False
 
     def bring(self) -> bool:
         """Have the fold in the folder if it is trained; return whether it is."""
-        return (self.folder / RUN).exists()
+        return self._has_facts()
 
     def begin(self) -> None:
         """Say where the run lies that the fold is being trained.
@@ -78,35 +76,39 @@ class Workplace:
             UsageError, ResourceError: it cannot be written; this machine keeps it, and the next work on it puts it.
         """
 
+    def _has_facts(self) -> bool:
+        """Tell whether the fold is in the folder and finished."""
+        return (self.folder / self._target.facts).exists()
+
 
 class _RemoteWorkplace(Workplace):
     """The work on a fold of a run at an address.
 
     Args:
+        target: the fold.
         address: of the run.
-        place: the folder to work in.
-        fold: the fold.
         tell: hears what the user should know.
     """
 
-    def __init__(self, address: str, place: Path, fold: int, tell: _Tell) -> None:
-        super().__init__(place, fold)
-        self._run, self._address, self._tell = address, f"{address}/fold-{fold}", tell
-        self._there = self._content(RUN)
+    def __init__(self, target: Target, address: str, tell: TellNotice) -> None:
+        super().__init__(target)
+        self._run, self._address, self._tell = address, f"{address}/{target.below}".rstrip("/"), tell
+        self._there = self._content(target.facts)
         self._is_put = self._has_begun = False
-        if (self.folder / RUN).exists():
+        if self._has_facts():
             is_as_before = self._there != self._ours() and _digest(self._there) == self._before()
             self.is_late = self._there is None or is_as_before
             if not self.is_late:
                 shutil.rmtree(self.folder)  # it has been put there since, or somebody else has finished it
 
     def bring(self) -> bool:
-        if (self.folder / RUN).exists():
+        if self._has_facts():
             return True
         if self._there is None:
             return False
-        names = sorted(files_below(self._address).keys() - {BEGUN}, key=lambda name: name == RUN)
-        for name in names:
+        facts = self._target.facts
+        names = [name for name in self._names(files_below(self._address)) if name not in (BEGUN, facts)]
+        for name in (*names, facts):
             if ".." in PurePath(name).parts:
                 raise MismatchError(f"{self._address} has a file of the name {name}, which is not fetched.")
             make_folder((self.folder / name).parent)
@@ -131,7 +133,7 @@ class _RemoteWorkplace(Workplace):
         self._has_begun = True
 
     def put(self) -> None:
-        ours, now = self._ours(), self._content(RUN)
+        ours, now = self._ours(), self._content(self._target.facts)
         is_same = now is not None and _model(now) == _model(ours)
         if now not in (None, self._there) and not is_same:
             raise MismatchError(
@@ -146,43 +148,51 @@ class _RemoteWorkplace(Workplace):
                 self._put_model()
             except FeatstoreError as error:
                 raise type(error)(
-                    f"{error} The finished fold is kept below {self.run_dir.parent}; the same command puts it there."
+                    f"{error} What is finished is kept below {self.run_dir.parent}; the same command puts it there."
                 ) from error
-        self._put_facts()
+        elif now != ours:
+            self._put(self._target.early)
+        self._put_late()
         self._there, self._is_put, self.is_late, self._has_begun = ours, True, False, False
 
     def _put_model(self) -> None:
         """Put all that the fold needs to be trained, which it is not meanwhile."""
-        for name in (METRICS, PREDICTIONS, RUN):
+        for name in (*reversed(self._target.late_files(files_below(self._address))), self._target.facts):
             remove(f"{self._address}/{name}")
         self._there = None
-        for name in sorted(files_below(self.folder).keys() - set(_LATE)):
-            upload(self.folder / name, f"{self._address}/{name}")
-        upload(self.run_dir / CONFIG, f"{self._run}/{CONFIG}")
-        for name in _LATE[:2]:
-            upload(self.folder / name, f"{self._address}/{name}")
+        self._put(self._target.model_files(files_below(self.folder)))
+        for name in self._target.shared:
+            upload(self.run_dir / name, f"{self._run}/{name}")
+        self._put(self._target.early)
         self._is_put = True
 
-    def _put_facts(self) -> None:
+    def _put_late(self) -> None:
         """Put what is said of the model, and remove what belongs to none or to another one."""
-        names = files_below(self.folder).keys()
-        for name in _LATE:
-            if name in names:
-                upload(self.folder / name, f"{self._address}/{name}")
-        for name in sorted(files_below(self._address).keys() - names):
+        here, there = files_below(self.folder), files_below(self._address)
+        self._put(self._target.late_files(here))
+        for name in sorted(there.keys() & {BEGUN, *self._names(there)} - here.keys()):
             remove(f"{self._address}/{name}")
+
+    def _put(self, names: Iterable[str]) -> None:
+        for name in names:
+            upload(self.folder / name, f"{self._address}/{name}")
 
     def leave(self) -> None:
         """Remove what is of no use any more, here and at the address."""
         if self._has_begun:
             with suppress(FeatstoreError):
                 remove(f"{self._address}/{BEGUN}")
-        is_needed = (self.folder / RUN).exists() and not self._is_put
+        is_needed = self._has_facts() and not self._is_put
         if not is_needed and not (self.folder / UNFINISHED).exists():
             shutil.rmtree(self.run_dir.parent, ignore_errors=True)
 
     def _ours(self) -> str:
-        return read_text(self.folder / RUN, ", though the fold is finished.")
+        return read_text(self.folder / self._target.facts, f", though {self._target.name} is finished.")
+
+    def _names(self, found: Iterable[str]) -> list[str]:
+        """Return those of some names that are the fold's own files, in the order in which they are put."""
+        early = [name for name in self._target.early if name in found]
+        return [*self._target.model_files(found), *early, *self._target.late_files(found)]
 
     def _content(self, name: str) -> str | None:
         with suppress(MissingFileError):
@@ -196,24 +206,23 @@ class _RemoteWorkplace(Workplace):
 
 
 @contextmanager
-def working_at(run_dir: Path, fold: int, config: RunConfig, tell: _Tell) -> Iterator[Workplace]:
+def working_at(target: Target, tell: TellNotice) -> Iterator[Workplace]:
     """Yield the work on a fold of a run.
 
     Args:
-        run_dir: the run's folder or address.
-        fold: the fold.
-        config: the run.
+        target: the fold.
         tell: hears what the user should know.
 
     Raises:
         MissingFileError, ResourceError: the address cannot be reached, or this machine has no room.
     """
-    address, place = address_of(run_dir), work_folder(run_dir, fold, config)
+    address, place = address_of(target.run_dir), target.work_folder
     if address is None:
-        yield Workplace(run_dir, fold)
+        yield Workplace(target)
         return
-    with _alone(place.parent.with_suffix(".lock"), lambda: tell(_waiting(address, fold))):
-        work = _RemoteWorkplace(address.rstrip("/"), place, fold, tell)
+    waiting = f"another process of this machine works on {target.name}; waiting for it to end."
+    with _alone(place.parent.with_suffix(".lock"), lambda: tell(Notice(waiting))):
+        work = _RemoteWorkplace(target, address.rstrip("/"), tell)
         try:
             yield work
         except FeatstoreError as error:
@@ -222,25 +231,6 @@ def working_at(run_dir: Path, fold: int, config: RunConfig, tell: _Tell) -> Iter
             raise type(error)(str(error).replace(str(place), address)) from error
         finally:
             work.leave()
-
-
-def work_folder(run_dir: Path, fold: int, config: RunConfig) -> Path:
-    """Return the folder in which a fold of a run is worked on: the run's own, or for a run at an address one here.
-
-    Raises:
-        ResourceError: this machine has no folder for it.
-    """
-    address = address_of(run_dir)
-    if address is None:
-        return run_dir
-    try:
-        home = cache_home()
-    except FileNotFoundError as error:
-        raise ResourceError(
-            f"{address} cannot be worked on: {error}; set it to a folder that can be written."
-        ) from error
-    told = json.dumps([address.rstrip("/"), fold, config_toml(config)])
-    return home / "featstore-runs" / blake2b(told.encode(), digest_size=16).hexdigest() / run_dir.name
 
 
 @contextmanager
@@ -269,10 +259,6 @@ def _locked(path: Path, wait: Callable[[], None]) -> IO[bytes]:
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # whoever held it has removed it
-
-
-def _waiting(address: str, fold: int) -> Notice:
-    return Notice(f"another process of this machine works on fold {fold} of {address}; waiting for it to end.")
 
 
 def _host(begun: str) -> object:

@@ -29,7 +29,7 @@ from classifier.systems.choice import options_of
 from classifier.systems.contract import Fit, FitTask, KeptState, SystemOptions
 from classifier.systems.saved import Described, load_fitted, save_fitted
 from classifier.systems.table import find_system
-from classifier.training.epoch import Epoch, Notice, RunProgress
+from classifier.training.epoch import RunProgress, silent
 from classifier.training.loop import reproducible
 from classifier.training.predictions import Predictions
 from classifier.training.resume import read_unfinished, write_unfinished
@@ -65,7 +65,7 @@ def plan_system(
     corpus: Corpus, store_root: str | Path, config: RunConfig, choice: SystemChoice, fold: int, run_dir: Path
 ) -> SystemPlan:
     """Return what :func:`fit_system` would do with the same arguments, and write nothing; errors as there."""
-    with _task(corpus, store_root, config, choice, fold, run_dir, _silent) as (task, keeper, _):
+    with _task(corpus, store_root, config, choice, fold, run_dir, silent) as (task, keeper, _):
         return _plan(choice, task, keeper, fold)
 
 
@@ -88,7 +88,7 @@ def fit_system(
     """
     start, memory = time.perf_counter(), PeakMemory()
     folder, system = run_dir / f"fold-{fold}", find_system(choice.name)
-    with _task(corpus, store_root, config, choice, fold, run_dir, progress or _silent) as (task, keeper, sources):
+    with _task(corpus, store_root, config, choice, fold, run_dir, progress or silent) as (task, keeper, sources):
         if announce:
             announce(_plan(choice, task, keeper, fold))
         fit = system.fit(task)
@@ -229,7 +229,3 @@ def _plan(choice: SystemChoice, task: FitTask[Any], keeper: _Keeper, fold: int) 
     done = len(state.facts.get("epochs", ())) if state else 0
     unseen = unseen_labels(task.labels, task.train)
     return SystemPlan(fold, choice.label, len(task.train), len(task.dev), task.options.epochs, done, unseen)
-
-
-def _silent(_: Epoch | Notice) -> None:
-    """Tell nobody."""

@@ -16,11 +16,12 @@ from classifier.runs import folds as head_folds
 from classifier.runs.config import RunConfig, check_config
 from classifier.runs.facts import TrainingFacts, read_run
 from classifier.runs.publish import Evaluation, tested_part
-from classifier.runs.workplace import Workplace, work_folder, working_at
+from classifier.runs.target import fold_target
+from classifier.runs.workplace import Workplace, working_at
 from classifier.systems.fitting import SystemPlan, evaluate_system, fit_system, plan_system
 from classifier.systems.table import find_system
 from classifier.systems.teacher import teacher_of
-from classifier.training.epoch import Epoch, Notice, RunProgress
+from classifier.training.epoch import Notice, RunProgress, silent
 from classifier.training.estimate import TrainingPlan
 from classifier.training.resume import forget_unfinished
 from featstore.addresses import spelled
@@ -39,7 +40,7 @@ def plan_fold(
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
     check_run(config, corpus, run_dir)
-    place = work_folder(run_dir, fold, config)
+    place = fold_target(run_dir, fold, config).work_folder
     if config.system:
         return plan_system(corpus, store_root, config, config.system, fold, place)
     teacher = teacher_of(config, corpus, store_root, fold)
@@ -76,9 +77,9 @@ def train_fold(
         MismatchError: somebody else has written the fold at the address in the meantime.
         ResourceError: no room, no permission, or an address that cannot be reached.
     """
-    tell = progress or _silent
+    tell = progress or silent
     check_run(config, corpus, run_dir)
-    with working_at(run_dir, fold, config, tell) as work:
+    with working_at(fold_target(run_dir, fold, config), tell) as work:
         if not work.is_late:
             _fit(work, corpus, store_root, config, fold, announce, tell, ram_budget)
         _put(work, config, corpus, run_dir, fold, tell)
@@ -106,10 +107,10 @@ def evaluate_fold(
         DataError: the test part is empty or holds an instance without a label.
         UsageError, MissingFeatureError, ResourceError: as :func:`train_fold`.
     """
-    tell = progress or _silent
+    tell = progress or silent
     check_run(config, corpus, run_dir)
     tested_part(corpus, fold)  # one that cannot be evaluated is refused before it is fitted
-    with working_at(run_dir, fold, config, tell) as work:
+    with working_at(fold_target(run_dir, fold, config), tell) as work:
         if work.bring():
             forget_unfinished(work.folder)  # of a fit that was killed as it finished
         else:
@@ -180,7 +181,3 @@ def check_run(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
     """
     usual = asdict(find_system(config.system.name).options()) if config.system else None
     check_config(config, corpus, run_dir, usual)
-
-
-def _silent(_: Epoch | Notice) -> None:
-    """Tell nobody."""

@@ -6,7 +6,6 @@ says why the fold that is there is not the one that a training would make.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +16,14 @@ from classifier.data.vectors import DistinctSentences
 from classifier.runs.config import CARD, CONFIG, RunConfig
 from classifier.runs.facts import CorpusFacts, TrainingFacts, read_run
 from classifier.runs.prepare import featurize_command
+from classifier.runs.target import fold_target
 from classifier.runs.workplace import Workplace, working_at
 from classifier.systems.choice import options_of
 from classifier.systems.folds import check_run
 from classifier.systems.saved import load_model
 from classifier.systems.table import find_system
 from classifier.systems.teacher import teacher_of
-from classifier.training.epoch import Notice
+from classifier.training.epoch import Notice, TellNotice
 from classifier.training.resume import UNFINISHED
 from featstore.addresses import files_below, spelled
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
@@ -50,7 +50,7 @@ def trained_fold(
     fold: int,
     run_dir: Path,
     *,
-    tell: Callable[[Notice], None],
+    tell: TellNotice,
 ) -> TrainedFold | None:
     """Return a fold if it is trained already, and a training now would be on the same corpus and the same vectors.
 
@@ -66,7 +66,7 @@ def trained_fold(
         ResourceError: an address that cannot be reached.
     """
     check_run(config, corpus, run_dir)
-    with working_at(run_dir, fold, config, tell) as work:
+    with working_at(fold_target(run_dir, fold, config), tell) as work:
         is_begun = work.is_late or (work.folder / UNFINISHED).exists()
         if is_begun or not work.bring() or not (work.folder / CARD).exists():
             return None

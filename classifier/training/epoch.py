@@ -43,3 +43,8 @@ class Notice:
 
 
 RunProgress = Callable[[Epoch | Notice], None]
+TellNotice = Callable[[Notice], None]
+
+
+def silent(_: Epoch | Notice) -> None:
+    """Tell nobody."""

@@ -24,7 +24,8 @@ from classifier.runs.config import RunConfig, read_config, trained_folds
 from classifier.runs.find import encoders_in_use, find_run, latest_run, list_runs
 from classifier.runs.overview import compare_runs, overview
 from classifier.runs.results import read_predictions, results_of
-from classifier.runs.workplace import BEGUN, work_folder, working_at
+from classifier.runs.target import fold_target
+from classifier.runs.workplace import BEGUN, working_at
 from classifier.systems.choice import run_config
 from classifier.systems.fitting import SystemPlan
 from classifier.systems.folds import evaluate_fold, plan_fold, train_fold
@@ -220,7 +221,7 @@ def test_where_it_cannot_be_put_there_it_is_kept_here(
     evaluate_fold(corpus, "", config, 1, tmp_path / "mine")
     with monkeypatch.context() as patch:
         patch.setattr(workplace, "upload", Cut(at))
-        said = "" if at == "metrics.json" else r" The finished fold is kept below .*featstore-runs"
+        said = "" if at == "metrics.json" else r" What is finished is kept below .*featstore-runs"
         with pytest.raises(ResourceError, match=f"line is cut.{said}"):
             evaluate_fold(corpus, "", config, 1, run)
     assert bool(kept_here(tmp_path)) == bool(said)
@@ -339,7 +340,7 @@ def test_a_second_process_of_the_machine_waits(run: Path, make_corpus: Make) -> 
         waits.set()
 
     second = threading.Thread(target=lambda: evaluate_fold(corpus, "", config, 1, run, progress=hear))
-    with working_at(run, 1, config, hear) as work:
+    with working_at(fold_target(run, 1, config), hear) as work:
         second.start()
         assert waits.wait(30)
         train_fold(corpus, "", config, 1, work.run_dir)
@@ -348,7 +349,7 @@ def test_a_second_process_of_the_machine_waits(run: Path, make_corpus: Make) -> 
     assert len(heard) == 1
     assert "another process of this machine works on fold 1 of s3://" in str(heard[0])
     assert len(results_of(run)) == 1
-    assert not work_folder(run, 1, config).parent.exists()
+    assert not fold_target(run, 1, config).work_folder.parent.exists()
 
 
 def test_a_grid(s3: str, folded_pairs: Path, tmp_path: Path, s3_requests: list[str]) -> None:

@@ -12,6 +12,7 @@ from commands import proposed
 from typer.testing import CliRunner
 
 import cli
+from featstore.addresses import files_below
 from featstore.documents import Document
 from featstore.encoders import table
 from featstore.formats import read_documents
@@ -69,21 +70,27 @@ def check_that_it_is_kept(train: tuple[object, ...], shown: str, model: Path) ->
     assert (model / "tagger.json").read_bytes() != before, "it tells another time"
 
 
+@pytest.mark.parametrize("place", ["my tagger", "{s3}/tagger"])
 def test_every_command_that_the_tagger_s_commands_propose_works(
-    words: None, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, words: None, s3: str, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del words
+    place = place.format(s3=s3)
     monkeypatch.chdir(tmp_path)
     data = ("--corpus", f"files:{toy_folder / 'others'}", "--store", "my store")
     quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--max-epochs", 1)
-    train = list(map(str, ("entities", "train", *data, "--run", "my tagger", *quick)))
+    train = list(map(str, ("entities", "train", *data, "--run", place, *quick)))
     lacking = RUNNER.invoke(cli.assemble(), train)
     (featurize,) = proposed(str(lacking.exception))
     run(*shlex.split(featurize)[1:])
     trained = RUNNER.invoke(cli.assemble(), train)
     (evaluate,) = proposed(trained.stderr)
     run(*shlex.split(evaluate)[1:])
-    assert list(Path("my tagger").glob("metrics-*.json"))
+    assert "metrics-files.json" in files_below(place)
+    kept = RUNNER.invoke(cli.assemble(), train)
+    assert (kept.exit_code, kept.stdout) == (0, trained.stdout)
+    assert f"the tagger in {place} is trained already" in kept.stderr
+    assert place in kept.stdout
 
 
 @pytest.mark.parametrize("to", ["jsonl", "bioc-xml", "bioc-json", "pubtator"])

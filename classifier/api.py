@@ -15,6 +15,7 @@ from classifier.data.vectors import RAM_BUDGET
 from classifier.extract.bundle import write_bundle
 from classifier.extract.extractor import Extractor
 from classifier.runs.config import RunConfig, read_config, run_corpus, trained_folds
+from classifier.runs.errors import ErrorReport, error_report
 from classifier.runs.facts import RunFacts, read_run
 from classifier.runs.find import find_run, fold_folder, latest_run, run_place
 from classifier.runs.overview import ComparedRuns, RunOverview, overview, overview_of
@@ -144,6 +145,18 @@ class Run:
     def results(self) -> list[FoldResult]:
         """Return the folds that are trained and evaluated, in order."""
         return results_of(self.folder)
+
+    def errors(self, mistakes: int = 10) -> ErrorReport:
+        """Return where the run errs on the test parts of its evaluated folds.
+
+        Args:
+            mistakes: how many of its surest mistakes to name.
+
+        Raises:
+            UsageError: no fold is evaluated.
+            MismatchError: the corpus is no longer the one that was evaluated.
+        """
+        return error_report(self.folder, mistakes)
 
     def overview(self) -> RunOverview:
         """Return what the run is and how far it came, with the mean scores of its evaluated folds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from featstore.commands.console import (
     print_json,
     print_table,
     size_of,
+    tell,
 )
 from featstore.commands.options import (
     AsJson,
@@ -28,6 +29,11 @@ from featstore.commands.options import (
 )
 from featstore.errors import count_of
 from featstore.files import check_readable_folder
+
+if TYPE_CHECKING:
+    from classifier.runs.errors import ErrorReport, PairKind
+    from classifier.scores.calibration import Calibration
+    from classifier.scores.metrics import Scores
 
 RunNames = Annotated[
     list[str],
@@ -144,4 +150,64 @@ def runs_compare(
         )
 
 
-COMMANDS: Commands = {"ls": runs_ls, "show": runs_show, "compare": runs_compare}
+def runs_errors(
+    run: ShownRun = None,
+    runs: Runs = RUNS,
+    show: Annotated[
+        int, typer.Option("--show", min=0, help="Number of the surest mistakes to show with their sentences.")
+    ] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show where an evaluated run errs: by kinds of pairs, by probability, and its surest mistakes."""
+    from classifier.runs.errors import error_report
+
+    report = error_report(picked_run(run, runs), show)
+    if as_json:
+        print_json(report)
+        return
+    tested = count_of(report.instances, "test instance")
+    tell(f"{spelled(report.run)}: {count_of(len(report.folds), 'fold')} with {tested}")
+    _print_scores(report)
+    _print_calibration(report.calibration)
+    for mistake in report.mistakes:
+        sure = f"gold {mistake.gold}, predicted {mistake.predicted} with {percent(mistake.probability)} %"
+        out.print(escape(f"\n{mistake.id}: {sure}\n{mistake.text}"), soft_wrap=True)
+
+
+def _print_scores(report: ErrorReport) -> None:
+    """Print the scores of each label, and of each kind of pairs."""
+    print_table(
+        "label",
+        ["", "gold", "predicted", "P", "R", "F1"],
+        [[label, f"{s.gold:,}", f"{s.predicted:,}", *_percents(s)] for label, s in report.labels.items()],
+    )
+    for name, kinds in report.kinds.items():
+        columns = ["", "instances", "positive", "P", "R", "F1", "missed", "of these as negative"]
+        print_table(name, columns, list(map(_kind_row, kinds)))
+
+
+def _kind_row(kind: PairKind) -> list[str]:
+    counts = [kind.name, f"{kind.instances:,}", f"{kind.micro.gold:,}"]
+    return [*counts, *_percents(kind.micro), f"{kind.missed:,}", percent(kind.missed_as_negative)]
+
+
+def _percents(scores: Scores) -> list[str]:
+    return [percent(scores.precision), percent(scores.recall), percent(scores.f1)]
+
+
+def _print_calibration(found: Calibration) -> None:
+    """Print how far the probabilities can be trusted."""
+    print_table(
+        "probability of the predicted label",
+        ["", "instances", "mean probability", "right"],
+        [
+            [f"{each.low:.1f}-{each.high:.1f}", f"{each.count:,}", percent(each.probability), percent(each.accuracy)]
+            for each in found.bins
+            if each.count
+        ],
+    )
+    figures = {"expected calibration error": percent(found.error), "Brier score": f"{found.brier:.4f}"}
+    print_facts("all probabilities", {**figures, "log loss": f"{found.log_loss:.4f}"})
+
+
+COMMANDS: Commands = {"ls": runs_ls, "show": runs_show, "compare": runs_compare, "errors": runs_errors}

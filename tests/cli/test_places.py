@@ -55,6 +55,7 @@ WORKING: dict[str, tuple[str, ...]] = {
     "runs ls": (),
     "runs show": ("r",),
     "runs compare": ("r", "r"),
+    "runs errors": ("r",),
     "entities featurize": GLOVE,
     "entities train": (),
     "entities filter": (),
@@ -65,7 +66,7 @@ WORKING: dict[str, tuple[str, ...]] = {
 WRITES_FILE = {"target", "predictions", "bundle of store export"}
 FOLDERS = {"store", "to", "runs", "run", "out_folder", "model", "tagger", "target of bundle"}
 SPECS = {"corpus": ("jsonl:{}", "chemprot:{}"), "corpora": ("files:{}",), "encoders": ("glove:{}",)}
-SPECS |= {"encoder": ("cse:{}",), "source": ("{}",), "encoder of train": ("bert:{}",)}
+SPECS |= {"encoder": ("cse:{}",), "source": ("{}",), "encoder of train": ("bert:{}",), "unlabelled": ("{}",)}
 NO_PLACES = {"name", "names", "encoders of ablate"}
 
 

@@ -14,7 +14,7 @@ Run = Callable[..., Any]
 # The commands that must have a setting: whoever reads the thing, reads its option.
 STORE = {"ls", "info", "du", "inspect", "explain", "verify", "repair", "convert", "view", "compact", "export", "import"}
 TAGGER = {"featurize", "train", "filter", "eval", "tag"}
-RUNS = {"ls", "show", "compare"}
+RUNS = {"ls", "show", "compare", "errors"}
 ENCODING = {"featurize", "store explain", "store repair"}
 USERS = {
     "FEATSTORE_RUNS": {
@@ -28,8 +28,9 @@ USERS = {
         "runs ls",
         "runs show",
         "runs compare",
+        "runs errors",
     },
-    "FEATSTORE_RUN": {"train", "eval", "extract", "bundle", "serve", "store gc", "runs show"},
+    "FEATSTORE_RUN": {"train", "eval", "extract", "bundle", "serve", "store gc", "runs show", "runs errors"},
     "FEATSTORE_STORE": {f"store {n}" for n in STORE}
     | {f"entities {n}" for n in TAGGER}
     | {"featurize", "train", "eval", "ablate", "extract", "store gc"},

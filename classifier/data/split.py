@@ -58,13 +58,35 @@ def dev_split(
     return tuple(p for p in train if p not in dev), tuple(p for p in train if p in dev)
 
 
-def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequence[int], Sequence[int]]:
+def share_of_part(instances: Sequence[Instance], part: Sequence[int], share: float) -> tuple[int, ...]:
+    """Return the positions of a share of a part, sentence by sentence; a smaller share is a part of every larger one.
+
+    Args:
+        instances: the corpus.
+        part: positions of the part.
+        share: of its instances, 0 < share <= 1; at least one sentence is taken.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for position in part:
+        groups[instances[position].group or instances[position].key.hex()].append(position)
+    taken: set[int] = set()
+    for name in sorted(groups, key=_hash):
+        if taken and len(taken) + len(groups[name]) / 2 > share * len(part):
+            break
+        taken.update(groups[name])
+    return tuple(position for position in part if position in taken)
+
+
+def training_parts(
+    corpus: Corpus, fold: int, dev_share: float, train_share: float = 1.0
+) -> tuple[Sequence[int], Sequence[int]]:
     """Return the positions of the train and of the dev part of a fold, both fit for training.
 
     Args:
         corpus: the corpus.
         fold: the fold.
         dev_share: share of the training part that becomes the dev part where the corpus has none.
+        train_share: share of the train part that is taken (:func:`share_of_part`).
 
     Raises:
         UsageError: no such fold.
@@ -82,6 +104,8 @@ def training_parts(corpus: Corpus, fold: int, dev_share: float) -> tuple[Sequenc
         )
     if not dev_part:
         train_part, dev_part = dev_split(corpus.instances, partition.train, dev_share)
+    if train_share < 1:
+        train_part = share_of_part(corpus.instances, train_part, train_share)
     for name, part in (("train", train_part), ("dev", dev_part)):
         what = f"the {name} part of fold {fold} of {corpus.spec}"
         instances = [corpus.instances[position] for position in part]

@@ -87,7 +87,7 @@ def prepared(
 ) -> Iterator[Prepared]:
     """Read and make all that training a fold needs; the vectors can be read inside."""
     check_config(config, corpus, run_dir)
-    parts = training_parts(corpus, fold, config.train.dev_share)
+    parts = training_parts(corpus, fold, config.train.dev_share, config.train.train_share)
     labelled = [corpus.instances[position] for part in parts for position in part]
     instances = [*labelled, *(teacher.unlabelled if teacher else ())]
     train_part, dev_part, unlabelled = np.split(np.arange(len(instances)), [len(parts[0]), len(labelled)])

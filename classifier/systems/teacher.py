@@ -55,10 +55,9 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
             f"the teacher {folder} has learnt from the dev part too (--refit), so the dev part could no longer choose "
             "the head's epoch. Choose a teacher that was trained without --refit."
         )
-    train, dev = training_parts(corpus, fold, config.train.dev_share)
-    known = facts.training.instances
-    if (known.train, known.dev) != (len(train), len(dev)):
-        theirs = count_of(known.dev, "instance")
+    _, dev = training_parts(corpus, fold, config.train.dev_share)
+    if (known := facts.training.instances.dev) != len(dev):
+        theirs = count_of(known, "instance")
         raise UsageError(
             f"the teacher {folder} was trained with another dev part ({theirs} there, {len(dev):,} here), so it may "
             "have learnt from this head's. Give both the same --dev-share."

@@ -215,6 +215,13 @@ class TrainConfig:
     dev_share: float = option(
         0.1, "Share of the training part that becomes the dev part where the corpus has none.", above=0, below=1
     )
+    train_share: float = option(
+        1.0,
+        "Share of the training part that is learnt from, by whole sentences, the same ones for every seed. Runs with "
+        "0.25, 0.5 and 1 are a learning curve: they show what more labels would bring.",
+        above=0,
+        most=1,
+    )
     precision: str = option("float32", "Precision of the matrix products.", choices=PRECISIONS)
     # A part of the configuration, because sums depend on it in the last digit.
     threads: int = option(1, "Number of threads of the matrix products.", least=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.data.split import dev_split, training_parts
+from classifier.data.split import dev_split, share_of_part, training_parts
 from featstore.errors import DataError
 from featstore.records import Corpus, Instance
 
@@ -45,6 +45,31 @@ def test_a_group_that_is_most_of_the_data_stays_in_training() -> None:
     _, dev = dev_split(instances, range(len(instances)), 0.1)
     assert 30 <= len(dev) <= 80
     assert all(instances[p].group != "g0" for p in dev)
+
+
+def test_shares_of_a_part_are_whole_groups_one_in_the_other() -> None:
+    rng = np.random.default_rng(0)
+    instances = make(list(zip(rng.integers(0, 300, 2000), rng.choice(list("001"), 2000), strict=True)))
+    part = range(500, 2000)
+    before: set[int] = set()
+    for share in (0.001, 0.1, 0.25, 0.5, 0.9):
+        taken = set(share_of_part(instances, part, share))
+        assert before < taken < set(part)
+        assert len(taken) == pytest.approx(share * 1500, abs=8)
+        groups = {instances[p].group for p in taken}
+        assert taken == {p for p in part if instances[p].group in groups}
+        before = taken
+    assert share_of_part(instances, part, 1.0) == tuple(part)
+
+
+def test_a_share_may_be_too_small_to_learn_from() -> None:
+    instances = [replace(i, split="train") for i in make([(n, "0") for n in range(50)])]
+    instances += [replace(i, split="train", id=f"p{i.id}") for i in make([(n, "1") for n in range(60, 62)])]
+    instances += [replace(i, split="dev", id=f"d{i.id}") for i in make([(90, "1"), (91, "0")])]
+    corpus = Corpus("mine", "mine", tuple(instances), ("0", "1"), ("1",), "tags", "tagged", "d1")
+    assert len(training_parts(corpus, 1, 0.1)[0]) == 52
+    with pytest.raises(DataError, match="the train part of fold 1 of mine has no instance of a positive label"):
+        training_parts(corpus, 1, 0.1, 0.05)
 
 
 def test_too_little_to_part() -> None:

@@ -83,6 +83,7 @@ class TrainingFacts:
         instances: of both parts.
         best_epoch: the epoch whose weights were kept, counted from 1.
         shift: what ``favour`` added to the scores of the positive labels.
+        temperature: what ``calibrate`` divided all scores by.
         streamed: whether vectors were streamed from disk; then the order of the batches followed the store's shards.
         seconds: wall time.
         peak_memory: bytes resident at most; None where the system does not tell.
@@ -94,6 +95,7 @@ class TrainingFacts:
     instances: PartSizes
     best_epoch: int
     shift: float = 0.0
+    temperature: float = 1.0
     streamed: bool = False
     seconds: float
     peak_memory: int | None = None

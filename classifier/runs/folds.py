@@ -152,6 +152,7 @@ def _checkpoint(
             instances=PartSizes(len(train_part) - unlabelled, len(dev_part), unlabelled),
             best_epoch=max(epoch.number for epoch in fitted.epochs if epoch.best),
             shift=fitted.shift,
+            temperature=fitted.temperature,
             streamed=bool(ready.vectors.shards.any()),
             seconds=seconds,
             peak_memory=peak_memory,

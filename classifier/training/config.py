@@ -181,11 +181,16 @@ class TrainConfig:
         "After training, raise the scores of the positive labels by the amount that is best on the dev part. The "
         "smaller the dev part, the smaller the amount.",
     )
+    calibrate: bool = option(
+        False,
+        "After training, divide the scores by the temperature that fits the dev part best (Guo et al. 2017), so that "
+        "of the pairs with a probability of 0.8 about 80 % are right. The predicted labels stay.",
+    )
     refit: bool = option(
         False,
-        "After the dev part has chosen the epoch and the amount of --favour, train a new head on the train and the dev "
-        "part together for that many epochs. It suits a model that is to be used: more labels are learnt from, but no "
-        "part is left to choose by.",
+        "After the dev part has chosen the epoch and the amounts of --favour and --calibrate, train a new head on the "
+        "train and the dev part together for that many epochs. It suits a model that is to be used: more labels are "
+        "learnt from, but no part is left to choose by.",
     )
     teacher: str = option(
         "",

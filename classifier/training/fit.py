@@ -1,7 +1,7 @@
-"""All steps of fitting a head to a fold: the epochs, the shift of the positive labels, and the refit.
+"""All steps of fitting a head to a fold: the epochs, the shift of the positive labels, the temperature, the refit.
 
 In: batches of a train and a dev part and a :class:`TrainConfig`. Out: a :class:`FittedHead`. The train part alone is
-learnt from until the dev part has chosen the epoch and the shift. After that, ``refit`` trains a new head on both.
+learnt from until the dev part has chosen these. After that, ``refit`` trains a new head on both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from classifier.data.batch import Batcher
 from classifier.head.model import AnyHead
+from classifier.training.calibrate import calibrate, divide_scores
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch, RunProgress
 from classifier.training.favour import favour_positive, shift_positive
@@ -29,12 +30,14 @@ class FittedHead:
         head: the head.
         epochs: all epochs on the train part alone.
         shift: what was added to the scores of the positive labels.
+        temperature: what all scores were divided by after that.
         refit: the loss of each epoch on the train and the dev part together; empty without ``refit``.
     """
 
     head: AnyHead
     epochs: tuple[Epoch, ...]
     shift: float
+    temperature: float
     refit: tuple[float, ...]
 
 
@@ -71,14 +74,16 @@ def fit_head(
     epochs = tuple(
         train(head, batcher, parts, config, labels=labels, positive=positive, progress=progress, state=state, save=save)
     )
-    best = weights_of(head)  # without the shift, which an interrupted refit finds again
+    best = weights_of(head)  # without the shift and the temperature, which an interrupted refit finds again
     shift = favour_positive(head, batcher, parts[1], labels, positive) if config.favour else 0.0
+    temperature = calibrate(head, batcher, parts[1]) if config.calibrate else 1.0
     if not config.refit:
-        return FittedHead(head, epochs, shift, ())
+        return FittedHead(head, epochs, shift, temperature, ())
     both = np.concatenate(parts)
     if state is None or state.refit is None:
         state = TrainState(epochs, head={}, average={}, best=best, optimizer={})
     head = new_head(both)
     losses = refit(head, batcher, both, config, state, progress=progress, save=save)
     shift_positive(head, shift, labels, positive)
-    return FittedHead(head, epochs, shift, losses)
+    divide_scores(head, temperature)
+    return FittedHead(head, epochs, shift, temperature, losses)

@@ -109,7 +109,7 @@ class ELMo:
             for block, outputs in run(self._stacks[direction], plan, source, self._device):
                 rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
-                    values[places, layer, side] = output[rows]
+                    values[:, layer, side].index_copy_(0, places, output.index_select(0, rows))
         return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
 
     def _source(self, inputs: Tensor, read: Ints) -> Linear:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -215,34 +216,38 @@ def _block(
     Shape: gates (rows, 4 H), which is overwritten; the state is updated; returns (rows, P). ``moves`` are the states
     that are loaded before each step, and those that are kept after it.
     """
-    output = gates.new_empty(len(gates), layer.width)
+    sizes = [end - first for first, end in pairwise(begins)]
+    # Views of all steps at once: for a few sentences, making them one by one would take as long as the products.
+    parts = (part.split(sizes) for part in (gates, *gates.chunk(4, 1)))
+    minus_two = torch.tensor(-2.0)  # a number would be made a tensor at each step
+    outputs = []
     states, cells = state.lanes
-    h = states  # of the step before: in the lanes, or where that step's output is
-    for step, (load, keep) in enumerate(moves):
-        first, end = begins[step], begins[step + 1]
-        n = end - first
+    h, c = states, cells  # h: output of the step before, in the lanes or where that step left it
+    for n, gate, i, f, o, g, (load, keep) in zip(sizes, *parts, moves, strict=True):
         if load is not None:
             _copy(h, states)
             state.load(load)
             h = states
-        now, c = output[first:end], cells[:n]
-        i, f, o, g = layer.hh(gates[first:end], h[:n]).sigmoid_().chunk(4, 1)
+        if h.shape[0] != n:
+            h = h[:n]
+        if c.shape[0] != n:
+            c = cells[:n]
+        layer.hh(gate, h).sigmoid_()
         torch.addcmul(i, c, f, out=c).addcmul_(i, g, value=-2)
         if layer.cell_clip:
             c.clamp_(-layer.cell_clip, layer.cell_clip)
-        if layer.hr is None:
-            torch.addcmul(o, o, (-2 * c).sigmoid_(), value=-2, out=now)
-        else:
-            now.copy_(layer.hr(torch.addcmul(o, o, (-2 * c).sigmoid_(), value=-2)))
+        h = torch.addcmul(o, o, torch.mul(c, minus_two).sigmoid_(), value=-2)
+        if layer.hr is not None:
+            h = layer.hr(h)
             if layer.proj_clip:
-                now.clamp_(-layer.proj_clip, layer.proj_clip)
-        h = now
+                h.clamp_(-layer.proj_clip, layer.proj_clip)
+        outputs.append(h)
         if keep is not None:
             _copy(h, states)
             state.keep(keep)
             h = states
     _copy(h, states)
-    return output
+    return torch.cat(outputs)
 
 
 def _copy(rows: Tensor, lanes: Tensor) -> None:

@@ -18,7 +18,7 @@ from featstore.formats.draft import place_of
 WRAPPED = range(40, 101)  # characters of the longest line of text that was wrapped
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_PARAGRAPH = re.compile(r"[^\n]+(?:\n[^\n]+)+")
+_PARAGRAPH = re.compile(r"^[^\n]+(?:\n[^\n]+)+", re.MULTILINE)  # tried at line starts only: a line may be long
 
 
 def clean(text: str) -> str:

@@ -57,7 +57,7 @@ _PASSAGES = ("bioc-xml", "bioc-json", "pubtator")  # formats in which a line bre
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class DocumentPlace:
     """A file or a folder that is read as one, its format, and the part that its name says."""
 
     path: Path
@@ -88,7 +88,7 @@ def read(path: str | None, marking: Marking, instances: Path | None) -> Corpus:
     return corpus_of("documents", parted, task, marking, digest=digest.hexdigest(), problems=problems)
 
 
-def _places(path: Path) -> list[_Place]:
+def _places(path: Path) -> list[DocumentPlace]:
     """Return what is read: the parts of a folder if it has any, else its files, or the folder as one.
 
     Raises:
@@ -98,25 +98,30 @@ def _places(path: Path) -> list[_Place]:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; documents:PATH wants a file or a folder.")
     if path.is_file():
-        return [_Place(path, format_of(path, None), None)]
+        return [DocumentPlace(path, format_of(path, None), None)]
     inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
     parts = [(each, split) for each in inside if (split := _split_of(each)) is not None]
     if parts:
-        return [place for each, split in parts for place in _inside(each, split)]
-    return _inside(path, None)
+        return [place for each, split in parts for place in places_inside(each, split)]
+    return places_inside(path, None)
 
 
-def _inside(path: Path, split: str | None) -> list[_Place]:
-    """Return what is read of a part: itself if it is a file or the folder of a format, else its files."""
+def places_inside(path: Path, split: str | None) -> list[DocumentPlace]:
+    """Return what is read of a part: itself if it is a file or the folder of a format, else its files.
+
+    Raises:
+        MissingFileError: there is nothing at the path, or nothing that is read.
+        UsageError: the format of a file cannot be determined.
+    """
     try:
-        return [_Place(path, format_of(path, None), split)]
+        return [DocumentPlace(path, format_of(path, None), split)]
     except UsageError:
         if path.is_file():
             raise
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     if not files:
         raise MissingFileError(f"{path} holds no documents; files of a format that is read are wanted.")
-    return [_Place(file, format_of(file, None), split) for file in files]
+    return [DocumentPlace(file, format_of(file, None), split) for file in files]
 
 
 def _split_of(path: Path) -> str | None:
@@ -127,7 +132,7 @@ def _split_of(path: Path) -> str | None:
     return said.pop() if len(said) == 1 else None
 
 
-def _files(places: Iterable[_Place]) -> Iterator[Path]:
+def _files(places: Iterable[DocumentPlace]) -> Iterator[Path]:
     for place in places:
         if place.path.is_dir():
             yield from (file for file in visible(place.path, ["**/*"]) if file.is_file())
@@ -135,7 +140,7 @@ def _files(places: Iterable[_Place]) -> Iterator[Path]:
             yield place.path
 
 
-def _sources(places: Iterable[_Place], problems: list[Problem]) -> Iterator[Source]:
+def _sources(places: Iterable[DocumentPlace], problems: list[Problem]) -> Iterator[Source]:
     """Yield all documents; those that are bad are problems."""
     for place in places:
         for found in read_documents(place.path, place.format):

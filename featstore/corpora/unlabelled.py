@@ -13,16 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from featstore.copies import on_this_machine
+from featstore.corpora.documents import places_inside
 from featstore.corpora.mark import Marking
 from featstore.corpora.overlap import nearly_among
 from featstore.corpora.pairs import PairTypes, SplitDocument
 from featstore.documents import Document, Problem
 from featstore.errors import DataError, count_of
 from featstore.fingerprint import fingerprint
-from featstore.formats import BadDocument, read_documents
+from featstore.formats import BadDocument, SeenDocuments, read_documents
 from featstore.pairing import Pairing, pairing_of
 from featstore.records import Corpus, Instance
 from featstore.types import kind_of
@@ -57,7 +59,7 @@ def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instanc
     """Read documents with mentions and pair them as a corpus does.
 
     Args:
-        path: a file, the folder of a format that is one, or an address.
+        path: a file, a folder of files or of a format that is one, or an address of either.
         corpus: the labelled corpus; it says which types make a pair, and how a pair is marked.
         held_out: those of its instances whose text must not be learnt from.
 
@@ -86,8 +88,9 @@ def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instanc
 
 
 def _documents(path: Path, problems: list[Problem]) -> Iterator[Document]:
-    """Yield the documents of a file or folder; those that are bad are problems."""
-    for found in read_documents(path):
+    """Yield the documents of a file or folder; those that are bad, or given twice, are problems."""
+    seen = SeenDocuments()
+    for found in chain.from_iterable(read_documents(p.path, p.format, seen=seen) for p in places_inside(path, None)):
         if isinstance(found, BadDocument):
             problems.append(Problem(f"{found.where}: document {found.id or '(without an id)'}: {found.why}"))
         else:

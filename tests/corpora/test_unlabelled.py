@@ -103,6 +103,15 @@ def test_nothing_to_learn_is_an_error_that_says_why(corpus: Corpus, tmp_path: Pa
         read_unlabelled(tmp_path / "nowhere.jsonl", corpus)
 
 
+def test_a_folder_of_files_is_read_and_a_document_counts_once(corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    written(tmp_path / "more" / "a.jsonl", "So aspirin binds IL6.")
+    written(tmp_path / "more" / "b.jsonl", "So aspirin binds IL6.", "Now ethanol binds TP53.")
+    found = read_unlabelled(tmp_path / "more", corpus)
+    assert [instance.source["document"] for instance in found.instances] == ["d0", "d1"]
+    assert len(found.problems) == 1
+
+
 def test_malformed_places_are_problems(corpus: Corpus, tmp_path: Path) -> None:
     path = written(tmp_path / "more.jsonl", "So aspirin binds IL6.")
     path.write_text(path.read_text() + '{"id": "x", "text": 3}\n')

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from classifier.entities.surface import ROWS
 from classifier.head.inference import in_blocks, whole_rows
+from classifier.head.model import standard_normal
 
 _LOWEST = -60.0  # of a log-probability
 
@@ -38,7 +39,7 @@ class FilterNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(columns))
         self.register_buffer("scale", torch.ones(columns))
         self.table = nn.Parameter(torch.zeros(ROWS, width))
-        self.weight = nn.Parameter(torch.empty(columns, width).normal_(std=0.01))
+        self.weight = nn.Parameter(standard_normal(columns, width).mul_(0.01))
         self.bias = nn.Parameter(torch.zeros(types))
 
     @torch.no_grad()

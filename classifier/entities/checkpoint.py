@@ -39,7 +39,8 @@ from classifier.entities.types import TYPES
 from classifier.head.config import InputConfig
 from classifier.runs.checkpoint import versions
 from classifier.runs.facts import to_json
-from featstore.errors import DataError, MismatchError, MissingFileError
+from classifier.runs.weights import read_weights
+from featstore.errors import DataError, MismatchError
 from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
 
@@ -128,16 +129,11 @@ def load_tagger(folder: Path) -> TaggerCheckpoint:
         MismatchError: a format that this version does not know, or weights that belong to other facts.
     """
     facts = read_tagger(folder)
-    try:
-        weights = (folder / WEIGHTS).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{error.filename} does not exist; {MADE_BY}.") from error
     if facts.format != FORMAT_VERSION:
         raise MismatchError(
             f"{folder / FACTS} has format {facts.format}; this version reads {FORMAT_VERSION}. Train it again."
         )
-    if facts.weights_sha256 != sha256(weights).hexdigest():
-        raise MismatchError(f"{folder / WEIGHTS} is not the file that {FACTS} describes; train again.")
+    weights = read_weights(folder / WEIGHTS, facts.weights_sha256, FACTS, MADE_BY)
     try:
         if tuple(InputConfig(spec.dim, spec.layers) for spec in facts.features) != facts.network.inputs:
             raise ValueError("the network's inputs are not the features")

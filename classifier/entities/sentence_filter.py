@@ -35,7 +35,8 @@ from classifier.entities.filter_facts import (
 from classifier.entities.filter_model import FilterNetwork
 from classifier.entities.sentences import TaggedSentence
 from classifier.runs.facts import to_json
-from featstore.errors import DataError, MismatchError, MissingFileError
+from classifier.runs.weights import read_weights
+from featstore.errors import DataError, MismatchError
 from featstore.files import write_file
 from featstore.stores import FeatureStore
 
@@ -134,14 +135,12 @@ def load_filter(folder: Path, features: Iterable[FeatureSpec]) -> SentenceFilter
             does not read.
     """
     facts = read_filter(folder)
-    try:
-        weights = (folder / FILTER_WEIGHTS).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{error.filename} does not exist; {FILTER_MADE_BY}.") from error
-    if facts.format != FILTER_FORMAT or facts.weights_sha256 != sha256(weights).hexdigest():
+    if facts.format != FILTER_FORMAT:
         raise MismatchError(
-            f"{folder / FILTER_WEIGHTS} is not the file that {FILTER_FACTS} describes; {FILTER_MADE_BY}."
+            f"{folder / FILTER_FACTS} has format {facts.format}; this version reads {FILTER_FORMAT}. Train it again: "
+            "`cli entities filter`."
         )
+    weights = read_weights(folder / FILTER_WEIGHTS, facts.weights_sha256, FILTER_FACTS, FILTER_MADE_BY)
     if not set(facts.features) <= set(features):
         raise MismatchError(f"the sentence filter in {folder} reads other vectors than the tagger; {FILTER_MADE_BY}.")
     try:

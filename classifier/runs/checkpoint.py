@@ -38,8 +38,9 @@ from classifier.runs.facts import (
     read_run,
     to_json,
 )
+from classifier.runs.weights import read_weights
 from classifier.training.config import TrainConfig
-from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
+from featstore.errors import DataError, MismatchError, UsageError
 from featstore.files import make_folder, write_file
 from featstore.fingerprint import fingerprint
 from featstore.pairing import Pairing
@@ -150,17 +151,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if facts.system:
         raise UsageError(f"{folder}: a fold of a head is needed here; this one is of the system '{facts.system.name}'.")
     shape, config = facts.of_head
-    try:
-        weights = (folder / WEIGHTS).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{error.filename} does not exist; `cli train` makes it.") from error
     if facts.format != FORMAT_VERSION:
         raise MismatchError(
             f"{folder / RUN} has format {facts.format}; this version reads heads of format {FORMAT_VERSION}. Train it "
             "again: `cli train --config` with the config.toml above it."
         )
-    if facts.weights_sha256 != sha256(weights).hexdigest():
-        raise MismatchError(f"{folder / WEIGHTS} is not the file that {RUN} describes; train again.")
+    weights = read_weights(folder / WEIGHTS, facts.weights_sha256, RUN, "`cli train` makes it")
     try:
         _check_consistent(facts, shape)
         head = _head(shape, weights)

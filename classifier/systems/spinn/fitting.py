@@ -6,7 +6,7 @@ are trained once more, on the train and the dev part together, for the epochs th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -63,10 +63,7 @@ def _trained(
     """Train the networks that an earlier fit has not trained yet; return all, and all their epochs."""
     options, done, epochs, state = task.options, list(kept.done), kept.epochs, kept.state
     networks = _initial(task, vocabulary)
-    for member, network in enumerate(networks):
-        if member < len(done):
-            network.load_state_dict(done[member])
-            continue
+    for member, network in _untrained(networks, done):
 
         def after(
             now: MemberState, done: tuple[Weights, ...] = tuple(done), epochs: tuple[Epoch, ...] = epochs
@@ -75,7 +72,6 @@ def _trained(
             task.progress(now.epochs[-1])
 
         epochs += train_member(network, parts, options, member, task.labels, task.positive, state, after)
-        done.append(network.state_dict())
         state = MemberState()
     return networks, epochs
 
@@ -86,10 +82,7 @@ def _refitted(
     """Train new networks on both parts, each for the epochs that were best; return them and the losses."""
     options, done, losses, state = task.options, list(kept.done), kept.losses, kept.state
     networks = _initial(task, vocabulary)
-    for member, network in enumerate(networks):
-        if member < len(done):
-            network.load_state_dict(done[member])
-            continue
+    for member, network in _untrained(networks, done):
         first = member * options.max_epochs
         own = kept.epochs[first : first + options.max_epochs]
         last = max(number for number, epoch in enumerate(own, start=1) if epoch.best)
@@ -110,9 +103,23 @@ def _refitted(
             )
 
         losses += refit_member(network, both, options, member, last, state, after)
-        done.append(network.state_dict())
         state = MemberState()
     return networks, losses
+
+
+def _untrained(networks: Sequence[Spinn], done: list[Weights]) -> Iterator[tuple[int, Spinn]]:
+    """Yield the networks that have to be trained, with their numbers; the others get the weights that they had.
+
+    Args:
+        networks: all, as initialised.
+        done: the weights of those that are trained; each that was yielded is added before the next one is.
+    """
+    for member, network in enumerate(networks):
+        if member < len(done):
+            network.load_state_dict(done[member])
+        else:
+            yield member, network
+            done.append(network.state_dict())
 
 
 def _initial(task: FitTask[SpinnOptions], vocabulary: Vocabulary) -> list[Spinn]:

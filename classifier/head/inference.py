@@ -68,6 +68,7 @@ def bilstm_steadily(rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor
     back = reversal(lengths, steps)
     places = torch.stack([index, index.flatten()[back].view(steps, batch) + count], 1)
     table = rows.flatten(0, 1)
+    minus_two = torch.tensor(-2.0)  # a number would be made a tensor at each step
     h = torch.zeros(2, batch, hidden, dtype=rows.dtype)
     c = torch.zeros(2, batch, hidden)
     out = torch.zeros(2, steps, batch, hidden)
@@ -76,10 +77,11 @@ def bilstm_steadily(rows: Tensor, weight: Tensor, index: Tensor, lengths: Tensor
         gate = table.index_select(0, places[t, :, :n].flatten()).view(2, n, GATES * hidden).float()
         i, f, o, g = gate.add_(torch.bmm(h[:, :n], weight)).sigmoid_().chunk(GATES, dim=-1)
         cell = torch.addcmul(i, c[:, :n], f, out=c[:, :n]).addcmul_(i, g, value=-2)
-        state = torch.addcmul(o, o, (-2 * cell).sigmoid_(), value=-2)
+        state = torch.addcmul(o, o, torch.mul(cell, minus_two).sigmoid_(), value=-2)
         h[:, :n] = state
         out[:, t, :running] = state[:, :running]
-    out[1] = out[1].flatten(0, 1)[back].view(steps, batch, hidden)
+    # index_select is several times faster here than indexing with brackets.
+    out[1] = out[1].flatten(0, 1).index_select(0, back).view(steps, batch, hidden)
     return out
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import stat
 import sys
@@ -25,27 +24,14 @@ from typing import IO
 from featstore.addresses import address_of, check_address, check_target, open_to_read, open_to_write, spelled
 from featstore.durable import flush, flush_folder, lock
 from featstore.errors import DataError, FeatstoreError, MissingFileError, ResourceError, UsageError
+from featstore.streams import STDOUT, behind_links, descriptor_of, is_stream
 
 Buffer = bytes | bytearray | memoryview
 
-STDOUT = Path("-")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MISNAMED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 _GONE = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO}
-_DESCRIPTORS = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
-_MOST_LINKS = 40  # that are followed, as by the kernel
 _PARTIAL = ".partial"
-
-
-def is_stream(path: Path) -> bool:
-    """Tell whether ``path`` is standard output, a pipe or a device, which is written once from front to end."""
-    if path == STDOUT or _descriptor(path) is not None:
-        return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def check_input(path: Path) -> None:
@@ -213,7 +199,7 @@ def _open_stream(path: Path) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    descriptor = _descriptor(path)
+    descriptor = descriptor_of(path)
     with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
         yield file
 
@@ -266,35 +252,6 @@ def put_in_place(partial: Path, target: Path) -> None:
         os.chmod(partial, stat.S_IMODE(old.st_mode))
     os.replace(partial, target)
     flush_folder(target.parent)
-
-
-def behind_links(path: Path) -> Path:
-    """Return the file that ``path`` means, every symbolic link followed; it need not be there. An address is itself.
-
-    Raises:
-        UsageError: the links lead in a circle.
-    """
-    if address_of(path):
-        return path
-    target = Path(os.path.realpath(path))
-    if target.is_symlink():
-        raise UsageError(f"{path} is a symbolic link that leads back to itself; name another place.")
-    return target
-
-
-def _descriptor(path: Path) -> int | None:
-    """Return the number of the open descriptor that ``/dev/stdout``, ``/dev/fd/N`` or a link to one of them means."""
-    step = os.path.abspath(path)
-    for _ in range(_MOST_LINKS):
-        folder, name = os.path.split(step)
-        step = os.path.join(os.path.realpath(folder), name)
-        found = _DESCRIPTORS.fullmatch(os.path.dirname(step))
-        if found and name.isdecimal() and found[1] in (None, str(os.getpid())):
-            return int(name)
-        if not os.path.islink(step):
-            return None
-        step = os.path.join(os.path.dirname(step), os.readlink(step))
-    return None
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from featstore.errors import ResourceError, UsageError
-from featstore.files import check_output_file, check_output_folder, is_stream, open_output, write_file
+from featstore.files import check_output_file, check_output_folder, open_output, write_file
+from featstore.streams import is_stream
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOTED = os.geteuid() == 0  # permissions do not bind root

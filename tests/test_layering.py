@@ -16,7 +16,7 @@ PACKAGES = ("featstore", "classifier")
 
 BASE = {"featstore.records", "featstore.documents", "featstore.errors", "featstore.ragged", "featstore.files"}
 BASE |= {"featstore.types", "featstore.labels", "featstore.progress", "featstore.markdown", "featstore.plain"}
-BASE |= {"featstore.bundled", "featstore.durable", "featstore.gold", "featstore.addresses"}
+BASE |= {"featstore.bundled", "featstore.durable", "featstore.gold", "featstore.addresses", "featstore.streams"}
 BASE |= {
     "featstore.lazy",
     "featstore.version",
@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.cache": set(),
     "featstore.addresses": {"featstore.errors"},
     "featstore.copies": {"featstore.errors", "featstore.cache", "featstore.addresses"},
-    "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses"},
+    "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses", "featstore.streams"},
+    "featstore.streams": {"featstore.errors", "featstore.addresses"},
     "featstore.gold": set(),
     "featstore.lazy": set(),
     "featstore.version": set(),

@@ -28,7 +28,8 @@ from featstore.commands.options import (
     Store,
 )
 from featstore.errors import UsageError
-from featstore.files import STDOUT, check_output_file, check_output_folder
+from featstore.files import check_output_file, check_output_folder
+from featstore.streams import STDOUT
 
 if TYPE_CHECKING:
     from classifier.runs.publish import Evaluation

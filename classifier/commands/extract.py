@@ -17,7 +17,8 @@ from featstore.commands.console import duration, out, print_json, progress_bar, 
 from featstore.commands.grouped import with_option_groups
 from featstore.commands.options import AsJson, Commands
 from featstore.errors import UsageError, count_of
-from featstore.files import STDOUT, check_input
+from featstore.files import check_input
+from featstore.streams import STDOUT
 
 if TYPE_CHECKING:
     from classifier.extract import Extracted, ExtractionJob

@@ -14,7 +14,8 @@ import typer
 
 from featstore.commands.options import finite, one_of, read_shard
 from featstore.errors import UsageError
-from featstore.files import STDOUT, check_output_file
+from featstore.files import check_output_file
+from featstore.streams import STDOUT
 
 if TYPE_CHECKING:
     from classifier.extract.wanted import Wanted

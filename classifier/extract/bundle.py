@@ -27,8 +27,9 @@ from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
 from featstore.encoders.spec import parse_spec
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
-from featstore.files import behind_links, check_output_folder, clear_errors, make_folder, open_output, write_file
+from featstore.files import check_output_folder, clear_errors, make_folder, open_output, write_file
 from featstore.fingerprint import file_sha256
+from featstore.streams import behind_links
 
 CARD, ENCODERS = "README.md", "encoders"
 LARGEST = 2 << 30  # bytes of an encoder that are still copied

@@ -32,12 +32,13 @@ from featstore.addresses import address_of
 from featstore.corpora import jsonl
 from featstore.documents import Document
 from featstore.errors import DataError, UsageError
-from featstore.files import behind_links, check_input, check_output_file, is_stream, write_file
+from featstore.files import check_input, check_output_file, write_file
 from featstore.formats import FORMATS, BadDocument, ModelFacts, Writer, count_documents, writer_of
 from featstore.formats.contract import AS_USUAL, Reading
 from featstore.formats.source import Begun, source_of
 from featstore.progress import Progress
 from featstore.scale.shard import Shard
+from featstore.streams import behind_links, is_stream
 from featstore.types import kind_of, shown
 
 PAIRS = "pairs"

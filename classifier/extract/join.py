@@ -22,9 +22,10 @@ from classifier.extract.files import Extracted
 from classifier.extract.shards import FORMAT_VERSION, ShardBlock, ShardEnd, ShardHead, shard_file
 from featstore.addresses import address_of, fetch, names_in
 from featstore.errors import DataError, MismatchError, MissingFileError
-from featstore.files import behind_links, check_output_file, clear_errors, open_output
+from featstore.files import check_output_file, clear_errors, open_output
 from featstore.plain import from_plain
 from featstore.scale.shard import Shard
+from featstore.streams import behind_links
 
 
 def join_shards(target: Path) -> Extracted:

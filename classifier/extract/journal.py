@@ -26,7 +26,8 @@ from classifier.runs.facts import read_json, to_json
 from featstore.addresses import address_of, upload
 from featstore.durable import flush, lock
 from featstore.errors import DataError, UsageError
-from featstore.files import behind_links, clear_errors, is_stream, open_output, put_in_place, write_file
+from featstore.files import clear_errors, open_output, put_in_place, write_file
+from featstore.streams import behind_links, is_stream
 
 JOURNAL_SECONDS = 0.5  # between two entries: flushing after every piece would take as long as a quick model
 

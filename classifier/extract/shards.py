@@ -17,9 +17,9 @@ from classifier.extract.blocks import BLOCK_DOCUMENTS
 from classifier.extract.counted import CountedDocuments
 from classifier.extract.journal import Figures, part_of
 from featstore.documents import Document
-from featstore.files import behind_links
 from featstore.formats import BadDocument
 from featstore.scale.shard import Shard
+from featstore.streams import behind_links
 
 FORMAT_VERSION = 1
 

@@ -21,11 +21,12 @@ from classifier.extract.report import Report, Told
 from classifier.extract.workers import Block, BlockWorkers, ReadSoFar, check_same_model, done_by_workers
 from featstore.documents import Document
 from featstore.errors import DataError, UsageError, check_choice
-from featstore.files import check_output_file, is_stream
+from featstore.files import check_output_file
 from featstore.formats import FORMATS as TABLE
 from featstore.formats import BadDocument, ModelFacts, Writer, writer_of
 from featstore.progress import Progress
 from featstore.scale.engine import Tell
+from featstore.streams import is_stream
 
 # Written formats whose documents have a place for mentions; the others hold relations alone.
 FORMATS = ("jsonl", "bioc-xml", "bioc-json", "pubtator")

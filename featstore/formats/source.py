@@ -19,9 +19,9 @@ from typing import IO, BinaryIO, cast
 
 from featstore.addresses import address_of, open_to_read
 from featstore.errors import DataError, MissingFileError
-from featstore.files import is_stream
 from featstore.formats.content import Flaw
 from featstore.formats.line_ends import with_line_feeds
+from featstore.streams import is_stream
 
 PIECE = 1 << 16  # bytes
 HEAD = 4096  # bytes that are read to determine a format

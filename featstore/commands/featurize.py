@@ -119,10 +119,6 @@ def _unlabelled(path: str, corpus: LoadedCorpus) -> tuple[Instance, ...]:
 
     found = read_unlabelled(path, corpus)
     tell(f"{path}: {count_of(len(found.instances), 'pair')} without labels in {count_of(found.documents, 'document')}")
-    for problem in found.problems[:FAILED_SHOWN]:
-        tell(f"left out: {problem.text}")
-    if len(found.problems) > FAILED_SHOWN:
-        tell(f"left out: {len(found.problems) - FAILED_SHOWN:,} more")
     return found.instances
 
 

@@ -11,6 +11,7 @@ nearly one there, as :mod:`featstore.corpora.overlap` defines it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -30,6 +31,9 @@ from featstore.records import Corpus, Instance
 from featstore.types import kind_of
 
 NAME = "unlabelled"  # what the instances' ids begin with
+_SHOWN = 10  # problems that are logged
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Unlabelled:
 
 
 def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instance] = ()) -> Unlabelled:
-    """Read documents with mentions and pair them as a corpus does.
+    """Read documents with mentions and pair them as a corpus does; what had to be left out is logged as a warning.
 
     Args:
         path: a file, a folder of files or of a format that is one, or an address of either.
@@ -84,7 +88,23 @@ def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instanc
             f"{path} has no pair to learn from: in {count_of(len(documents), 'document')}, of the pairs of "
             f"{pairing.in_words} in one sentence {left}. Plain text gets its mentions by `cli entities tag`."
         )
-    return Unlabelled(kept, len(documents), len(pairs) - len(kept), tuple(problems))
+    found = Unlabelled(kept, len(documents), len(pairs) - len(kept), tuple(problems))
+    _tell_left_out(path, found)
+    return found
+
+
+def _tell_left_out(path: str | Path, found: Unlabelled) -> None:
+    """Log what is not learnt from, the first of many problems."""
+    for problem in found.problems[:_SHOWN]:
+        _log.warning("left out: %s", problem.text)
+    if len(found.problems) > _SHOWN:
+        _log.warning("left out: %d more of %s", len(found.problems) - _SHOWN, path)
+    if found.held_out:
+        _log.warning(
+            "left out: %s of %s, because the corpus's dev or test part holds their text",
+            count_of(found.held_out, "pair"),
+            path,
+        )
 
 
 def _documents(path: Path, problems: list[Problem]) -> Iterator[Document]:

@@ -112,6 +112,18 @@ def test_a_folder_of_files_is_read_and_a_document_counts_once(corpus: Corpus, tm
     assert len(found.problems) == 1
 
 
+def test_what_is_left_out_is_told(corpus: Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = written(tmp_path / "more.jsonl", SENTENCES["dev"], "So aspirin binds IL6.")
+    path.write_text(path.read_text() + "".join(f'{{"id": "x{n}", "text": 3}}\n' for n in range(12)))
+    read_unlabelled(path, corpus, corpus.instances)
+    told = caplog.messages
+    assert len(told) == 12
+    assert "x0" in told[0]
+    assert "2 more of" in told[10]
+    assert "1 pair of" in told[11]
+    assert "dev or test part" in told[11]
+
+
 def test_malformed_places_are_problems(corpus: Corpus, tmp_path: Path) -> None:
     path = written(tmp_path / "more.jsonl", "So aspirin binds IL6.")
     path.write_text(path.read_text() + '{"id": "x", "text": 3}\n')

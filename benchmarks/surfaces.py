@@ -31,7 +31,7 @@ def surface(instance: Instance, span: tuple[int, int]) -> str:
 
 
 KEYS: dict[str, Key] = {
-    "sentence": lambda instance: instance.group or instance.key.hex(),
+    "sentence": lambda instance: instance.sentence,
     "pair": lambda instance: f"{surface(instance, instance.head)}|{surface(instance, instance.tail)}",
     "head": lambda instance: surface(instance, instance.head),
     "tail": lambda instance: surface(instance, instance.tail),

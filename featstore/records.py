@@ -84,6 +84,11 @@ class Instance:
         """The sentence key of ``tokens``."""
         return known_key(self.tokens)
 
+    @property
+    def sentence(self) -> str:
+        """What all pairs of one sentence have in common: the group, or the key of the text that the encoders see."""
+        return self.group or self.key.hex()
+
     def mention(self, span: tuple[int, int]) -> tuple[str, ...]:
         """Return the tokens of a mention, of ``head`` or of ``tail``, without the tags of one that lies in it."""
         rows = [i for i in self.layout[slice(*span)] if i >= 0]

@@ -171,7 +171,9 @@ def runs_errors(
     _print_calibration(report.calibration)
     for mistake in report.mistakes:
         sure = f"gold {mistake.gold}, predicted {mistake.predicted} with {percent(mistake.probability)} %"
-        out.print(escape(f"\n{mistake.id}: {sure}\n{mistake.text}"), soft_wrap=True)
+        out.print()
+        for line in (f"{mistake.id}: {sure}", mistake.text):
+            out.print(escape(line), soft_wrap=True)
 
 
 def _print_scores(report: ErrorReport) -> None:

@@ -36,7 +36,7 @@ def dev_split(
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for position in train:
-        groups[instances[position].group or instances[position].key.hex()].append(position)
+        groups[instances[position].sentence].append(position)
     totals = Counter(instances[position].label for position in train)
     # A group counts for its rarest label, so that rare labels are not left to chance.
     strata: dict[str | None, list[list[int]]] = defaultdict(list)
@@ -68,7 +68,7 @@ def share_of_part(instances: Sequence[Instance], part: Sequence[int], share: flo
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for position in part:
-        groups[instances[position].group or instances[position].key.hex()].append(position)
+        groups[instances[position].sentence].append(position)
     taken: set[int] = set()
     for name in sorted(groups, key=_hash):
         if taken and len(taken) + len(groups[name]) / 2 > share * len(part):

@@ -108,8 +108,10 @@ def _featurize(run: RunFacts, marked: Sequence[str]) -> str:
         specs[f"{name}[{','.join(map(str, layers))}]:DIR" if isinstance(layers, list | tuple) else name] = None
         precisions.add(str(facts.get("precision", "float32")))
     lower = sorted(precisions - {"float32"})
+    more = ["--unlabelled", run.config.unlabelled] if run.config and run.config.unlabelled else []
     return shlex.join(
-        ["cli", "featurize", "--encoders", ",".join(specs), *marked, *(["--precision", lower[0]] if lower else [])]
+        ["cli", "featurize", "--encoders", ",".join(specs), *marked, *more]
+        + (["--precision", lower[0]] if lower else [])
     )
 
 

@@ -143,31 +143,26 @@ def _tested(result: FoldResult, corpus: Corpus) -> list[_Tested]:
         MismatchError: one of them is not in the corpus.
     """
     by_id = {instance.id: instance for instance in corpus.instances}
-    known = {_group(corpus.instances[place]) for place in corpus.partition(result.fold).train}
+    known = {corpus.instances[place].sentence for place in corpus.partition(result.fold).train}
     rows = read_table(result.folder)
     if corpus.digest != result.corpus.digest or any(row.id not in by_id for row in rows):
         raise MismatchError(
             f"{spelled(result.folder)} was evaluated on {result.corpus.spec} as it was then, and the corpus has "
             "changed since; evaluate the fold again."
         )
-    return [_Tested(by_id[row.id], row, _group(by_id[row.id]) in known) for row in rows]
+    return [_Tested(by_id[row.id], row, by_id[row.id].sentence in known) for row in rows]
 
 
 def _kinds_of(corpus: Corpus) -> Mapping[str, Callable[[_Tested], tuple[int, str]]]:
     """Return what pairs are told apart by: a name -> what gives a pair's kind, with its place in the order."""
-    pairs = Counter(map(_group, corpus.instances))
+    pairs = Counter(instance.sentence for instance in corpus.instances)
     return {
         BETWEEN: lambda tested: _ranged(_gap(tested.instance), _BETWEEN),
         LENGTH: lambda tested: _ranged(len(_words(tested.instance)), _LENGTHS, least=1),
-        PAIRS: lambda tested: _ranged(pairs[_group(tested.instance)], _PAIRS, least=1),
+        PAIRS: lambda tested: _ranged(pairs[tested.instance.sentence], _PAIRS, least=1),
         ORDER: lambda tested: _order(tested.instance),
         SENTENCE: lambda tested: (1, "in the training part too") if tested.is_known else (0, "new"),
     }
-
-
-def _group(instance: Instance) -> str:
-    """Return what all pairs of a sentence have in common."""
-    return instance.group or instance.key.hex()
 
 
 def _words(instance: Instance) -> tuple[str, ...]:

@@ -71,7 +71,6 @@ def teacher_of(config: RunConfig, corpus: Corpus, store_root: str | Path, fold: 
 
     if not config.train.unlabelled:
         return Teacher(model.fingerprint, probabilities)
-    partition = corpus.partition(fold)
-    held_out = [corpus.instances[position] for position in {*dev, *partition.dev, *partition.test}]
+    held_out = [corpus.instances[position] for position in (*dev, *corpus.partition(fold).test)]
     found = read_unlabelled(config.train.unlabelled, corpus, held_out)
     return Teacher(fingerprint({"model": model.fingerprint, "pairs": found.digest}), probabilities, found.instances)

@@ -236,9 +236,9 @@ class TrainConfig:
         if self.consistency and not self.dropout:
             broken.append(f"consistency is {self.consistency:g}, which needs a dropout above 0")
         if self.teacher_share != 0.5 and not self.teacher:
-            broken.append(f"teacher_share is {self.teacher_share:g}, which needs a teacher")
+            broken.append(f"teacher_share is {self.teacher_share:g}, which needs a teacher (--teacher RUN)")
         if self.unlabelled and not self.teacher:
-            broken.append(f"unlabelled is {self.unlabelled}, which needs a teacher")
+            broken.append(f"unlabelled is {self.unlabelled}, which needs a teacher (--teacher RUN)")
         if broken:
             raise UsageError(f"the training options cannot be used: {'; '.join(broken)}.")
 

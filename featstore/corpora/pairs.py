@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from featstore.corpora.mark import Marking, Mention, mark
 from featstore.corpora.text import Sentence, SentenceSpans, Span, split_sentences, tokenise
-from featstore.documents import Document, Entity
+from featstore.documents import Document, Entity, Problem
 from featstore.errors import DataError
 from featstore.records import Instance, known_key
 
@@ -176,19 +176,20 @@ def _in_order(head: Entity, tail: Entity, types: PairTypes) -> bool:
 
 
 def instances_from_documents(
-    documents: Iterable[Document], types: PairTypes, marking: Marking, *, prefix: str = ""
+    documents: Iterable[Document], types: PairTypes, marking: Marking, problems: list[Problem], *, prefix: str = ""
 ) -> Iterator[Instance]:
     """Yield an unlabelled instance for each candidate pair of each document.
 
     Args:
         types: which entities make a pair.
         marking: indicators and context.
+        problems: is added to where a pair is left out, because a mention of it holds no word.
         prefix: what each id begins with; ``DOCUMENT:HEAD:TAIL`` follows.
-
-    Raises:
-        DataError: a mention holds no word.
     """
     for document in documents:
         split = SplitDocument.of(document)
         for head, tail in split.candidates(types):
-            yield split.instance(f"{prefix}{document.id}:{head.id}:{tail.id}", head, tail, types, marking)
+            try:
+                yield split.instance(f"{prefix}{document.id}:{head.id}:{tail.id}", head, tail, types, marking)
+            except DataError as error:
+                problems.append(Problem(str(error), document.place))

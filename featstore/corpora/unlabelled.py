@@ -21,7 +21,7 @@ from featstore.copies import on_this_machine
 from featstore.corpora.documents import places_inside
 from featstore.corpora.mark import Marking
 from featstore.corpora.overlap import nearly_among
-from featstore.corpora.pairs import PairTypes, SplitDocument
+from featstore.corpora.pairs import PairTypes, instances_from_documents
 from featstore.documents import Document, Problem
 from featstore.errors import DataError, count_of
 from featstore.fingerprint import fingerprint
@@ -76,8 +76,10 @@ def read_unlabelled(path: str | Path, corpus: Corpus, held_out: Sequence[Instanc
     marking = Marking(corpus.indicators, corpus.context, pairing.masks(corpus.indicators))
     others = {id_ for id_, part in corpus.documents.items() if part in ("dev", "test")}
     problems: list[Problem] = []
-    documents = list(_documents(on_this_machine(path), problems))
-    pairs = [pair for document in documents for pair in _pairs(document, pairing, marking, problems)]
+    documents = [_of_kinds(document, pairing) for document in _documents(on_this_machine(path), problems)]
+    heads, tails = (frozenset(kind[place] for kind in pairing.kinds) for place in (0, 1))
+    types = PairTypes(heads, tails, pairing.words, frozenset(pairing.kinds))
+    pairs = list(instances_from_documents(documents, types, marking, problems, prefix=f"{NAME}:"))
     near = nearly_among(pairs, held_out)
     kept = tuple(
         pair for pair, is_near in zip(pairs, near, strict=True) if not is_near and pair.source["document"] not in others
@@ -118,15 +120,7 @@ def _documents(path: Path, problems: list[Problem]) -> Iterator[Document]:
             yield found
 
 
-def _pairs(document: Document, pairing: Pairing, marking: Marking, problems: list[Problem]) -> Iterator[Instance]:
-    """Yield the pairs of one document; a mention without a word is a problem."""
+def _of_kinds(document: Document, pairing: Pairing) -> Document:
+    """Return a document with those mentions alone that may be of a pair, each with the name of its kind."""
     kinds = [(entity, kind_of(entity.type, pairing.types)) for entity in document.entities]
-    entities = tuple(replace(entity, type=kind) for entity, kind in kinds if kind)
-    heads, tails = (frozenset(kind[place] for kind in pairing.kinds) for place in (0, 1))
-    types = PairTypes(heads, tails, pairing.words, frozenset(pairing.kinds))
-    split = SplitDocument.of(replace(document, entities=entities, split=None))
-    for head, tail in split.candidates(types):
-        try:
-            yield split.instance(f"{NAME}:{document.id}:{head.id}:{tail.id}", head, tail, types, marking)
-        except DataError as error:
-            problems.append(Problem(str(error), document.place))
+    return replace(document, entities=tuple(replace(entity, type=kind) for entity, kind in kinds if kind), split=None)

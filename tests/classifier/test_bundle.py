@@ -43,7 +43,7 @@ def checkpoint_of(spec: str) -> Checkpoint:
     toy = make_checkpoint()
     feature = FeatureSpec(encoder.name, encoder.identity, "float16", "mix", 1, encoder.dim)
     head = Head(HeadConfig((InputConfig(encoder.dim),), labels=3, tags=4, hidden=4)).eval()
-    config = replace(toy.config, teacher="/home/someone/runs/teacher")
+    config = replace(toy.config, teacher="/home/someone/runs/teacher", unlabelled="/home/someone/more.jsonl")
     return replace(toy, head=head, features=(feature,), config=config)
 
 
@@ -82,6 +82,7 @@ def test_a_bundle_needs_no_other_file(model: Path, fold: Path, vectors: Path, tm
     assert extractor.facts.name == "mine"
     assert "someone" not in (moved / RUN).read_text(), "where the corpus lay is told"
     card = (moved / "README.md").read_text()
+    assert card.count("--unlabelled more.jsonl") == 2, "to encode the pairs without labels, and to learn from them"
     for said in (
         'license: "cc-by-4.0"',
         "| micro over CPR:3, CPR:4 | 50.00 | 25.00 | 33.33 | 4 |",

@@ -62,7 +62,7 @@ def test_a_pair_gets_what_the_head_says_of_it_alone(context: str) -> None:
         assert result.document is document
         alone = [
             extractor.classify([instance]).probabilities[0]
-            for instance in instances_from_documents([document], types, Marking("tags", context))
+            for instance in instances_from_documents([document], types, Marking("tags", context), [])
         ]
         assert len(alone) == result.pairs
         given = [list(relation.probabilities.values()) for relation in result.relations]

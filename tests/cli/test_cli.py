@@ -1,6 +1,7 @@
 """The command line, run as a user runs it, with the bundled GloVe and short trainings."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,13 @@ def test_the_three_commands_of_the_readme(run: Run, tmp_path: Path) -> None:
     assert evaluated.code == 0, evaluated.err
     assert "not trained yet; training it first" in evaluated.err
     assert "F1" in evaluated.out
+    errors = run("runs", "errors", "--show", "1")
+    assert errors.code == 0, errors.err
+    *_, mistake, sentence = errors.out.splitlines()
+    assert re.fullmatch(r"\S+: gold \S+, predicted \S+ with [\d.]+ %", mistake)
+    assert "[" in sentence
+    assert "{" in sentence
+    assert len(run("runs", "errors", "--show", "2", "--json").json()["mistakes"]) == 2
 
 
 def test_train_eval_extract_agree(run: Run, pairs: Pairs, tmp_path: Path) -> None:

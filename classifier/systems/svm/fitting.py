@@ -124,7 +124,7 @@ def parts_of(instances: Sequence[Instance], gold: Gold, labels: tuple[str, ...],
     Raises:
         DataError: there are too few sentences, in all or with a label.
     """
-    groups = np.array([instance.group or instance.key.hex() for instance in instances])
+    groups = np.array([instance.sentence for instance in instances])
     for number, label in enumerate(labels):
         sentences = len(set(groups[gold == number]))
         if sentences < 2:

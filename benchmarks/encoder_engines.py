@@ -184,8 +184,10 @@ class WholeAllenNLP:
 def install_allennlp(folder: Path) -> None:
     """Install AllenNLP 2.10.1 into ``folder`` without the torch that it pins, which does not exist for Python 3.11."""
     if not (folder / "allennlp").exists():
+        install = [sys.executable, "-m", "pip", "install", "-q", "-t", str(folder)]
+        subprocess.run([*install, "spacy"], check=True)
         packages = ["allennlp==2.10.1", "overrides", "nltk", "tensorboardX", "fairscale"]
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-t", folder, *packages], check=True)
+        subprocess.run([*install, "--no-deps", *packages], check=True)
 
 
 def make_engine(name: str, folder: Path, engine: str, allennlp: str) -> Callable[[], Engine]:

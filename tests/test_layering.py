@@ -24,6 +24,7 @@ BASE |= {
     "featstore.cache",
     "featstore.copies",
     "featstore.pairing",
+    "featstore.allocation",
 }
 LIBRARY = BASE | {"featstore.fingerprint"}
 FEATURIZE = {"featstore.encoders", "featstore.stores", "featstore.featurize"}
@@ -38,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "featstore.copies": {"featstore.errors", "featstore.cache", "featstore.addresses"},
     "featstore.files": {"featstore.errors", "featstore.durable", "featstore.addresses", "featstore.streams"},
     "featstore.streams": {"featstore.errors", "featstore.addresses"},
+    "featstore.allocation": set(),
     "featstore.gold": set(),
     "featstore.lazy": set(),
     "featstore.version": set(),

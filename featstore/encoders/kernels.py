@@ -36,7 +36,7 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     Args:
         weight: Shape: (N, K), float32.
         bias: Shape: (N,), float32.
-        precision: precision of the product: ``float32``, ``bfloat16``, or ``int8`` (:func:`_int8`).
+        precision: precision of the product: ``float32``, ``bfloat16``, or ``int8`` (:func:`_bytes`).
         device: the device to run on.
 
     Returns:
@@ -48,11 +48,9 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     check_choice("precision", precision, PRECISIONS)
     if _suits_mkl(weight, precision, device):
         return _by_mkl(weight, bias)
-    packs = device.type == "cpu" and torch.backends.mkldnn.is_available()
     if precision == "int8":
-        if not packs or not torch.cpu._is_vnni_supported():
-            raise UsageError(f"int8 needs a CPU with VNNI and oneDNN, not {device}; choose bfloat16 or float32.")
-        return _steady(_int8(weight, bias))
+        return _steady(_int8(weight, bias, device))
+    packs = _packs(device)
     dtype = getattr(torch, precision)
     weight, bias = weight.to(device, dtype), None if bias is None else bias.to(device, dtype)
     if not packs:
@@ -71,8 +69,15 @@ def adding(weight: Tensor, precision: str, device: torch.device) -> Adding:
     """Return ``y, x -> y.add_(x @ weight.T)``; see :func:`linear`."""
     if _suits_mkl(weight, precision, device):
         return _added_by_mkl(weight.t().contiguous())
+    if precision == "int8":
+        return _added_in_int8(weight, device)
     product = linear(weight, None, precision, device)
     return lambda y, x: y.add_(product(x))
+
+
+def _packs(device: torch.device) -> bool:
+    """Say whether oneDNN multiplies on ``device``, by weights that are packed once."""
+    return device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
 def _suits_mkl(weight: Tensor, precision: str, device: torch.device) -> bool:
@@ -131,10 +136,15 @@ def _steady(product: Linear) -> Linear:
         n = len(x)
         if n > MOST_ROWS:
             return torch.cat([rows(block) for block in torch.split(x, MOST_ROWS)])
-        size = whole_size(n)
-        return product(x) if n == size else product(F.pad(x, (0, 0, 0, size - n)))[:n]
+        return product(_whole(x))[:n]
 
     return rows
+
+
+def _whole(x: Tensor) -> Tensor:
+    """Return ``x`` filled up with rows of zeros to :func:`whole_size`."""
+    missing = whole_size(len(x)) - len(x)
+    return F.pad(x, (0, 0, 0, missing)) if missing else x
 
 
 def whole_size(n: int) -> int:
@@ -157,24 +167,54 @@ def _in_blocks(product: Linear) -> Linear:
     return rows
 
 
-def _int8(weight: Tensor, bias: Tensor | None) -> Linear:
-    """Return a product of bytes. Weights are scaled by output channel and ``x`` by row, so that the largest value is
-    127.
+def _int8(weight: Tensor, bias: Tensor | None, device: torch.device) -> Linear:
+    """Return a product of bytes; see :func:`_bytes`."""
+    product = _bytes(weight, device)
 
-    oneDNN multiplies unsigned by signed bytes, so ``x`` is shifted by 128, which the kernel subtracts again. Each row
-    has its own scale, so its result does not depend on the batch.
+    def rows(x: Tensor) -> Tensor:
+        y, scale = product(x)
+        y.mul_(scale)
+        return y if bias is None else y.add_(bias)
+
+    return rows
+
+
+def _added_in_int8(weight: Tensor, device: torch.device) -> Adding:
+    """Return a product of bytes that is scaled as it is added, in one pass over what may be several megabytes."""
+    product = _bytes(weight, device)
+
+    def add(y: Tensor, x: Tensor) -> Tensor:
+        for sums, block in zip(torch.split(y, MOST_ROWS), torch.split(x, MOST_ROWS), strict=True):
+            n, (unscaled, scale) = len(block), product(_whole(block))
+            sums.addcmul_(unscaled[:n], scale[:n])
+        return y
+
+    return add
+
+
+def _bytes(weight: Tensor, device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return a product of bytes: ``x`` to rows of ``x @ weight.T``, and what each row is still to be multiplied by.
+
+    Weights are scaled by output channel and ``x`` by row, so that the largest value is 127. Each row has its own scale,
+    so its result does not depend on the batch. oneDNN multiplies unsigned by signed bytes, so ``x`` is shifted by 128,
+    which the kernel subtracts again.
+
+    Raises:
+        UsageError: this machine does not support it.
     """
-    scale = weight.abs().amax(dim=1).clamp_min_(torch.finfo(torch.float32).tiny) / 127
+    if not _packs(device) or not torch.cpu._is_vnni_supported():
+        raise UsageError(f"int8 needs a CPU with VNNI and oneDNN, not {device}; choose bfloat16 or float32.")
+    tiny = torch.finfo(torch.float32).tiny
+    scale = weight.abs().amax(dim=1).clamp_min_(tiny) / 127
     packed = torch.ops.onednn.qlinear_prepack((weight / scale[:, None]).round_().to(torch.int8), None)
     zeros = torch.zeros(len(weight), dtype=torch.int64)
     product = torch.ops.onednn.qlinear_pointwise
 
-    def rows(x: Tensor) -> Tensor:
-        row = x.abs().amax(dim=1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny) / 127
+    def rows(x: Tensor) -> tuple[Tensor, Tensor]:
+        # Two passes that write nothing but a column are faster than one that writes all absolute values.
+        row = torch.maximum(x.amax(1, keepdim=True), x.amin(1, keepdim=True).neg_()).clamp_min_(tiny).div_(127)
         # Through signed bytes, to which torch converts six times as fast; the sum wraps round, which is the shift.
         q = x.div(row).round_().to(torch.int8).view(torch.uint8).add_(128)
-        y: Tensor = product(q, 1.0, 128, packed, scale, zeros, None, 1.0, 0, torch.float32, "none", [], "")
-        y.mul_(row)
-        return y if bias is None else y.add_(bias)
+        return product(q, 1.0, 128, packed, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""), row
 
     return rows

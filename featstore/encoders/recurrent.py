@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from featstore.allocation import freed_memory_kept
 from featstore.encoders.beginnings import Ints
 from featstore.encoders.kernels import Adding, Linear, adding, linear
 from featstore.encoders.lanes import LaneSchedule
@@ -142,7 +143,7 @@ def run(
     states = [_State.zero(layer, plan, device) for layer in layers]
     rows = torch.from_numpy(plan.rows).to(device)
     loads, keeps = _on(device, plan.loads), _on(device, plan.keeps)
-    with _denormals_flushed():
+    with _denormals_flushed(), freed_memory_kept():
         for steps in plan.blocks(BLOCK_ROWS):
             begins = plan.begins[steps.start : steps.stop + 1]
             covered = slice(int(begins[0]), int(begins[-1]))

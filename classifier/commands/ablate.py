@@ -18,6 +18,7 @@ from classifier.commands.options import (
     RamBudget,
     Runs,
     check_features,
+    with_runs_found,
     with_training_options,
 )
 from featstore.addresses import spelled
@@ -137,7 +138,7 @@ def ablate_command(
         heads=_words(training.pop("head")),
         corpus=corpus,
         instances=instances,
-        options=training,
+        options=with_runs_found(training, runs),
     )
     check_features(grid.features, store)
     if dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -121,6 +121,22 @@ def fold_dir(run: str | None, runs: Path, fold: int | None, store: str | None = 
     from classifier.runs.find import fold_folder
 
     return fold_folder(on_this_machine(picked_run(run, runs)), fold, store)
+
+
+def with_runs_found(options: Mapping[str, object], runs: Path) -> dict[str, object]:
+    """Return options with the place of each run that they name, which may have been its name below ``runs``.
+
+    Raises:
+        MissingFileError: there is no such run; the text has the closest name.
+    """
+    from classifier.runs.find import find_run
+
+    found = dict(options)
+    for option in ("teacher", "mix"):
+        if named := found.get(option):
+            names = [name.strip() for name in str(named).split(",") if name.strip()]
+            found[option] = ",".join(spelled(find_run(name, runs)) for name in names)
+    return found
 
 
 # These differ from command to command.

@@ -15,6 +15,7 @@ from classifier.commands.options import (
     RamBudget,
     Runs,
     check_features,
+    with_runs_found,
     with_system_options,
 )
 from classifier.scores.percent import percent
@@ -121,7 +122,8 @@ def train_command(
             raise UsageError(f"--config says what the run is; leave out {', '.join(clashing)}.")
         config = read_config_file(config_file)
     else:
-        config = _config(called, marked, system, {"features": features, "seed": seed, **training})
+        options = {"features": features, "seed": seed, **with_runs_found(training, runs)}
+        config = _config(called, marked, system, options)
     reads = config.train.features if config.system is None else reads_of(options_of(config.system))
     if reads:
         check_features([reads], store)

@@ -194,9 +194,9 @@ class TrainConfig:
     )
     teacher: str = option(
         "",
-        "Folder or address of a trained run, of any system, whose probabilities the head learns besides the labels "
-        "(distillation, Hinton et al. 2015). So a fast head takes over a part of what a slow model knows. The run must "
-        "have the fold trained, on the same corpus, marked alike.",
+        "A trained run, of any system (its folder, its address, or its name below --runs), whose probabilities the "
+        "head learns besides the labels (distillation, Hinton et al. 2015). So a fast head takes over a part of what a "
+        "slow model knows. The run must have the fold trained, on the same corpus, marked alike.",
     )
     teacher_share: float = option(
         0.5, "Share of the teacher's probabilities in what the head learns; the labels have the rest.", above=0, most=1

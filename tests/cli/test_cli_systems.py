@@ -192,7 +192,7 @@ def test_models_of_other_systems_are_bundled_and_extract(run: Run, pairs: Pairs,
     for name, options in (
         ("svm", ("--features", "", "--machines", "linear")),
         ("spinn", spinn),
-        ("mixture", ("--mix", "runs/svm,runs/spinn")),
+        ("mixture", ("--mix", "svm,spinn")),
     ):
         trained = run("train", "--system", name, *corpus, *options, "--run", name)
         assert trained.code == 0, trained.err

@@ -22,7 +22,7 @@ def taught(
     short = ["--features", "glove", "--max-epochs", "2", "--hidden", "8"]
     assert run("featurize", "--encoders", "glove").code == 0
     assert run("train", *short, "--run", "teacher").code == 0
-    return lambda *more: ["train", *short, "--run", "pupil", "--teacher", "runs/teacher", *more]
+    return lambda *more: ["train", *short, "--run", "pupil", "--teacher", "teacher", *more]
 
 
 def documents(path: Path, *verbs: str) -> str:
@@ -64,11 +64,15 @@ def test_a_head_learns_from_pairs_without_labels(run: Run, taught: Callable[...,
 
 def test_what_cannot_be_learnt_from_is_refused(run: Run, taught: Callable[..., list[str]], tmp_path: Path) -> None:
     words = taught()
-    plain = [word for word in words if word not in ("--teacher", "runs/teacher")]
+    plain = [word for word in words if word not in ("--teacher", "teacher")]
     more = documents(tmp_path / "more.jsonl", "inhibits")
     refused = run(*plain, "--unlabelled", more)
     assert refused.code == 2
     assert "needs a teacher" in refused.err
+    unknown = run("ablate", "--features", "glove", "--teacher", "techer", "--dry-run")
+    assert unknown.code == 4
+    assert "there is no run 'techer'" in unknown.err
+    assert "teacher" in unknown.err.rpartition("Did you mean")[2]
     (tmp_path / "empty.jsonl").write_text('{"id": "d", "text": "Nothing.", "entities": []}\n')
     for command in (["featurize", "--encoders", "glove"], words):
         refused = run(*command, "--unlabelled", "empty.jsonl")

@@ -24,7 +24,10 @@ class MixtureOptions(SystemOptions):
 
     SPEC: ClassVar[str] = "mix"
 
-    mix: str = option("", "Folders or addresses of the runs to mix, joined by commas. Each must have the fold trained.")
+    mix: str = option(
+        "",
+        "Runs to mix (folders, addresses, or names below --runs), joined by commas. Each must have the fold trained.",
+    )
     weights: str = option(
         "equal",
         "Weights of the members: 'equal', or 'dev', which takes those with the highest likelihood on the dev part.",

@@ -80,18 +80,19 @@ def plan_line(plan: AnyPlan) -> str:
     from classifier.training.estimate import TrainingPlan
 
     left = plan.epochs - plan.done
-    before = f", after {plan.done} that are done" if plan.done else ""
+    epochs = count_of(left, "epoch") + (f", after {plan.done} that are done" if plan.done else "")
+    if not left:
+        epochs = "no epoch but those of the refit"
     parts = f"{plan.train:,} instances (and {plan.dev:,} of the dev part)"
     if not isinstance(plan, TrainingPlan):
-        epochs = f", {count_of(left, 'epoch')}" if plan.epochs > 1 else ""
-        return f"fold {plan.fold}: {plan.label}, {parts}{epochs}{before}"
+        return f"fold {plan.fold}: {plan.label}, {parts}{f', {epochs}' if plan.epochs > 1 else ''}"
     if plan.unlabelled:
         parts = f"{count_of(plan.unlabelled, 'pair')} without labels, {parts}"
     config = plan.config
-    epochs = ("" if config.schedule == "cosine" else "at most ") + count_of(left, "epoch")
+    most = "at most " if left and config.schedule != "cosine" else ""
     return (
         f"fold {plan.fold}: head '{config.head}' on {config.features} with {plan.parameters:,} parameters, {parts}, "
-        f"{epochs}{before}, about {duration(plan.seconds)}"
+        f"{most}{epochs}, about {duration(plan.seconds)}"
     )
 
 

@@ -28,7 +28,7 @@ from classifier.runs.prepare import Prepared, Teacher, featurize_command, prepar
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
 from classifier.training.epoch import Notice, RunProgress
 from classifier.training.estimate import TrainingPlan, plan_training
-from classifier.training.fit import FittedHead, fit_head
+from classifier.training.fit import Choice, FittedHead, fit_head
 from classifier.training.loop import TrainState, reproducible
 from classifier.training.resume import load_judged, load_state, save_judged, save_state
 from featstore.errors import count_of
@@ -44,6 +44,7 @@ def plan_fold(
     run_dir: Path,
     *,
     teacher: Teacher | None = None,
+    chosen: TrainingFacts | None = None,
     ram_budget: int = RAM_BUDGET,
 ) -> TrainingPlan:
     """Return what :func:`train_fold` would do with the same arguments, and write nothing.
@@ -52,7 +53,7 @@ def plan_fold(
         UsageError, DataError, MissingFeatureError: as :func:`train_fold`, before its first epoch.
     """
     with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
-        return _plan(ready, corpus, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest))
+        return _plan(ready, corpus, config, fold, load_state(run_dir / f"fold-{fold}", ready.digest), chosen)
 
 
 def train_fold(
@@ -63,6 +64,7 @@ def train_fold(
     run_dir: Path,
     *,
     teacher: Teacher | None = None,
+    chosen: TrainingFacts | None = None,
     announce: Callable[[TrainingPlan], None] | None = None,
     progress: RunProgress | None = None,
     ram_budget: int = RAM_BUDGET,
@@ -76,6 +78,7 @@ def train_fold(
         fold: the fold.
         run_dir: the run's folder.
         teacher: what the head learns from besides the labels, if the configuration names a teacher.
+        chosen: what the same training without ``refit`` measured, if it is to be taken over.
         announce: called before the first epoch with what will be trained; the estimate of the time takes a few steps.
         progress: called after each epoch.
         ram_budget: bytes of vectors to hold in memory.
@@ -89,7 +92,7 @@ def train_fold(
     with prepared(corpus, store_root, config, fold, run_dir, ram_budget, teacher) as ready:
         state = load_state(folder, ready.digest)
         if announce:
-            announce(_plan(ready, corpus, config, fold, state))
+            announce(_plan(ready, corpus, config, fold, state, chosen))
         judged = _teach(ready, teacher, config, folder, progress) if teacher else None
         fitted = fit_head(
             ready.head,
@@ -100,6 +103,7 @@ def train_fold(
             labels=corpus.labels,
             positive=corpus.positive,
             progress=progress,
+            chosen=Choice(chosen.epochs, chosen.shift, chosen.temperature) if chosen else None,
             state=state,
             save=lambda state: save_state(folder, state, ready.digest, judged),
         )
@@ -150,13 +154,13 @@ def _checkpoint(
         config=config.train,
         training=TrainingFacts(
             instances=PartSizes(len(train_part) - unlabelled, len(dev_part), unlabelled),
-            best_epoch=max(epoch.number for epoch in fitted.epochs if epoch.best),
-            shift=fitted.shift,
-            temperature=fitted.temperature,
+            best_epoch=max(epoch.number for epoch in fitted.choice.epochs if epoch.best),
+            shift=fitted.choice.shift,
+            temperature=fitted.choice.temperature,
             streamed=bool(ready.vectors.shards.any()),
             seconds=seconds,
             peak_memory=peak_memory,
-            epochs=fitted.epochs,
+            epochs=fitted.choice.epochs,
             refit=fitted.refit,
             teacher=teacher,
         ),
@@ -165,8 +169,15 @@ def _checkpoint(
     )
 
 
-def _plan(ready: Prepared, corpus: Corpus, config: RunConfig, fold: int, state: TrainState | None) -> TrainingPlan:
-    done = len(state.epochs) if state else 0
+def _plan(
+    ready: Prepared,
+    corpus: Corpus,
+    config: RunConfig,
+    fold: int,
+    state: TrainState | None,
+    chosen: TrainingFacts | None,
+) -> TrainingPlan:
+    done = config.train.max_epochs if chosen else len(state.epochs) if state else 0
     unseen = unseen_labels(corpus.labels, [ready.instances[position] for position in ready.parts[0]])
     return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, done, unseen)
 

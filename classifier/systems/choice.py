@@ -7,10 +7,11 @@ the options that it stands for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
-from classifier.runs.config import RunConfig, SystemChoice, name_suffix
+from classifier.runs.config import RunConfig, SystemChoice, check_config, name_suffix
 from classifier.runs.config import run_name as head_run_name
 from classifier.runs.facts import Scalar
 from classifier.systems.contract import SystemOptions
@@ -19,6 +20,7 @@ from classifier.training.config import HEAD, TrainConfig, recipe
 from featstore.corpora import CorpusChoice
 from featstore.errors import UsageError
 from featstore.plain import from_plain
+from featstore.records import Corpus
 
 
 def run_config(corpus: CorpusChoice, system: str, given: Mapping[str, Any]) -> RunConfig:
@@ -85,3 +87,23 @@ def run_name(config: RunConfig) -> str:
     special = {name: value for name, value in choice.options if value != getattr(usual, name)}
     parts = [corpus.name, choice.label.replace(":", "-"), corpus.context, corpus.indicators, f"seed{choice.seed}"]
     return "-".join([*parts, *name_suffix(corpus, special)])
+
+
+def without_refit(config: RunConfig) -> RunConfig:
+    """Return the configuration of the run that differs in nothing but that it learns from the train part alone."""
+    if not config.system:
+        return replace(config, train=replace(config.train, refit=False))
+    options = tuple((name, False if name == "refit" else value) for name, value in config.system.options)
+    return replace(config, system=replace(config.system, options=options))
+
+
+def check_run(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
+    """Make sure that a corpus is that of a run, and that where the run lies is free or belongs to it.
+
+    Raises:
+        MismatchError: the corpus was loaded otherwise.
+        UsageError: the folder belongs to another configuration.
+        ResourceError: nothing can be written there.
+    """
+    usual = asdict(find_system(config.system.name).options()) if config.system else None
+    check_config(config, corpus, run_dir, usual)

@@ -43,7 +43,8 @@ class SystemOptions:
     ``SPEC_IS_WHOLE`` its value is the whole word.
 
     A field ``refit`` makes the system learn once more, from the train and the dev part together, what it has learnt
-    from the train part when the dev part has chosen (:attr:`Fit.refit`).
+    from the train part when the dev part has chosen (:attr:`Fit.refit`). ``CHOOSES_EPOCH`` says that an epoch is all
+    that is chosen, so that a refit can begin with what a fit without ``refit`` has chosen (:attr:`FitTask.chosen`).
 
     A field ``features``, spelled as ``--features``, makes the system read stored vectors: the sets are opened before it
     is fitted and before it scores.
@@ -51,6 +52,7 @@ class SystemOptions:
 
     SPEC: ClassVar[str] = ""
     SPEC_IS_WHOLE: ClassVar[bool] = False
+    CHOOSES_EPOCH: ClassVar[bool] = False
 
     seed: int = option(1, "Seed of everything random.", least=0)
     threads: int = option(1, "Number of threads of the matrix products.", least=1)
@@ -111,6 +113,7 @@ class FitTask(Generic[O]):
         progress: is called after each epoch, and with what the user should know.
         corpus: the corpus; None in a task that was made by hand.
         fold: the fold.
+        chosen: the epochs of the same fit without ``refit``, if they are known; then only the refit is left.
         keeper: keeps the state of the unfinished fit. A fit that takes more than a few minutes calls it about once a
             minute, and goes on from what it loads; an interrupted fit ends with the same bytes as an uninterrupted one.
     """
@@ -125,6 +128,7 @@ class FitTask(Generic[O]):
     keeper: Keeper
     corpus: CorpusFacts | None = None
     fold: int = 1
+    chosen: tuple[Epoch, ...] = ()
 
 
 class FittedSystem(Protocol):

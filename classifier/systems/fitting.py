@@ -21,7 +21,7 @@ from classifier.data.split import training_parts, unseen_labels
 from classifier.data.vectors import DistinctSentences
 from classifier.runs.checkpoint import versions
 from classifier.runs.config import RunConfig, SystemChoice, check_config, config_toml
-from classifier.runs.facts import FORMAT_VERSION, CorpusFacts, RunFacts, read_run
+from classifier.runs.facts import FORMAT_VERSION, CorpusFacts, RunFacts, TrainingFacts, read_run
 from classifier.runs.memory import PeakMemory
 from classifier.runs.prepare import featurize_command
 from classifier.runs.publish import Evaluation, check_same_corpus, publish, tested_part, write_evaluation
@@ -62,10 +62,17 @@ class SystemPlan:
 
 
 def plan_system(
-    corpus: Corpus, store_root: str | Path, config: RunConfig, choice: SystemChoice, fold: int, run_dir: Path
+    corpus: Corpus,
+    store_root: str | Path,
+    config: RunConfig,
+    choice: SystemChoice,
+    fold: int,
+    run_dir: Path,
+    *,
+    chosen: TrainingFacts | None = None,
 ) -> SystemPlan:
     """Return what :func:`fit_system` would do with the same arguments, and write nothing; errors as there."""
-    with _task(corpus, store_root, config, choice, fold, run_dir, silent) as (task, keeper, _):
+    with _task(corpus, store_root, config, choice, fold, run_dir, chosen, silent) as (task, keeper, _):
         return _plan(choice, task, keeper, fold)
 
 
@@ -77,6 +84,7 @@ def fit_system(
     fold: int,
     run_dir: Path,
     *,
+    chosen: TrainingFacts | None = None,
     announce: Callable[[SystemPlan], None] | None = None,
     progress: RunProgress | None = None,
 ) -> RunFacts:
@@ -85,10 +93,12 @@ def fit_system(
     Args:
         corpus, store_root, config, fold, run_dir, announce, progress: as there.
         choice: the system that ``config`` names.
+        chosen: what the same fit without ``refit`` measured, if it is to be taken over.
     """
     start, memory = time.perf_counter(), PeakMemory()
     folder, system = run_dir / f"fold-{fold}", find_system(choice.name)
-    with _task(corpus, store_root, config, choice, fold, run_dir, progress or silent) as (task, keeper, sources):
+    with _task(corpus, store_root, config, choice, fold, run_dir, chosen, progress or silent) as made:
+        task, keeper, sources = made
         if announce:
             announce(_plan(choice, task, keeper, fold))
         fit = system.fit(task)
@@ -179,6 +189,7 @@ def _task(
     choice: SystemChoice,
     fold: int,
     run_dir: Path,
+    chosen: TrainingFacts | None,
     progress: RunProgress,
 ) -> Iterator[tuple[FitTask[Any], _Keeper, Mapping[str, str]]]:
     """Yield what a system is fitted on, what keeps its state, and the digests of what it is fitted from."""
@@ -205,6 +216,7 @@ def _task(
             keeper=keeper,
             corpus=CorpusFacts.of(corpus),
             fold=fold,
+            chosen=chosen.epochs if chosen else (),
         )
         yield task, keeper, sources
 
@@ -227,5 +239,7 @@ def _stores(
 def _plan(choice: SystemChoice, task: FitTask[Any], keeper: _Keeper, fold: int) -> SystemPlan:
     state = keeper.load()
     done = len(state.facts.get("epochs", ())) if state else 0
+    if task.chosen:
+        done = task.options.epochs
     unseen = unseen_labels(task.labels, task.train)
     return SystemPlan(fold, choice.label, len(task.train), len(task.dev), task.options.epochs, done, unseen)

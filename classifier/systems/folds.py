@@ -8,19 +8,19 @@ that callers need not ask which system a run has. :mod:`classifier.runs.workplac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from classifier.data.vectors import RAM_BUDGET
 from classifier.runs import folds as head_folds
-from classifier.runs.config import RunConfig, check_config
+from classifier.runs.config import RunConfig
 from classifier.runs.facts import TrainingFacts, read_run
 from classifier.runs.publish import Evaluation, tested_part
 from classifier.runs.target import fold_target
 from classifier.runs.workplace import Workplace, working_at
+from classifier.systems.choice import check_run
 from classifier.systems.fitting import SystemPlan, evaluate_system, fit_system, plan_system
-from classifier.systems.table import find_system
 from classifier.systems.teacher import teacher_of
+from classifier.systems.trained import chosen_before
 from classifier.training.epoch import Notice, RunProgress, silent
 from classifier.training.estimate import TrainingPlan
 from classifier.training.resume import forget_unfinished
@@ -41,10 +41,13 @@ def plan_fold(
     """
     check_run(config, corpus, run_dir)
     place = fold_target(run_dir, fold, config).work_folder
+    chosen = chosen_before(corpus, store_root, config, fold, run_dir)
     if config.system:
-        return plan_system(corpus, store_root, config, config.system, fold, place)
+        return plan_system(corpus, store_root, config, config.system, fold, place, chosen=chosen)
     teacher = teacher_of(config, corpus, store_root, fold)
-    return head_folds.plan_fold(corpus, store_root, config, fold, place, teacher=teacher, ram_budget=ram_budget)
+    return head_folds.plan_fold(
+        corpus, store_root, config, fold, place, teacher=teacher, chosen=chosen, ram_budget=ram_budget
+    )
 
 
 def train_fold(
@@ -81,7 +84,7 @@ def train_fold(
     check_run(config, corpus, run_dir)
     with working_at(fold_target(run_dir, fold, config), tell) as work:
         if not work.is_late:
-            _fit(work, corpus, store_root, config, fold, announce, tell, ram_budget)
+            _fit(work, corpus, store_root, config, fold, run_dir, announce, tell, ram_budget)
         _put(work, config, corpus, run_dir, fold, tell)
         return read_run(work.folder).training
 
@@ -115,7 +118,7 @@ def evaluate_fold(
             forget_unfinished(work.folder)  # of a fit that was killed as it finished
         else:
             tell(Notice(f"fold {fold} of {spelled(run_dir)} is not trained yet; training it first."))
-            _fit(work, corpus, store_root, config, fold, announce, tell, ram_budget)
+            _fit(work, corpus, store_root, config, fold, run_dir, announce, tell, ram_budget)
             _put(work, config, corpus, run_dir, fold, tell)
         if config.system:
             evaluation = evaluate_system(corpus, store_root, config, fold, work.run_dir)
@@ -131,12 +134,14 @@ def _fit(
     store_root: str | Path,
     config: RunConfig,
     fold: int,
+    run_dir: Path,
     announce: Announce | None,
     progress: RunProgress,
     ram_budget: int,
 ) -> None:
-    """Fit a fold where it is worked on."""
+    """Fit a fold where it is worked on; ``run_dir`` is where its run lies."""
     teacher = None if config.system else teacher_of(config, corpus, store_root, fold)
+    chosen = chosen_before(corpus, store_root, config, fold, run_dir, tell=progress)
     work.begin()
     if config.system:
         fit_system(
@@ -146,6 +151,7 @@ def _fit(
             config.system,
             fold,
             work.run_dir,
+            chosen=chosen,
             announce=announce,
             progress=progress,
         )
@@ -157,6 +163,7 @@ def _fit(
         fold,
         work.run_dir,
         teacher=teacher,
+        chosen=chosen,
         announce=announce,
         progress=progress,
         ram_budget=ram_budget,
@@ -169,15 +176,3 @@ def _put(work: Workplace, config: RunConfig, corpus: Corpus, run_dir: Path, fold
     if work.is_late:
         tell(Notice(f"fold {fold} was finished before, and is now put at {spelled(run_dir)}."))
     work.put()
-
-
-def check_run(config: RunConfig, corpus: Corpus, run_dir: Path) -> None:
-    """Make sure that a corpus is that of a run, and that where the run lies is free or belongs to it.
-
-    Raises:
-        MismatchError: the corpus was loaded otherwise.
-        UsageError: the folder belongs to another configuration.
-        ResourceError: nothing can be written there.
-    """
-    usual = asdict(find_system(config.system.name).options()) if config.system else None
-    check_config(config, corpus, run_dir, usual)

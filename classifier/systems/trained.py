@@ -18,12 +18,11 @@ from classifier.runs.facts import CorpusFacts, TrainingFacts, read_run
 from classifier.runs.prepare import featurize_command
 from classifier.runs.target import fold_target
 from classifier.runs.workplace import Workplace, working_at
-from classifier.systems.choice import options_of
-from classifier.systems.folds import check_run
+from classifier.systems.choice import check_run, options_of, run_name, without_refit
 from classifier.systems.saved import load_model
 from classifier.systems.table import find_system
 from classifier.systems.teacher import teacher_of
-from classifier.training.epoch import Notice, TellNotice
+from classifier.training.epoch import Notice, TellNotice, silent
 from classifier.training.resume import UNFINISHED
 from featstore.addresses import files_below, spelled
 from featstore.errors import DataError, MismatchError, MissingFileError, UsageError
@@ -76,6 +75,42 @@ def trained_fold(
         training = read_run(work.folder).training
     ended = files_below(run_dir / f"fold-{fold}").get(CONFIG, 0.0)
     return TrainedFold(training, datetime.fromtimestamp(ended).astimezone())
+
+
+def chosen_before(
+    corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int, run_dir: Path, *, tell: TellNotice = silent
+) -> TrainingFacts | None:
+    """Return what the run without ``refit`` beside a run with it measured, so that nothing has to be chosen again.
+
+    It is the run that would have the same name by default, but for ``refit``. Where there is none, it differs in more
+    than that, or the system does not choose an epoch alone, the result is None.
+
+    Args:
+        corpus, store_root, config, fold, run_dir: as those of :func:`classifier.systems.folds.train_fold`.
+        tell: is told what is taken over.
+
+    Raises:
+        MissingFeatureError: a feature that was not featurized.
+        ResourceError: an address that cannot be reached.
+    """
+    takes_over = config.system is None or find_system(config.system.name).options.CHOOSES_EPOCH
+    if not (config.refit and takes_over):
+        return None
+    plain = without_refit(config)
+    beside = run_dir.parent / run_name(plain)
+    try:
+        found = trained_fold(corpus, store_root, plain, fold, beside, tell=silent)
+    except UsageError:
+        return None  # the folder is another run's
+    if found is None:
+        return None
+    tell(
+        Notice(
+            f"{spelled(beside)} is the same run without --refit, so epoch {found.training.best_epoch}, which its dev "
+            "part has chosen, is taken over; the training on both parts is what is left."
+        )
+    )
+    return found.training
 
 
 def _difference(work: Workplace, corpus: Corpus, store_root: str | Path, config: RunConfig, fold: int) -> str:

@@ -6,11 +6,12 @@ learnt from until the dev part has chosen these. After that, ``refit`` trains a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from classifier.data.batch import Batcher
 from classifier.head.model import AnyHead
@@ -22,22 +23,33 @@ from classifier.training.loop import TrainState, refit, train
 from classifier.training.optimizer import weights_of
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the dev part has chosen.
+
+    Attributes:
+        epochs: all epochs on the train part alone; the last that is ``best`` is the one that was chosen.
+        shift: what is added to the scores of the positive labels.
+        temperature: what all scores are divided by after that.
+    """
+
+    epochs: tuple[Epoch, ...]
+    shift: float
+    temperature: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedHead:
     """A head, fitted to a fold.
 
     Attributes:
         head: the head.
-        epochs: all epochs on the train part alone.
-        shift: what was added to the scores of the positive labels.
-        temperature: what all scores were divided by after that.
+        choice: what the dev part has chosen.
         refit: the loss of each epoch on the train and the dev part together; empty without ``refit``.
     """
 
     head: AnyHead
-    epochs: tuple[Epoch, ...]
-    shift: float
-    temperature: float
+    choice: Choice
     refit: tuple[float, ...]
 
 
@@ -51,6 +63,7 @@ def fit_head(
     labels: tuple[str, ...],
     positive: tuple[str, ...],
     progress: RunProgress | None = None,
+    chosen: Choice | None = None,
     state: TrainState | None = None,
     save: Callable[[TrainState], None] | None = None,
 ) -> FittedHead:
@@ -65,25 +78,31 @@ def fit_head(
         labels: all labels.
         positive: those that the dev score counts.
         progress: called after each epoch on the train part, and with a notice after each epoch of the refit.
+        chosen: what the same fit without ``refit`` has chosen; then only the refit is left.
         state: where an earlier call of the same arguments stood.
         save: called with the state now and then.
 
     Raises:
         UsageError: the loss is no longer a number.
     """
-    epochs = tuple(
-        train(head, batcher, parts, config, labels=labels, positive=positive, progress=progress, state=state, save=save)
-    )
-    best = weights_of(head)  # without the shift and the temperature, which an interrupted refit finds again
-    shift = favour_positive(head, batcher, parts[1], labels, positive) if config.favour else 0.0
-    temperature = calibrate(head, batcher, parts[1]) if config.calibrate else 1.0
+    if state and state.refit is not None and not (state.best or chosen):
+        state = None  # what had chosen for it is gone, so it is chosen here
+    best: Mapping[str, Tensor] = {}
+    if chosen is None:
+        epochs = train(
+            head, batcher, parts, config, labels=labels, positive=positive, progress=progress, state=state, save=save
+        )
+        best = weights_of(head)  # without the shift and the temperature, which an interrupted refit finds again
+        shift = favour_positive(head, batcher, parts[1], labels, positive) if config.favour else 0.0
+        temperature = calibrate(head, batcher, parts[1]) if config.calibrate else 1.0
+        chosen = Choice(tuple(epochs), shift, temperature)
     if not config.refit:
-        return FittedHead(head, epochs, shift, temperature, ())
+        return FittedHead(head, chosen, ())
     both = np.concatenate(parts)
     if state is None or state.refit is None:
-        state = TrainState(epochs, head={}, average={}, best=best, optimizer={})
+        state = TrainState(chosen.epochs, head={}, average={}, best=best, optimizer={})
     head = new_head(both)
     losses = refit(head, batcher, both, config, state, progress=progress, save=save)
-    shift_positive(head, shift, labels, positive)
-    divide_scores(head, temperature)
-    return FittedHead(head, epochs, shift, temperature, losses)
+    shift_positive(head, chosen.shift, labels, positive)
+    divide_scores(head, chosen.temperature)
+    return FittedHead(head, chosen, losses)

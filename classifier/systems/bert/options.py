@@ -21,6 +21,7 @@ class BertOptions(SystemOptions):
 
     SPEC: ClassVar[str] = "encoder"
     SPEC_IS_WHOLE: ClassVar[bool] = True
+    CHOOSES_EPOCH: ClassVar[bool] = True
 
     encoder: str = option("", "The checkpoint, as bert:DIR: a folder that transformers can load.")
     readout: str = option(

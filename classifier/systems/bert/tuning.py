@@ -57,7 +57,7 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
                 "around the pair is read."
             )
         )
-    epochs, losses = train_network(network, parts[0], parts[1], task), list[float]()
+    epochs, losses = list(task.chosen) or train_network(network, parts[0], parts[1], task), list[float]()
     if options.refit:
         both = [*task.train, *task.dev]
         network, reader = _initial(both, task)

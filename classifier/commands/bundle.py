@@ -15,6 +15,7 @@ from classifier.commands.options import (
     Runs,
     fold_dir,
 )
+from featstore.addresses import spelled
 from featstore.commands.console import (
     command,
     print_json,
@@ -31,7 +32,7 @@ from featstore.files import check_output_folder
 
 
 def bundle_command(
-    target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder or its address.")],
     run: Run = None,
     runs: Runs = RUNS,
     fold: Fold = None,
@@ -45,7 +46,7 @@ def bundle_command(
     """Write one folder with a trained model, its encoders and its card, to use or to give away."""
     from classifier.extract.bundle import write_bundle
 
-    check_output_folder(target)
+    check_output_folder(target, or_address=True)
     specs = encoder_specs(encoders) if encoders else []
     files = write_bundle(
         fold_dir(run, runs, fold), target, encoders=specs, with_encoders=with_encoders, licence=licence
@@ -53,8 +54,8 @@ def bundle_command(
     if as_json:
         print_json(files)
         return
-    print_table(str(target), ["file", "size"], [[name, size_of(size)] for name, size in files.items()])
-    tell(f"use it with: {command('extract', '--model', target)} INPUT -o OUT")
+    print_table(spelled(target), ["file", "size"], [[name, size_of(size)] for name, size in files.items()])
+    tell(f"use it with: {command('extract', '--model', spelled(target))} INPUT -o OUT")
 
 
 COMMANDS: Commands = {"bundle": bundle_command}

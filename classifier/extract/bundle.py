@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from classifier.runs.card import bundle_card
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
 from classifier.runs.facts import METRICS, RUN, WEIGHTS, read_metrics, read_run, to_json
 from classifier.systems.saved import MODEL, AnyModel, copy_fitted, load_model
+from featstore.addresses import address_of, files_below, upload
 from featstore.bundled import bundled
 from featstore.encoders import Encoder
 from featstore.encoders.contract import weights_of
@@ -68,9 +70,12 @@ def write_bundle(
 ) -> dict[str, int]:
     """Make a bundle of a trained fold; it appears whole or not at all.
 
+    At an address the manifest comes last, and without it what is there is no bundle. What an attempt that was cut short
+    has left there is written anew.
+
     Args:
         fold_dir: the folder of the fold.
-        target: the bundle's folder; it must not exist, or be empty.
+        target: the bundle's folder or its address; it must not exist, or be empty.
         encoders: ``NAME:PATH`` for each encoder that is not the one that comes with featstore.
         with_encoders: whether to copy the encoders' files, or to name their identities only.
         licence: of the model, for its card.
@@ -83,6 +88,12 @@ def write_bundle(
         ResourceError: the bundle cannot be written.
         MissingFileError, DataError, MismatchError: no whole checkpoint there, or not the encoders it was trained on.
     """
+    if address := address_of(target):
+        with tempfile.TemporaryDirectory(prefix="featstore-") as folder:
+            made = Path(folder) / "bundle"
+            files = write_bundle(fold_dir, made, encoders=encoders, with_encoders=with_encoders, licence=licence)
+            _put(made, files, address.rstrip("/"))
+        return files
     check_output_folder(target)
     target = behind_links(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -106,6 +117,20 @@ def write_bundle(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return {path.relative_to(target).as_posix(): path.stat().st_size for path in _found(target)}
+
+
+def _put(folder: Path, files: Mapping[str, int], address: str) -> None:
+    """Put a bundle's files at an address, the manifest last.
+
+    Raises:
+        UsageError: something else is there.
+        ResourceError: they cannot be written.
+    """
+    there = files_below(address)
+    if MANIFEST in there or there.keys() - files.keys():
+        raise UsageError(f"{address} is there already; choose another address or remove it.")
+    for name in (*(name for name in files if name != MANIFEST), MANIFEST):
+        upload(folder / name, f"{address}/{name}")
 
 
 def _describe(

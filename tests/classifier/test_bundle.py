@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from toy_model import WordEncoder, make_checkpoint
 
 from classifier.data.features import FeatureSpec
+from classifier.extract import bundle
 from classifier.extract.bundle import is_bundle, read_bundle, write_bundle
 from classifier.extract.extractor import Extractor
 from classifier.extract.manifest import MANIFEST
@@ -20,9 +21,11 @@ from classifier.head.model import Head
 from classifier.runs.checkpoint import Checkpoint, save_checkpoint
 from classifier.runs.facts import RUN, to_json
 from classifier.scores.metrics import Metrics, Scores
+from featstore import addresses
+from featstore.addresses import files_below
 from featstore.encoders import load_encoder
 from featstore.encoders.contract import weights_of
-from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFileError, UsageError
+from featstore.errors import DataError, FeatstoreError, MismatchError, MissingFileError, ResourceError, UsageError
 
 TEXT, ENTITIES = "Aspirin blocks COX-2.", [(0, 7, "CHEMICAL"), (15, 20, "GENE")]
 METRICS = Metrics(
@@ -67,6 +70,37 @@ def fold(tmp_path: Path, vectors: Path) -> Path:
 def model(fold: Path, vectors: Path, tmp_path: Path) -> Path:
     write_bundle(fold, tmp_path / "MODEL", encoders=[f"glove:{vectors}"], licence="CC-BY-4.0")
     return tmp_path / "MODEL"
+
+
+def test_a_bundle_at_an_address(
+    fold: Path, vectors: Path, model: Path, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    target, whole = Path(f"{s3}/models/mine"), addresses.upload
+
+    def upload(path: Path, address: str) -> None:
+        if path.name == MANIFEST:
+            raise ResourceError("the line is cut")
+        whole(path, address)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "upload", upload)
+        with pytest.raises(ResourceError, match="the line is cut"):
+            write_bundle(fold, target, encoders=[f"glove:{vectors}"])
+    assert files_below(target), "something was left there"
+    assert MANIFEST not in files_below(target)
+
+    files = write_bundle(fold, target, encoders=[f"glove:{vectors}"], licence="CC-BY-4.0")
+    assert files == {path.relative_to(model).as_posix(): path.stat().st_size for path in model.rglob("*.*")}
+    assert files.keys() == files_below(target).keys()
+    found = [Extractor.load(place).extract(TEXT, ENTITIES, threshold=0) for place in (target, model)]
+    assert found[0] == found[1]
+    with pytest.raises(UsageError, match=f"{s3}/models/mine is there already"):
+        write_bundle(fold, target, encoders=[f"glove:{vectors}"])
+    whole(vectors, f"{s3}/other/vectors.txt")
+    with pytest.raises(UsageError, match="choose another address"):
+        write_bundle(fold, Path(f"{s3}/other"), encoders=[f"glove:{vectors}"])
+    assert files_below(f"{s3}/other").keys() == {"vectors.txt"}
 
 
 def test_a_bundle_needs_no_other_file(model: Path, fold: Path, vectors: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_run_at_an_address(run: Run, pairs: Pairs, tmp_path: Path, s3: str, mo
         ((*train, "--run", f"{s3}/runs/mine", "--rounds", "3"), 2, f"{s3}/runs/mine belongs to another configuration"),
         ((*train, "--tensorboard"), 2, "--tensorboard writes to this machine"),
         (("eval", "--run", f"{s3}/runs/none"), 4, f"there is no run at {s3}/runs/none"),
-        (("bundle", "--run", f"{s3}/runs/mine", "-o", f"{s3}/bundle"), 2, "name one on this machine"),
+        (("bundle", "--run", f"{s3}/runs/mine", "-o", "s3://no-such-bucket/bundle"), 2, "there is no bucket"),
     ):
         refused = run(*words)
         assert (refused.code, said in refused.err) == (code, True), refused.err

@@ -31,6 +31,7 @@ from classifier.training.optimizer import average_of, make_optimizer, optimizer_
 from classifier.training.plateau import Plateau
 from classifier.training.predict import predict
 from classifier.training.saver import Saver
+from featstore.allocation import freed_memory_kept
 from featstore.errors import UsageError
 
 
@@ -230,6 +231,7 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@freed_memory_kept()
 def _epoch(
     moving: _Moving,
     batcher: Batcher,

@@ -43,6 +43,13 @@ class Ragged:
         values = np.concatenate(parts) if parts else np.zeros((0, dim), dtype=dtype)
         return cls(values, offsets)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Ragged]) -> Ragged:
+        """Put the sentences of one or more parts, which have rows of one width and type, one below the other."""
+        before = np.cumsum([0, *(len(part.values) for part in parts)])
+        offsets = [part.offsets[1:] + first for part, first in zip(parts, before[:-1], strict=True)]
+        return cls(np.concatenate([part.values for part in parts]), np.concatenate([before[:1], *offsets]))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

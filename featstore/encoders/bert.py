@@ -39,6 +39,7 @@ class BERT:
     """The encoder ``bert``; see :class:`featstore.encoders.Encoder`."""
 
     name = "bert"
+    shares_text = False
 
     def __init__(self, folder: Path, *, layers: Sequence[int] | str, pooling: str, device: str, precision: str) -> None:
         self._pooling = check_choice("pooling", pooling, POOLING)

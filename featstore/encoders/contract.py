@@ -50,6 +50,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def shares_text(self) -> bool:
+        """Whether it reads text that sentences of a batch share only once, so that they belong in one batch."""
+        ...
+
+    @property
     def facts(self) -> Mapping[str, object]:
         """What the identity is made of, as plain data that JSON knows.
 

@@ -40,6 +40,7 @@ class CSE:
 
     name = "cse"
     layers = 1
+    shares_text = True
 
     def __init__(self, folder: Path, *, device: str, precision: str) -> None:
         paths = {direction: find_charlm(folder, direction) for direction in ("forward", "backward")}

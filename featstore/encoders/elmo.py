@@ -58,6 +58,7 @@ class ELMo:
     """
 
     name = "elmo"
+    shares_text = True
 
     def __init__(self, folder: Path, *, device: str, precision: str, cached_tokens: int) -> None:
         lm = load_elmo(folder)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,21 @@ from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
 OOV_RULES = ("hash", "zero")
+WORDS_KEPT = 1 << 17  # of those that were looked up or drawn last, so that a word of many batches costs little
 
 
 class GloVe:
     """The encoders ``glove`` and ``bioglove``; see :class:`featstore.encoders.Encoder`."""
 
     layers = 1
+    shares_text = False
 
     def __init__(self, table: WordTable, files: Mapping[str, str], *, oov: str, name: str = "glove") -> None:
         self.name = name
         self._rows, self._vectors = table
         self._oov = check_choice("oov rule", oov, OOV_RULES)
+        self._row = lru_cache(WORDS_KEPT)(self._looked_up)
+        self._hashed = lru_cache(WORDS_KEPT)(self._drawn)
         self.dim = int(self._vectors.shape[1])
         self.facts: Mapping[str, object] = {
             "encoder": name,
@@ -54,13 +58,10 @@ class GloVe:
         np.cumsum([len(tokens) for tokens in batch], out=offsets[1:])
         tokens = [token for sentence in batch for token in sentence]
         places = {token: self._row(token) for token in dict.fromkeys(tokens)}
-        rows = np.array([places[token] for token in tokens], dtype=np.int64)
-        values = np.zeros((len(tokens), self.dim), dtype=np.float32)
-        values[rows >= 0] = self._vectors[rows[rows >= 0]]
-        if self._oov == "hash":
-            unknown = {token: self._hashed(token) for token, row in places.items() if row < 0}
-            for place in np.flatnonzero(rows < 0):
-                values[place] = unknown[tokens[place]]
+        rows = np.fromiter(map(places.__getitem__, tokens), dtype=np.int64, count=len(tokens))
+        values = np.asarray(self._vectors[np.maximum(rows, 0)], dtype=np.float32)
+        for place in np.flatnonzero(rows < 0):
+            values[place] = self._hashed(tokens[place]) if self._oov == "hash" else 0
         return Ragged(values, offsets)
 
     def knows(self, token: str) -> bool:
@@ -71,11 +72,11 @@ class GloVe:
     def _spread(self) -> NDArray[np.float64]:
         return _spread(self._vectors)
 
-    def _row(self, token: str) -> int:
+    def _looked_up(self, token: str) -> int:
         row = self._rows.get(token)
         return self._rows.get(token.lower(), -1) if row is None else row
 
-    def _hashed(self, token: str) -> WordVectors:
+    def _drawn(self, token: str) -> WordVectors:
         """Return the vector of an unknown word: uniform numbers from SHAKE-256, spread as the table's columns are.
 
         No random generator is used, because a library may change its stream. An empty token gets zeros.

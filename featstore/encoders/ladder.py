@@ -48,7 +48,9 @@ def encode_what_fits(encoder: Encoder, batch: Sequence[Sequence[str]]) -> tuple[
             log.error(
                 "out of memory for one sentence of %d tokens, '%.60s'; it is left out", len(tokens), " ".join(tokens)
             )
-    return positions, parts[0] if len(parts) == 1 else Ragged.from_list([v for p in parts for v in p], encoder.dim)
+    if not parts:
+        return positions, Ragged.from_list([], encoder.dim)
+    return positions, parts[0] if len(parts) == 1 else Ragged.joined(parts)
 
 
 def _try(encoder: Encoder, batch: Sequence[Sequence[str]]) -> Ragged | None:

@@ -19,14 +19,14 @@ from featstore.encoders import DEFAULT_OPTIONS, Encoder, EncoderOptions, load_en
 from featstore.errors import ResourceError, UsageError
 from featstore.featurize.forecast import feature_meta, free_bytes, stored_bytes
 from featstore.featurize.plan import Plan, plan_work
-from featstore.featurize.producer import EncodingJob, batches, encode_here, encoding_items
+from featstore.featurize.producer import EncodingItem, EncodingJob, batches, encode_here, encoding_items
 from featstore.featurize.threads import running_threads
 from featstore.files import check_output_folder
 from featstore.progress import Progress
 from featstore.records import Instance, KeyedSentences
 from featstore.scale.engine import Engine
 from featstore.scale.local import LocalEngine
-from featstore.stores import FeatureMeta, FeatureStore, create_store
+from featstore.stores import FeatureStore, create_store
 from featstore.stores.pace import Pace, add_pace
 from featstore.stores.places import join
 from featstore.stores.sets import directory_name
@@ -148,14 +148,15 @@ def _encode(
     if engine is None and plan.workers == 1:
         with running_threads(plan.threads):
             return encode_missing(missing, encoder, store, progress=progress)
-    _run(engine or LocalEngine(plan.workers), job, store.meta, missing, _Counter(progress, len(missing)))
+    engine = engine or LocalEngine(plan.workers)
+    todo = batches(missing, together=encoder.shares_text, workers=engine.workers)
+    _run(engine, job, encoding_items(todo, store.meta, engine.workers), _Counter(progress, len(missing)))
     store.refresh()
     return store.missing(list(missing))
 
 
-def _run(engine: Engine, job: EncodingJob, meta: FeatureMeta, missing: KeyedSentences, report: _Counter) -> None:
+def _run(engine: Engine, job: EncodingJob, items: Iterable[EncodingItem], report: _Counter) -> None:
     """Encode in workers; an item whose workers were lost stays missing."""
-    items = encoding_items(batches(missing, engine.workers), meta, engine.workers)
     with closing(engine.run(job, items)) as done:
         for item in done:
             report(item.result or 0)
@@ -173,7 +174,7 @@ def encode_missing(
         KeyboardInterrupt: after the finished batches were committed.
     """
     missing = {key: sentences[key] for key in store.missing(list(sentences))}
-    encode_here(batches(missing), encoder, store, _Counter(progress, len(missing)))
+    encode_here(batches(missing, together=encoder.shares_text), encoder, store, _Counter(progress, len(missing)))
     return store.missing(list(missing))
 
 

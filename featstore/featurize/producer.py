@@ -35,19 +35,22 @@ ITEMS_A_WORKER = 8  # at least, where there are so many batches: workers then en
 EncodingItem = Sequence[KeyedSentences]  # the batches of about one shard
 
 
-def batches(sentences: KeyedSentences, workers: int = 1) -> list[KeyedSentences]:
+def batches(sentences: KeyedSentences, *, together: bool = True, workers: int = 1) -> list[KeyedSentences]:
     """Cut ``sentences`` into batches of about equal length, at most BATCH_TOKENS tokens each.
 
-    Equal lengths need no padding, and lanes that hold them end together. Sentences that share text stay together, so
-    that it is encoded once. The batches come in a fixed random order, so that every shard holds short and long
-    sentences and the speed so far predicts the rest. Several workers get a few batches each, even of few sentences.
+    Equal lengths need no padding, and lanes that hold them end together. Sentences that share text stay
+    ``together``, so that it is encoded once. The batches come in a fixed random order, so that every shard holds short
+    and long sentences and the speed so far predicts the rest. Several workers get a few batches each, even of few
+    sentences.
     """
     most = BATCH_TOKENS
     if workers > 1:
         most = min(most, max(FEWEST_TOKENS, sum(map(len, sentences.values())) // (workers * ITEMS_A_WORKER)))
     keys = list(sentences)
-    groups = [[keys[i] for i in group] for group in alike([sentences[key] for key in keys])]
-    groups.sort(key=lambda group: max((len(sentences[key]), key) for key in group))
+    groups = [[key] for key in keys]
+    if together:
+        groups = [[keys[i] for i in group] for group in alike([sentences[key] for key in keys])]
+    groups.sort(key=lambda group: _longest(group, sentences))
     result: list[dict[bytes, Sequence[str]]] = []
     room = 0
     for key in (key for group in groups for key in group):
@@ -61,6 +64,13 @@ def batches(sentences: KeyedSentences, workers: int = 1) -> list[KeyedSentences]
     return list(result)
 
 
+def _longest(keys: Sequence[bytes], sentences: KeyedSentences) -> tuple[int, bytes]:
+    """Return the most tokens that one of some sentences has, and its key."""
+    if len(keys) == 1:  # as most are where no text is shared
+        return len(sentences[keys[0]]), keys[0]
+    return max((len(sentences[key]), key) for key in keys)
+
+
 class _Shard:
     """Finished batches that wait to be stored."""
 
@@ -70,14 +80,14 @@ class _Shard:
 
     def _clear(self) -> None:
         self._keys: list[bytes] = []
-        self._parts: list[np.ndarray] = []
+        self._parts: list[Ragged] = []
         self._bytes = 0
         self._since = time.monotonic()
 
     def add(self, keys: Sequence[bytes], vectors: Ragged) -> None:
         checked = check_vectors(self._store.meta, keys, vectors)  # rounded at once: what waits takes half the memory
         self._keys += keys
-        self._parts += list(checked)
+        self._parts.append(checked)
         self._bytes += checked.values.nbytes
 
     @property
@@ -86,7 +96,7 @@ class _Shard:
 
     def commit(self) -> None:
         if self._keys:
-            self._store.append(self._keys, Ragged.from_list(self._parts, self._store.meta.dim))
+            self._store.append(self._keys, Ragged.joined(self._parts))
         self._clear()
 
 

@@ -13,7 +13,7 @@ from featstore.ragged import Ragged
 class Scripted:
     """Encodes each token as its length; more than ``room`` tokens in one call do not fit."""
 
-    name, dim, layers, identity = "scripted", 1, 1, "0" * 64
+    name, dim, layers, shares_text, identity = "scripted", 1, 1, False, "0" * 64
     facts: Mapping[str, object] = {}
 
     def __init__(self, room: int, error: Callable[[], Exception]) -> None:

@@ -131,6 +131,9 @@ def test_copies_of_a_sentence_are_in_one_batch_unless_it_is_full(monkeypatch: py
     copies = [marked[i : i + 4] for i in range(0, len(marked), 4)]
     parts = [sum(any(sentence_key(text) in batch for text in some) for batch in batches) for some in copies]
     assert sum(parts) <= len(plain) + len(batches) - 1
+    by_length = producer.batches(texts, together=False)
+    assert sorted(key for batch in by_length for key in batch) == sorted(texts)
+    assert {len({len(text) for text in batch.values()}) for batch in by_length} <= {1, 2}, "nothing but lengths counts"
 
 
 def test_few_sentences_are_cut_so_that_each_worker_gets_some(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ class ToyEncoder:
     name = "toy"
     dim = 3
     layers = 1
+    shares_text = False
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from featstore.ragged import Ragged
 
 
 class Letters:
-    name, layers = "letters", 1
+    name, layers, shares_text = "letters", 1, False
 
     def __init__(self, path: Path) -> None:
         self._letters = path.read_text(encoding="utf-8").strip()

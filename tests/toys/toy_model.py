@@ -32,7 +32,7 @@ BLOCK = 4  # documents of a block of an extraction, where a test has small ones
 class WordEncoder:
     """The encoder ``words``; ``before`` is called with every batch."""
 
-    name, dim, layers = "words", DIM, 1
+    name, dim, layers, shares_text = "words", DIM, 1, False
 
     def __init__(self, before: Callable[[Sequence[Sequence[str]]], None] = lambda _: None) -> None:
         self._before = before

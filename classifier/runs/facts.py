@@ -85,7 +85,7 @@ class TrainingFacts:
         shift: what ``favour`` added to the scores of the positive labels.
         temperature: what ``calibrate`` divided all scores by.
         streamed: whether vectors were streamed from disk; then the order of the batches followed the store's shards.
-        seconds: wall time.
+        seconds: wall time; of a refit that took its choice over from another run, that of the refit alone.
         peak_memory: bytes resident at most; None where the system does not tell.
         epochs: all epochs on the train part alone.
         refit: the loss of each epoch on the train and the dev part together; empty unless the head was fitted anew.

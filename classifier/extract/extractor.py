@@ -27,23 +27,21 @@ from typing import TYPE_CHECKING
 from classifier.entities.encoders import check_encoder, load_encoders
 from classifier.entities.encoding import Encoding
 from classifier.extract.blocks import blocks
-from classifier.extract.candidates import entity_of, find_candidates, seen_by
+from classifier.extract.candidates import entity_of
 from classifier.extract.models import model_folder
+from classifier.extract.scorer import Scorer
 from classifier.extract.tagging import Tagging
-from classifier.extract.wanted import Extraction, Wanted, checked_pairing, relation_of
-from classifier.extract.work import Chunk, MarkedPair, Work, finish, windows
+from classifier.extract.wanted import Extraction, Wanted, checked_pairing
+from classifier.extract.work import Chunk, finish, windows
 from classifier.training.predictions import Predictions
 from featstore.copies import on_this_machine
 from featstore.corpora.mark import Marking
-from featstore.corpora.pairs import SplitDocument
 from featstore.documents import Document, Entity, Relation
 from featstore.encoders import Encoder
-from featstore.errors import DataError, ResourceError, UsageError
-from featstore.featurize.threads import running_threads
+from featstore.errors import DataError, UsageError
 from featstore.formats import BadDocument, ModelFacts
 from featstore.pairing import Pairing
 from featstore.records import Instance
-from featstore.stores import FeatureStore
 
 if TYPE_CHECKING:  # torch takes a second to import, and only a model that is loaded needs it
     from classifier.systems.saved import AnyModel
@@ -86,6 +84,7 @@ class Extractor:
         self.facts = ModelFacts(name, checkpoint.fingerprint, checkpoint.positive, checkpoint.corpus.name)
         self._encoders = {spec.name: encoders[spec.name] for spec in checkpoint.features}
         self._store, self._threads = store, threads
+        self._scorer = Scorer(checkpoint, threads)
         self._tagging = tagging or Tagging()
 
     @classmethod
@@ -165,9 +164,7 @@ class Extractor:
     @property
     def marking(self) -> Marking:
         """How pairs are marked."""
-        corpus, pairing = self.checkpoint.corpus, self.checkpoint.pairing
-        masked = pairing is not None and pairing.masks(corpus.indicators)
-        return Marking(corpus.indicators, corpus.context, masked)
+        return self._scorer.marking
 
     def extract(
         self,
@@ -275,64 +272,23 @@ class Extractor:
 
         def score(chunk: Chunk) -> None:
             works = [pair.work for pair in chunk.pairs[-1:]]
-            self._score(chunk, encoding)
+            self._scorer.score(chunk, encoding)
             for last in works:
                 if scored and last.scored < len(last.candidates):
                     scored(last.document.id, last.scored, len(last.candidates))
 
         each = iter(wanted)
         works = (
-            [self._begin(d, w) if isinstance(d, Document) else d for d, w in zip(group, each, strict=False)]
+            [self._scorer.begin(d, w) if isinstance(d, Document) else d for d, w in zip(group, each, strict=False)]
             for group in groups
         )
-        for window in windows(works, self._pairs, score):
+        for window in windows(works, self._scorer.pairs, score):
             yield [finish(work, pairing) for work in window]
 
     def classify(self, instances: Sequence[Instance]) -> Predictions:
         """Score pairs that are marked already, as :attr:`marking` says, encoding what is not stored."""
         with self.encoding() as encoding:
-            filled, lost = self._encode(instances, encoding)
-            if lost:
-                raise ResourceError(f"memory has no room to encode {len(lost):,} of the sentences.")
-            return self._predict(instances, filled)
-
-    def _begin(self, document: Document, wanted: Wanted) -> Work:
-        pairing = self.checkpoint.pairing
-        assert pairing is not None
-        split = SplitDocument.of(seen_by(pairing, document, dict(wanted.types)))
-        candidates, problems = find_candidates(split, pairing, wanted.max_distance)
-        return Work(document, wanted, split, candidates, problems=problems)
-
-    def _pairs(self, work: Work) -> Iterator[MarkedPair]:
-        """Mark the pairs of a document, one after the other: in the tagged context each holds its whole sentence."""
-        for c in work.candidates:
-            id_ = f"{work.split.document.id}:{c.head.id}:{c.tail.id}"
-            yield MarkedPair(work, c, work.split.instance(id_, c.head, c.tail, c.types, self.marking))
-
-    def _score(self, chunk: Chunk, encoding: Encoding) -> None:
-        """Give the pairs of a chunk their relations, and empty it."""
-        filled, lost = self._encode([pair.instance for pair in chunk.pairs], encoding)
-        for pair in chunk.pairs:
-            pair.work.scored += 1
-            pair.work.lost |= pair.instance.key in lost
-        pairs = [pair for pair in chunk.pairs if pair.instance.key not in lost]
-        if pairs:
-            predictions = self._predict([pair.instance for pair in pairs], filled)
-            for pair, row, attention in zip(pairs, predictions.probabilities, predictions.attention, strict=True):
-                work = pair.work
-                if relation := relation_of(pair.candidate, pair.instance, self.checkpoint, row, attention, work.wanted):
-                    work.relations.append(relation)
-        chunk.clear()
-
-    def _encode(self, instances: Sequence[Instance], encoding: Encoding) -> tuple[list[FeatureStore], set[bytes]]:
-        """Return sets that hold the sentences of ``instances``, and the keys of those that memory had no room for."""
-        return encoding.fill({instance.key: instance.tokens for instance in instances}, self.checkpoint.features)
-
-    def _predict(self, instances: Sequence[Instance], filled: Sequence[FeatureStore]) -> Predictions:
-        from classifier.systems.saved import scored
-
-        with running_threads(self._threads):
-            return scored(self.checkpoint, instances, filled)
+            return self._scorer.classify(instances, encoding)
 
     def encoding(self) -> Encoding:
         """Return the model's encoders at work, a context manager."""

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from toy_model import WordEncoder, make_document, make_extractor, write_documents
+from toy_model import WordEncoder, make_checkpoint, make_document, make_extractor, write_documents
 
 from classifier.extract import ExtractionJob, extract_files, journal, standing, work
 from classifier.extract.journal import Figures, PartFile
+from classifier.extract.scorer import Scorer
 from classifier.extract.wanted import Wanted
 from classifier.extract.work import Chunk, windows
 from featstore.documents import Document, Entity
@@ -54,8 +55,8 @@ def test_a_window_ends_after_many_documents_without_a_pair(monkeypatch: pytest.M
 
 def test_pairs_of_one_sentence_are_scored_a_bounded_number_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "WINDOW_STEPS", 1000)
-    extractor, seen = make_extractor(), []
-    pairs = list(extractor._pairs(extractor._begin(crowded(12), Wanted())))
+    scorer, seen = Scorer(make_checkpoint(), threads=1), list[int]()
+    pairs = list(scorer.pairs(scorer.begin(crowded(12), Wanted())))
     assert len(pairs) == 144
 
     def score(chunk: Chunk) -> None:

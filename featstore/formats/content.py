@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[0-9]{1,12}")
 # BC5CDR "-1", BERN2 and ShARe "CUI-less", entity linkers "NIL".
 _NO_CONCEPT = {"", "-", "--", "-1", "*", "?", ".", "_", "none", "null", "nil", "nan", "n/a", "na", "unknown", "unk"}
 _NO_CONCEPT |= {"cui-less", "cuiless", "cui_less", "no concept", "no_concept", "not found", "undef", "undefined"}
-_VOCABULARY = re.compile(r"[A-Za-z][\w. -]*:")
+_VOCABULARY = re.compile(r"\A[A-Za-z][\w. -]*:")
 _SEVERAL = re.compile(r"[|;,+]")
 
 

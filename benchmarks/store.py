@@ -6,6 +6,7 @@ are printed. Files are read from the page cache, so reading and opening do not w
 processor time, which other programs on a shared machine disturb least. Writing is wall time.
 
     python benchmarks/store.py
+    python benchmarks/store.py --save chemprot:DIR    # storing GloVe's vectors of a corpus, beside np.save, alone
 """
 
 from __future__ import annotations
@@ -141,10 +142,10 @@ def shares(folder: Path, backend: str, spec: str) -> dict[str, float]:
     return {part: taken / whole for part, taken in spent.items()}
 
 
-def against_save(folder: Path, spec: str) -> dict[str, float]:
-    """Return how many sentences of the sample a second of processor time encodes and stores: a plain ``np.save`` of the
+def against_save(folder: Path, spec: str, corpus: str) -> dict[str, float]:
+    """Return how many sentences of a corpus a second of processor time encodes and stores: a plain ``np.save`` of the
     vectors and where each sentence's begin, and each backend."""
-    sentences = distinct_sentences(load_corpus("sample").instances)
+    sentences = distinct_sentences(load_corpus(corpus, context="sentence").instances)
     encoder = load_encoder(spec)
 
     def save() -> None:
@@ -352,17 +353,22 @@ def report(data: Data, folder: Path, index_keys: int) -> None:
             for (spec, backend), share in made.items()
         ],
     )
-    rates = against_save(folder, "glove")
-    table(
-        ["storing the sample with glove", "sentences/s", "share of np.save"],
-        [[name, f"{rate:,.0f}", f"{100 * rate / rates['np.save']:.0f} %"] for name, rate in rates.items()],
-    )
+    report_saving(folder, "sample")
     write_index(folder / "index", index_keys, 1000)
     ran = subprocess.run(
         [sys.executable, __file__, "--open-index", str(folder / "index")], capture_output=True, text=True, check=True
     )
     index = json.loads(ran.stdout)
     goals(read, scanned, index, index_keys, min(sum(share.values()) for share in made.values()))
+
+
+def report_saving(folder: Path, corpus: str) -> None:
+    """Print how fast GloVe's vectors of a corpus are stored."""
+    rates = against_save(folder, "glove", corpus)
+    table(
+        [f"storing {corpus.partition(':')[0]} with glove", "sentences/s", "share of np.save"],
+        [[name, f"{rate:,.0f}", f"{100 * rate / rates['np.save']:.0f} %"] for name, rate in rates.items()],
+    )
 
 
 def goals(
@@ -403,12 +409,16 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where to write about 2 GB (default: the system's temporary folder)"
     )
+    parser.add_argument("--save", metavar="CORPUS", help="compare storing GloVe's vectors of this corpus alone")
     parser.add_argument("--open-index", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.open_index:
         open_index(given.open_index)
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        if given.save:
+            report_saving(Path(folder), given.save)
+            return
         report(Data(given.sentences, given.dim), Path(folder), given.index_keys)
 
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
-_ALL = 1 << 30  # bytes; blocks up to this size are kept
-_USUAL = 32 << 20  # the largest size that glibc would come to by itself
+# M_MMAP_THRESHOLD and M_TRIM_THRESHOLD as malloc.h numbers them, what they are inside, and outside the largest that
+# glibc would come to by itself; in bytes.
+_THRESHOLDS = ((-3, 1 << 30, 32 << 20), (-1, 1 << 30, 64 << 20))
 
 _lock = Lock()
 _inside = 0
@@ -42,9 +42,8 @@ def _enter(change: int) -> None:
     with _lock:
         before, _inside = _inside, _inside + change
         if (before == 0) != (_inside == 0):
-            size = _ALL if _inside else _USUAL
-            library.mallopt(_MMAP_THRESHOLD, size)
-            library.mallopt(_TRIM_THRESHOLD, 2 * size if size == _USUAL else size)
+            for threshold, kept, usual in _THRESHOLDS:
+                library.mallopt(threshold, kept if _inside else usual)
 
 
 @cache

@@ -46,6 +46,8 @@ class Ragged:
     @classmethod
     def joined(cls, parts: Sequence[Ragged]) -> Ragged:
         """Put the sentences of one or more parts, which have rows of one width and type, one below the other."""
+        if len(parts) == 1:
+            return parts[0]
         before = np.cumsum([0, *(len(part.values) for part in parts)])
         offsets = [part.offsets[1:] + first for part, first in zip(parts, before[:-1], strict=True)]
         return cls(np.concatenate([part.values for part in parts]), np.concatenate([before[:1], *offsets]))

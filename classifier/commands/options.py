@@ -132,10 +132,11 @@ def with_runs_found(options: Mapping[str, object], runs: Path) -> dict[str, obje
     from classifier.runs.find import find_run
 
     found = dict(options)
-    for option in ("teacher", "mix"):
-        if named := found.get(option):
-            names = [name.strip() for name in str(named).split(",") if name.strip()]
-            found[option] = ",".join(spelled(find_run(name, runs)) for name in names)
+    if teacher := found.get("teacher"):
+        found["teacher"] = spelled(find_run(str(teacher), runs))
+    if mix := found.get("mix"):
+        names = [name.strip() for name in str(mix).split(",") if name.strip()]
+        found["mix"] = ",".join(spelled(find_run(name, runs)) for name in names)
     return found
 
 

@@ -51,7 +51,7 @@ class Encoder(Protocol):
 
     @property
     def shares_text(self) -> bool:
-        """Whether it reads text that sentences of a batch share only once, so that they belong in one batch."""
+        """Whether it reads only once what sentences of a batch share; such sentences then belong in one batch."""
         ...
 
     @property

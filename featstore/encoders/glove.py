@@ -26,7 +26,7 @@ from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
 OOV_RULES = ("hash", "zero")
-WORDS_KEPT = 1 << 17  # of those that were looked up or drawn last, so that a word of many batches costs little
+WORDS_KEPT = 1 << 17  # the rows and the drawn vectors of so many words are remembered from batch to batch
 
 
 class GloVe:

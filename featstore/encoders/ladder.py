@@ -48,9 +48,7 @@ def encode_what_fits(encoder: Encoder, batch: Sequence[Sequence[str]]) -> tuple[
             log.error(
                 "out of memory for one sentence of %d tokens, '%.60s'; it is left out", len(tokens), " ".join(tokens)
             )
-    if not parts:
-        return positions, Ragged.from_list([], encoder.dim)
-    return positions, parts[0] if len(parts) == 1 else Ragged.joined(parts)
+    return positions, Ragged.joined(parts) if parts else Ragged.from_list([], encoder.dim)
 
 
 def _try(encoder: Encoder, batch: Sequence[Sequence[str]]) -> Ragged | None:

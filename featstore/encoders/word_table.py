@@ -2,7 +2,7 @@
 
 In: a text, ``.gz`` or ``.zip`` file. Out: the row of each word, and the rows. Thousands of lines are converted at once,
 by Arrow; where they hold anything but a word without blanks and plain numbers, line by line, which also finds what is
-wrong. What was converted from a large file is kept as numbers, which the next run only maps into memory.
+wrong. What was converted from a large file is kept (:mod:`featstore.cache`) and only mapped into memory from then on.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -21,15 +23,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.cache import find_kept, forget, keep
+from featstore.encoders.word_index import WordIndex, Words, write_index
 from featstore.errors import DataError, MissingFileError, count_of
 from featstore.fingerprint import file_sha256
 
 WordVectors = NDArray[np.float32]
-WordTable = tuple[dict[str, int], WordVectors]
+ReadTable = tuple[dict[str, int], WordVectors]
 BLOCK = 1 << 20  # bytes converted at once; their vectors fit the processor's cache
 _LINE_END = b"\r\n "
 _WORTH_KEEPING = 4 << 20  # bytes of a file; a smaller one is read in a moment
-_WORDS, _VECTORS = "words.txt", "vectors.npy"
+_VECTORS, _SPREAD = "vectors.npy", "spread.npy"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordTable:
+    """Words and their vectors.
+
+    Attributes:
+        words: the row of each word.
+        vectors: Shape: (words, D) float32.
+        spread: standard deviation of each column. Shape: (D,) float64.
+    """
+
+    words: Words
+    vectors: WordVectors
+    spread: NDArray[np.float64]
 
 
 @contextmanager
@@ -53,44 +71,69 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def load_table(path: Path) -> tuple[WordTable, str]:
-    """Return the table of a file, from the cache if it was read before (:mod:`featstore.cache`), and its sha256.
+    """Return the table of a file, a large one from the cache if it was read before, and its sha256.
 
     Raises:
         MissingFileError, DataError: see :func:`read_table`.
     """
     _check_is_file(path)
-    digest = file_sha256(path)
-    name = f"words-1-{digest}"  # another number when the same file is read as something else
+    digest, read = file_sha256(path), partial(read_table, path)
+    return (kept_table(digest, read) if path.stat().st_size >= _WORTH_KEEPING else _in_memory(*read())), digest
+
+
+def kept_table(digest: str, read: Callable[[], ReadTable]) -> WordTable:
+    """Return a table from the cache; first it is read and put there, if it is not there or is damaged.
+
+    Args:
+        digest: of all that the table depends on.
+        read: reads the table.
+    """
+    name = f"words-2-{digest}"  # another number when the same file is read as something else
     if (folder := find_kept(name)) is not None:
-        if (table := _kept_table(folder)) is not None:
-            return table, digest
+        with suppress(OSError, ValueError, EOFError):
+            return _mapped_table(folder)
         forget(name)
-    rows, vectors = read_table(path)
-    if path.stat().st_size >= _WORTH_KEEPING:
+    rows, numbers = read()
+    table = _in_memory(rows, numbers)
 
-        def write(folder: Path) -> None:
-            np.save(folder / _VECTORS, vectors)
-            (folder / _WORDS).write_text("\n".join(rows), encoding="utf-8", newline="\n")
+    def write(folder: Path) -> None:
+        write_index(folder, list(rows))
+        np.save(folder / _SPREAD, table.spread)
+        np.save(folder / _VECTORS, np.ascontiguousarray(numbers))  # a vector lies in one place
 
-        with suppress(OSError):  # a full disk or a home that is read-only; it is read again next time
-            keep(name, vectors.nbytes, write)
-    return (rows, vectors), digest
-
-
-def _kept_table(folder: Path) -> WordTable | None:
-    """Return a table that was kept, its vectors mapped into memory; None if it is damaged."""
-    try:
-        vectors = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
-        with (folder / _WORDS).open(encoding="utf-8", newline="\n") as file:
-            words = file.read().split("\n")
-    except (OSError, ValueError, EOFError):
-        return None
-    if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != len(words):
-        return None
-    return dict(zip(words, range(len(words)), strict=True)), vectors
+    with suppress(OSError):  # a full disk or a home that is read-only; it is read again next time
+        return _mapped_table(keep(name, numbers.nbytes, write))
+    return table
 
 
-def read_table(path: Path) -> WordTable:
+def _mapped_table(folder: Path) -> WordTable:
+    """Map what :func:`kept_table` has kept; ValueError or EOFError if it is damaged."""
+    words = WordIndex(folder)
+    numbers = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
+    spread = np.load(folder / _SPREAD, allow_pickle=False)
+    fits = numbers.ndim == 2 and len(numbers) == len(words) and spread.shape == numbers.shape[1:]
+    if not fits or (numbers.dtype, spread.dtype) != (np.float32, np.float64):
+        raise ValueError(f"{folder} holds arrays that do not fit together")
+    return WordTable(words, numbers, spread)
+
+
+def _in_memory(rows: dict[str, int], vectors: WordVectors) -> WordTable:
+    return WordTable(rows, vectors, _spread(vectors))
+
+
+def _spread(vectors: WordVectors) -> NDArray[np.float64]:
+    """Return the standard deviation of each column, computed in parts since the table may exceed memory; Shape:
+    (D,)."""
+    total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
+    for first in range(0, len(vectors), 65536):
+        part = vectors[first : first + 65536].astype(np.float64)
+        total += part.sum(axis=0)
+        squares += (part * part).sum(axis=0)
+    variance: NDArray[np.float64] = squares / len(vectors) - (total / len(vectors)) ** 2
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def read_table(path: Path) -> ReadTable:
     """Read GloVe's text format: a word, a blank, D numbers; a word2vec header line is taken where there is one.
 
     A word may contain blanks (as in glove.840B): the last D fields are the numbers. If a word occurs twice, its first

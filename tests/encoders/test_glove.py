@@ -3,14 +3,18 @@
 import gzip
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from featstore.encoders import load_encoder, word_table
-from featstore.encoders.word_table import load_table, read_table
+from featstore.encoders import load_encoder, word_index, word_table
+from featstore.encoders.word_index import WordIndex, write_index
+from featstore.encoders.word_table import WordTable, load_table, read_table
 from featstore.errors import DataError, MissingFileError, UsageError
 
 TEXT = "the 0.5 -1 2\n. . . 1 2 3\nnaïve 1e-3 0 -0\nat name@domain.com 7 8 9\nthe 9 9 9\np53 1 1 1\n"
@@ -172,37 +176,81 @@ def test_a_large_table_is_converted_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = write(tmp_path)
     path.write_text("of\rin 1 2 3\n" + TEXT, encoding="utf-8", newline="")
-    plain = read_table(path)
+    rows, vectors = read_table(path)
     small, _ = load_table(path)
     assert not (tmp_path / "cache").exists(), "a small table is not worth it"
     monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
     first, digest = load_table(path)
     (kept,) = (tmp_path / "cache" / "featstore").iterdir()
-    monkeypatch.setattr(word_table, "read_table", None)
-    second, again = load_table(path)
-    assert (again, digest) == (digest, digest)
-    assert isinstance(second[1], np.memmap)
-    for rows, vectors in (small, first, second):
-        assert list(rows.items()) == list(plain[0].items())
-        np.testing.assert_array_equal(vectors, plain[1])
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
-    for name, damaged in (("vectors.npy", b"\x93NUMPY"), ("words.txt", b"of"), ("words.txt", b"\xff")):
-        (kept / name).write_bytes(damaged)
-        (rows, vectors), _ = load_table(path)
-        assert rows == plain[0]
-        np.testing.assert_array_equal(vectors, plain[1])
-        assert (kept / name).read_bytes() != damaged, "it is made again"
+
+    def check(table: WordTable) -> None:
+        assert {word: table.words.get(word) for word in [*rows, "p5", ""]} == {**rows, "p5": None, "": None}
+        assert len(table.words) == len(rows)
+        np.testing.assert_array_equal(table.vectors, vectors)
+        np.testing.assert_allclose(table.spread, vectors.astype(float).std(axis=0))
+
+    with monkeypatch.context() as unread:
+        unread.setattr(word_table, "read_table", pytest.fail)
+        second, again = load_table(path)
+    assert again == digest
+    for table in (small, first, second):
+        check(table)
+    assert isinstance(small.words, dict)
+    assert all(isinstance(table.words, WordIndex) and isinstance(table.vectors, np.memmap) for table in (first, second))
+    for file in sorted(kept.iterdir()):
+        whole = file.read_bytes()
+        assert whole.startswith(b"\x93NUMPY")
+        for damaged in (whole[:6], whole[:-1], whole[:-8], b""):
+            file.write_bytes(damaged)
+            check(load_table(path)[0])
+            assert file.read_bytes() == whole, "it is made again"
     path.write_text("the 1 2 3\n", encoding="utf-8")
-    assert list(load_table(path)[0][0]) == ["the"], "another file is another table"
+    other = load_table(path)[0]
+    assert (len(other.words), other.words.get("the")) == (1, 0), "another file is another table"
+
+
+def test_an_index_whose_arrays_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    write_index(tmp_path, ["drug", "gene", "the"])
+    index = WordIndex(tmp_path)
+    assert [index.get(word) for word in ("drug", "gene", "the", "of", "\ud800")] == [0, 1, 2, None, None]
+    for name, values in (
+        ("hashes", np.zeros(2, np.uint64)),
+        ("hashes", np.array([3, 2, 1], np.uint64)),
+        ("rows", np.array([0, 1, 3], np.uint32)),
+        ("rows", np.array([0, 1, 2], np.int64)),
+        ("bounds", np.array([0, 9, 8, 11])),
+        ("bounds", np.array([0, 4, 8, 12])),
+        ("bounds", np.array([1, 4, 8, 11])),
+        ("text", np.zeros((1, 11), np.uint8)),
+    ):
+        whole = (tmp_path / f"{name}.npy").read_bytes()
+        np.save(tmp_path / f"{name}.npy", values)
+        with pytest.raises(ValueError, match=r"hold"):
+            WordIndex(tmp_path)
+        (tmp_path / f"{name}.npy").write_bytes(whole)
+
+
+def test_words_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_index, "_hash", lambda raw: np.uint64(len(raw)))
+    words = ["drug", "gene", "of", "acid", "in"]
+    write_index(tmp_path, words)
+    index = WordIndex(tmp_path)
+    assert [index.get(word) for word in [*words, "cell", "a"]] == [0, 1, 2, 3, 4, None, None]
+
+
+@given(st.lists(st.text(max_size=4), unique=True, max_size=40), st.text(max_size=4))
+def test_an_index_answers_as_a_dictionary_does(words: list[str], other: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_index(Path(folder), words)
+        index, rows = WordIndex(Path(folder)), {word: row for row, word in enumerate(words)}
+        assert [index.get(word) for word in [*words, other]] == [rows.get(word) for word in [*words, other]]
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").write_text("a file")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(word_table, "_WORTH_KEEPING", 1)
-    assert len(load_table(write(tmp_path))[0][0]) == 5
+    assert len(load_table(write(tmp_path))[0].words) == 5
 
 
 def test_a_table_is_read_without_pandas(tmp_path: Path) -> None:

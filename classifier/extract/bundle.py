@@ -89,6 +89,8 @@ def write_bundle(
         MissingFileError, DataError, MismatchError: no whole checkpoint there, or not the encoders it was trained on.
     """
     if address := address_of(target):
+        if MANIFEST in files_below(address):  # before the encoders are copied
+            raise _taken(address)
         with tempfile.TemporaryDirectory(prefix="featstore-") as folder:
             made = Path(folder) / "bundle"
             files = write_bundle(fold_dir, made, encoders=encoders, with_encoders=with_encoders, licence=licence)
@@ -128,9 +130,13 @@ def _put(folder: Path, files: Mapping[str, int], address: str) -> None:
     """
     there = files_below(address)
     if MANIFEST in there or there.keys() - files.keys():
-        raise UsageError(f"{address} is there already; choose another address or remove it.")
+        raise _taken(address)
     for name in (*(name for name in files if name != MANIFEST), MANIFEST):
         upload(folder / name, f"{address}/{name}")
+
+
+def _taken(address: str) -> UsageError:
+    return UsageError(f"{address} is there already; choose another address or remove it.")
 
 
 def _describe(

@@ -177,9 +177,13 @@ def _plan(
     state: TrainState | None,
     chosen: TrainingFacts | None,
 ) -> TrainingPlan:
-    done = config.train.max_epochs if chosen else len(state.epochs) if state else 0
+    most = config.train.max_epochs
+    done = most if chosen else len(state.epochs) if state else 0
+    refit = (chosen.best_epoch if chosen else most) if config.train.refit else 0
+    if state and state.refit:
+        done, refit = most, max(epoch.number for epoch in state.epochs if epoch.best) - len(state.refit)
     unseen = unseen_labels(corpus.labels, [ready.instances[position] for position in ready.parts[0]])
-    return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, done, unseen)
+    return plan_training(ready.head, ready.batcher, ready.parts, config.train, fold, done, refit, unseen)
 
 
 def evaluate_fold(

@@ -39,6 +39,7 @@ class TrainingPlan:
         dev: instances that each epoch is evaluated on.
         parameters: trainable numbers of the head.
         done: epochs that an interrupted training has behind it.
+        refit: epochs, at most, that are left to train on both parts after the dev part has chosen.
         seconds: estimated for the epochs that are left; an upper bound where the dev scores end the training.
         unseen: the labels that no training instance has; the head can never predict them.
     """
@@ -50,6 +51,7 @@ class TrainingPlan:
     dev: int
     parameters: int
     done: int
+    refit: int
     seconds: float
     unseen: tuple[str, ...]
 
@@ -71,6 +73,7 @@ def plan_training(
     config: TrainConfig,
     fold: int,
     done: int,
+    refit: int,
     unseen: tuple[str, ...],
 ) -> TrainingPlan:
     """Return what training ``head`` will do; ``head`` stays as it is.
@@ -82,12 +85,12 @@ def plan_training(
         config: how it will be trained.
         fold: the fold.
         done: epochs that need not be trained again.
+        refit: epochs, at most, that will be trained on both parts.
         unseen: the labels that no training instance has.
     """
     training = _seconds_of_training(head, batcher, parts[0], config)
     seconds = (training + _seconds_of_scoring(head, batcher, parts[1])) * (config.max_epochs - done)
-    if config.refit:
-        seconds += training * (1 + len(parts[1]) / len(parts[0])) * config.max_epochs
+    seconds += training * (1 + len(parts[1]) / len(parts[0])) * refit
     unlabelled = int((batcher.labels[parts[0]] < 0).sum())
     return TrainingPlan(
         fold=fold,
@@ -97,6 +100,7 @@ def plan_training(
         dev=len(parts[1]),
         parameters=sum(parameter.numel() for parameter in head.parameters()),
         done=done,
+        refit=refit,
         seconds=seconds,
         unseen=unseen,
     )

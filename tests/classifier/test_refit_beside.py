@@ -16,6 +16,7 @@ from classifier.systems.choice import run_config, run_name, without_refit
 from classifier.systems.folds import plan_fold, train_fold
 from classifier.training.config import TrainConfig
 from classifier.training.epoch import Epoch, Notice
+from classifier.training.estimate import TrainingPlan
 from featstore.corpora import CorpusChoice
 from featstore.records import Corpus
 
@@ -50,10 +51,14 @@ def test_a_head_takes_over_what_the_run_beside_it_has_chosen(
     train(corpus, store, config, tmp_path / "alone" / "whole")
     plain = without_refit(config)
     beside = tmp_path / "runs" / run_name(plain)
-    train(corpus, store, plain, beside)
+    chosen = train_fold(corpus, store, plain, 1, beside)
 
     plan = plan_fold(corpus, store, config, 1, tmp_path / "runs" / "mine")
-    assert plan.done == plan.epochs
+    anew = plan_fold(corpus, store, config, 1, tmp_path / "alone" / "other")
+    assert isinstance(plan, TrainingPlan)
+    assert isinstance(anew, TrainingPlan)
+    assert plan.done == plan.epochs == anew.refit
+    assert plan.refit == chosen.best_epoch < anew.refit
     assert "no epoch but those of the refit, about" in plan_line(plan)
     taken, *epochs = train(corpus, store, config, tmp_path / "runs" / "mine")
     assert isinstance(taken, Notice)

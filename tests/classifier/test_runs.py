@@ -164,6 +164,7 @@ def test_a_killed_refit_goes_on(
         with pytest.raises(KeyboardInterrupt):
             train_fold(corpus, store, config, 1, run, progress=Interrupt(notices=stop_at + 1))
         assert (run / "fold-1" / UNFINISHED).exists()
+        assert plan_fold(corpus, store, config, 1, run).refit == len(whole.training.refit) - stop_at - 1
         heard: list[object] = []
         train_fold(corpus, store, config, 1, run, progress=heard.append)
         assert not [event for event in heard if isinstance(event, Epoch)], "the epoch was chosen before"

@@ -9,7 +9,6 @@ document delimiter and one more blank. Only the states at words' edges are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -27,7 +26,7 @@ from featstore.encoders.contract import check_tokens
 from featstore.encoders.kernels import Linear, linear
 from featstore.encoders.lanes import schedule
 from featstore.encoders.options import device_of
-from featstore.encoders.recurrent import VECTOR, WantedStates, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, WantedStates, looked_up, lstm_layer, run
 from featstore.errors import DataError
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
@@ -116,14 +115,13 @@ class _Direction:
         beginnings = find_beginnings(ids, lengths)
         plan = schedule(beginnings, LANES)
         wanted = WantedStates(plan, beginnings.of_item[edges], self._device)
-        # The first layer's input is multiplied once for each distinct character and then looked up.
-        characters = np.unique(ids[beginnings.last_item], return_inverse=True)
-        distinct, which = (torch.from_numpy(part).to(self._device) for part in characters)
-        table = self._layers[0].ih(self._characters[distinct])
+        last = ids[beginnings.last_item]
+        lowest, *upper = self._layers
+        layers = [looked_up(lowest, self._characters, last), *upper]
         # index_select is several times faster here than indexing with brackets.
-        layers = [replace(self._layers[0], ih=partial(table.index_select, 0)), *self._layers[1:]]
+        source = partial(torch.from_numpy(last).to(self._device).index_select, 0)
         states = torch.empty(len(edges), self._config.hidden_size, device=self._device)
-        for block, outputs in run(layers, plan, which.__getitem__, self._device):
+        for block, outputs in run(layers, plan, source, self._device):
             rows, places = wanted.within(block)
             states.index_copy_(0, places, outputs[-1].index_select(0, rows)[:, : self._config.hidden_size])
         return states if self._proj is None else self._proj(states)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,10 @@ from featstore.bundled import bundled
 from featstore.encoders.beginnings import Ints, find_beginnings
 from featstore.encoders.bilm import DIRECTIONS, OPTIONS, WEIGHTS, BiLM, load_elmo
 from featstore.encoders.contract import check_tokens
-from featstore.encoders.kernels import Linear, linear
+from featstore.encoders.kernels import linear
 from featstore.encoders.lanes import schedule
 from featstore.encoders.options import device_of
-from featstore.encoders.recurrent import VECTOR, LSTMLayer, WantedStates, lstm_layer, run
+from featstore.encoders.recurrent import VECTOR, LSTMLayer, WantedStates, looked_up, lstm_layer, run
 from featstore.fingerprint import file_sha256, fingerprint
 from featstore.ragged import Ragged
 
@@ -106,17 +107,15 @@ class ELMo:
             beginnings = find_beginnings(read, lengths)
             plan = schedule(beginnings, LANES)
             wanted = WantedStates(plan, beginnings.of_item[turned[inside]], self._device)
-            source = self._source(inputs, read[beginnings.last_item])
-            for block, outputs in run(self._stacks[direction], plan, source, self._device):
+            last = read[beginnings.last_item]
+            lowest, *upper = self._stacks[direction]
+            layers = [looked_up(lowest, inputs, last), *upper]
+            source = partial(torch.from_numpy(last).to(self._device).index_select, 0)
+            for block, outputs in run(layers, plan, source, self._device):
                 rows, places = wanted.within(block)
                 for layer, output in enumerate(outputs, start=1):
                     values[:, layer, side].index_copy_(0, places, output.index_select(0, rows))
         return Ragged(values.view(len(values), self.dim).cpu().numpy(), offsets)
-
-    def _source(self, inputs: Tensor, read: Ints) -> Linear:
-        """Return what gives the token layer of the last tokens of beginnings; Shape: read (beginnings,)."""
-        last = torch.from_numpy(read).to(self._device)
-        return lambda beginnings: inputs.index_select(0, last.index_select(0, beginnings))
 
 
 def _stack(lm: BiLM, direction: str, precision: str, device: torch.device) -> list[LSTMLayer]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +23,9 @@ from featstore.encoders.lanes import LaneSchedule
 
 # Rows of the input that are projected in one product: enough for the full rate, few enough to stay small.
 BLOCK_ROWS = 512
+
+# Inputs of the lowest layer whose products with the weights are kept, those that are read most often.
+TABLE_ROWS = 1024
 
 # torch handles the last elements of a stretch that does not fill this many one by one, and they round differently.
 VECTOR = 32
@@ -106,6 +109,39 @@ def _gates(rows: Tensor, room: int) -> Tensor:
     """
     i, f, g, o = (F.pad(gate, (0, 0, 0, room)) for gate in rows.chunk(4))
     return torch.cat([i, f, o, -2 * g])
+
+
+def looked_up(layer: LSTMLayer, inputs: Tensor, read: Ints) -> LSTMLayer:
+    """Return a layer that takes the numbers of inputs in place of the inputs.
+
+    What ``ih`` makes of the inputs that are read most often is computed once and looked up from then on. A row of
+    ``ih`` does not depend on the others, so the result is the same to the last bit.
+
+    Args:
+        layer: the lowest layer.
+        inputs: the distinct inputs. Shape: (n, D).
+        read: numbers of the inputs that will be read. Shape: (m,).
+    """
+    counts = np.bincount(read, minlength=len(inputs))
+    distinct = np.count_nonzero(counts)
+    # On another device the table may hold all, and nothing has to be waited for to see what it lacks.
+    kept = np.argsort(-counts, kind="stable")[: min(distinct, TABLE_ROWS) if inputs.device.type == "cpu" else distinct]
+    places = np.full(len(inputs), -1)
+    places[kept] = np.arange(len(kept))
+    place = torch.from_numpy(places).to(inputs.device)
+    table = layer.ih(inputs.index_select(0, torch.from_numpy(kept).to(inputs.device)))
+
+    def gates(numbers: Tensor) -> Tensor:
+        at = place.index_select(0, numbers)
+        if len(kept) == distinct:
+            return table.index_select(0, at)
+        others = (at < 0).nonzero().flatten()
+        found = table.index_select(0, at.clamp_(min=0))
+        if len(others):
+            found.index_copy_(0, others, layer.ih(inputs.index_select(0, numbers.index_select(0, others))))
+        return found
+
+    return replace(layer, ih=gates)
 
 
 class WantedStates:

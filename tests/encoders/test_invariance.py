@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featstore.encoders import Encoder, load_encoder
+from featstore.encoders import Encoder, load_encoder, recurrent
 from featstore.encoders.bilm import BiLM, BiLMConfig, save_elmo
 from featstore.encoders.charlm import CharLM, CharLMConfig
 from featstore.encoders.charlm_file import save_charlm
@@ -98,6 +98,19 @@ def test_how_many_words_the_shipped_elmo_meets_at_once_changes_no_bit() -> None:
     for word in words:
         one_by_one.encode([(word,)])
     assert np.array_equal(one_by_one.encode([words]).values, whole)
+
+
+@pytest.mark.parametrize("make", [cse, elmo])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_which_products_are_looked_up_changes_no_bit(
+    tmp_path: Path, make: Callable[[Path], str], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_encoder(make(tmp_path), precision=precision)
+    batch = [TOKENS * 3, TOKENS[::-1], TOKENS[2:5], [f"{token}{n}" for n in range(9) for token in TOKENS]]
+    whole = encoder.encode(batch).values
+    for rows in (1, 4):
+        monkeypatch.setattr(recurrent, "TABLE_ROWS", rows)
+        np.testing.assert_array_equal(encoder.encode(batch).values, whole)
 
 
 @pytest.mark.parametrize("make", [cse, elmo])

@@ -1,10 +1,11 @@
 """How fast CSE and ELMo encode, against flair and AllenNLP: same weights, same sentences, one run.
 
 In: nothing; weights are random, of the published sizes (``--size full``: CSE 2048 units, ELMo 2 x 4096/512 with 2048
-filters) or small ones. Sentences are cut from the sample corpus at 62 tokens in the mean. Out: a row for each engine:
-tokens a second, the ratio to the reference as its users run it (32 sentences a batch, torch's own number of threads)
-and to the reference on one thread, the share of the machine's measured rate of matrix products, the largest difference
-from the reference's vectors, and by how much loading and encoding raised the peak of memory.
+filters) or small ones. Sentences of 62 tokens in the mean are cut from a text (``--text``, plain or ``.gz``), or from
+the sample corpus, which repeats its words far more than a text does. Out: a row for each engine: tokens a second, the
+ratio to the reference as its users run it (32 sentences a batch, torch's own number of threads) and to the reference on
+one thread, the share of the machine's measured rate of matrix products, the largest difference from the reference's
+vectors, and by how much loading and encoding raised the peak of memory.
 
 Every engine lives in processes of its own; they take turns, and medians over the turns are printed. All is timed by the
 clock, so the machine must be idle: work beside it holds up two threads that wait for each other far more than one.
@@ -13,6 +14,7 @@ references are flair's FlairEmbeddings, and ELMo put together from allennlp-ligh
 with ``--allennlp FOLDER`` AllenNLP 2.10.1's own code, which is installed there first.
 
     python benchmarks/encoders.py [--size full] [--encoders cse,elmo] [--precisions float32,bfloat16,int8] [--turns 3]
+        [--text FILE]
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ from encoder_engines import REFERENCE_BATCH, SIZES, Sentence, install_allennlp, 
 
 from featstore.corpora import load_corpus
 from featstore.encoders.kernels import linear
+from featstore.pretrain.text import read_lines, tokenise
 
 CORES = os.cpu_count() or 1
 
@@ -85,9 +89,14 @@ class Row:
         return self.tokens / statistics.median(self.seconds)
 
 
-def make_sentences(count: int, mean: int) -> list[list[str]]:
-    """Cut the sample corpus's tokens into sentences of random lengths about ``mean``."""
-    stream = [token for instance in load_corpus("sample:chemprot").instances for token in instance.tokens]
+def make_sentences(count: int, mean: int, text: Path | None) -> list[list[str]]:
+    """Cut the tokens of a text, or of the sample corpus, into sentences of random lengths about ``mean``."""
+    lines: Iterable[Sequence[str]]
+    if text:
+        lines = map(tokenise, read_lines(text))
+    else:
+        lines = (instance.tokens for instance in load_corpus("sample:chemprot").instances)
+    stream = list(islice(chain.from_iterable(lines), 3 * mean * count))
     rng, at, sentences = np.random.default_rng(0), 0, []
     for length in np.clip(rng.normal(mean, mean / 3, count), 5, 3 * mean).astype(int):
         sentences.append([stream[(at + i) % len(stream)] for i in range(length)])
@@ -173,7 +182,7 @@ def setups(name: str, arguments: argparse.Namespace) -> list[Setup]:
 
 def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure all setups of one encoder; the reference encodes its first batch only, as it is slow."""
-    sentences = make_sentences(arguments.sentences, arguments.tokens)
+    sentences = make_sentences(arguments.sentences, arguments.tokens, arguments.text)
     rows = [start(setup, name, folder, arguments.allennlp) for setup in setups(name, arguments)]
     products: dict[str, list[float]] = {precision: [] for precision in arguments.precisions.split(",")}
     for end in (end for row in rows for end in row.ends):
@@ -236,6 +245,7 @@ def main() -> None:
     parser.add_argument("--precisions", default="float32,bfloat16,int8")
     parser.add_argument("--sentences", type=int, default=128, help="that ours encodes in a turn; the reference 32")
     parser.add_argument("--tokens", type=int, default=62, help="mean of a sentence")
+    parser.add_argument("--text", type=Path, help="a text with a paragraph a line; otherwise the sample corpus")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument(
         "--limit", type=float, default=3600, help="seconds of turns for an encoder, but at least one turn"

@@ -101,7 +101,7 @@ def kept_table(digest: str, read: Callable[[], ReadTable]) -> WordTable:
         np.save(folder / _SPREAD, table.spread)
         np.save(folder / _VECTORS, np.ascontiguousarray(numbers))  # a vector lies in one place
 
-    with suppress(OSError):  # a full disk or a home that is read-only; it is read again next time
+    with suppress(OSError, ValueError, EOFError):  # a full disk, a read-only home; it is read again next time
         return _mapped_table(keep(name, numbers.nbytes, write))
     return table
 

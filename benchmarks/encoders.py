@@ -183,6 +183,8 @@ def setups(name: str, arguments: argparse.Namespace) -> list[Setup]:
 def compare(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure all setups of one encoder; the reference encodes its first batch only, as it is slow."""
     sentences = make_sentences(arguments.sentences, arguments.tokens, arguments.text)
+    words = [word for sentence in sentences for word in sentence]
+    print(f"{name}: {len(words):,} tokens, {len(set(words)):,} different", file=sys.stderr)
     rows = [start(setup, name, folder, arguments.allennlp) for setup in setups(name, arguments)]
     products: dict[str, list[float]] = {precision: [] for precision in arguments.precisions.split(",")}
     for end in (end for row in rows for end in row.ends):

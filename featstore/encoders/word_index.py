@@ -1,8 +1,8 @@
 """The row of each word of a table, looked up in files that are mapped into memory.
 
 In: the words of a table, in the order of its rows. Out: a folder of four arrays, and the row of any word. A dictionary
-of GloVe's 400,000 words takes half a second and 100 MB in each process; the files take neither, and processes share
-them.
+of GloVe's 400,000 words takes a quarter of a second and 100 MB in each process; the files take neither, and processes
+share them.
 
 ``hashes.npy`` has 64 bits of each word's BLAKE2 digest in ascending order, ``rows.npy`` the row of each of them,
 ``text.npy`` the words in UTF-8, row after row, and ``bounds.npy`` where each begins and the last one ends.

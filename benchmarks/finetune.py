@@ -102,7 +102,7 @@ def with_trainer(encoder: Any, part: ReadPart, labels: int, options: BertOptions
     model.bert.load_state_dict(encoder.state_dict())
     rows = [
         {"input_ids": pieces.tolist(), "labels": int(label)}
-        for pieces, label in zip(part.read.texts, part.gold, strict=True)
+        for pieces, label in zip(part.read.pieces, part.gold, strict=True)
     ]
 
     def together(batch: Sequence[dict[str, object]]) -> dict[str, torch.Tensor]:

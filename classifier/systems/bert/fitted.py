@@ -119,6 +119,5 @@ def load_fine_tuned(folder: Path, options: BertOptions, labels: int) -> FineTune
     read = json.loads((folder / _READING).read_text(encoding="utf-8"))
     reading = from_plain(_Reading, read, str(folder / _READING))
     tokenizer = Tokenizer.from_str((folder / _TOKENIZER).read_text(encoding="utf-8"))
-    facts = {name: getattr(reading, name) for name in _Reading.__slots__}
-    reader = PieceReader(tokenizer, **facts, shared=options.readout == "shared")
+    reader = PieceReader(tokenizer, **{name: getattr(reading, name) for name in _Reading.__slots__})
     return FineTuned(network.eval().to(device), reader, options.precision, device)

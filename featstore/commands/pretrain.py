@@ -18,6 +18,7 @@ from featstore.commands.pretrain_options import (
     Fresh,
     Layers,
     Least,
+    Minutes,
     OutFolder,
     Precision,
     Processes,
@@ -59,6 +60,7 @@ def pretrain_cse_command(
     least: Least = 25,
     epochs: Epochs = 1.0,
     steps: Steps = None,
+    minutes: Minutes = None,
     lr: Rate = 3e-3,
     anneal: Anneal = "cosine",
     precision: Precision = "bfloat16",
@@ -88,7 +90,7 @@ def pretrain_cse_command(
         streams=streams,
         length=length,
         least=least,
-        schedule=Schedule(epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed),
+        schedule=Schedule(epochs=epochs, steps=steps, minutes=minutes, learning_rate=lr, anneal=anneal, seed=seed),
         precision=precision,
         processes=processes,
         device=device,
@@ -115,6 +117,7 @@ def pretrain_elmo_command(
     tokens: Annotated[int, typer.Option(min=1, help="Number of tokens in a batch.")] = 2048,
     epochs: Epochs = 1.0,
     steps: Steps = None,
+    minutes: Minutes = None,
     lr: Rate = 2e-3,
     anneal: Anneal = "cosine",
     precision: Precision = "bfloat16",
@@ -147,7 +150,9 @@ def pretrain_elmo_command(
         device=device,
         fresh=fresh,
     )
-    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    schedule = replace(
+        config.schedule, epochs=epochs, steps=steps, minutes=minutes, learning_rate=lr, anneal=anneal, seed=seed
+    )
     _pretrain(pretrain_elmo, replace(config, schedule=schedule), as_json)
 
 
@@ -162,6 +167,7 @@ def pretrain_glove_command(
         float, typer.Option(min=0, callback=finite, help="Number of passes over the counted pairs of words.")
     ] = 15.0,
     steps: Steps = None,
+    minutes: Minutes = None,
     lr: Rate = 1e-2,
     anneal: Anneal = "cosine",
     seed: Seed = 1,
@@ -176,7 +182,9 @@ def pretrain_glove_command(
     config = GloVeConfig(
         text=tuple(text), out=out_folder, dim=dim, window=window, vocabulary=vocabulary, least=least, fresh=fresh
     )
-    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    schedule = replace(
+        config.schedule, epochs=epochs, steps=steps, minutes=minutes, learning_rate=lr, anneal=anneal, seed=seed
+    )
     _pretrain(pretrain_glove, replace(config, schedule=schedule), as_json)
 
 
@@ -198,6 +206,7 @@ def pretrain_bert_command(
     ] = 0.0,
     epochs: Epochs = 1.0,
     steps: Steps = None,
+    minutes: Minutes = None,
     lr: Rate = 3e-4,
     anneal: Anneal = "cosine",
     precision: Precision = "bfloat16",
@@ -226,7 +235,9 @@ def pretrain_bert_command(
         device=device,
         fresh=fresh,
     )
-    schedule = replace(config.schedule, epochs=epochs, steps=steps, learning_rate=lr, anneal=anneal, seed=seed)
+    schedule = replace(
+        config.schedule, epochs=epochs, steps=steps, minutes=minutes, learning_rate=lr, anneal=anneal, seed=seed
+    )
     _pretrain(pretrain_bert, replace(config, schedule=schedule), as_json)
 
 

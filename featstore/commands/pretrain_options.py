@@ -19,6 +19,15 @@ Valid = Annotated[
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the model, its card and its checkpoints.")]
 Epochs = Annotated[float, typer.Option(min=0, callback=finite, help="Number of passes over the text.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Number of optimiser steps, in place of --epochs.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        callback=finite,
+        help="Time of the training in minutes, in place of --epochs. It ends then, with a learning rate that has "
+        "fallen as it should. Reading and counting the text comes before.",
+    ),
+]
 Anneal = Annotated[
     str,
     typer.Option(

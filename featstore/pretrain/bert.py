@@ -123,7 +123,7 @@ def _train(
     config: BERTConfig,
     weights: dict[str, str],
     held_out: NDArray[np.uint32],
-    steps: int,
+    steps: int | None,
     group: Group,
     report: Callable[[PretrainProgress], None] | None,
 ) -> None:

@@ -186,7 +186,7 @@ def _start_model(folder: Path, direction: str) -> CharLMConfig:
 def _train_direction(
     config: CSEConfig,
     model: CharLMConfig,
-    steps: int,
+    steps: int | None,
     group: Group,
     report: Callable[[PretrainProgress], None] | None,
 ) -> None:

@@ -193,7 +193,7 @@ def _vocabulary(config: ELMoConfig, path: Path, start: TrainedBiLM | None) -> tu
 def _train(
     config: ELMoConfig,
     vocabulary: tuple[str, ...],
-    steps: int,
+    steps: int | None,
     group: Group,
     report: Callable[[PretrainProgress], None] | None,
 ) -> None:

@@ -3,7 +3,8 @@
 In: a :class:`Task` (a model that can take its next batch and give a loss) and a :class:`Schedule`. Out: a trained task,
 ``log.jsonl`` and ``checkpoint.safetensors`` in the training's folder. A training that is killed at any instant and
 started again with the same settings ends with the same weights, to the last bit, as an uninterrupted one: the
-checkpoint holds the weights, the optimiser, the carried state, the position in the text and the random state.
+checkpoint holds the weights, the optimiser, the carried state, the position in the text and the random state. (One that
+has a time in place of a number of steps takes as many steps as the machine allows.)
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from featstore.pretrain.schedule import LogEntry, PretrainProgress, Schedule, Ta
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
-_CARRIED = ("step", "loss_sum", "loss_count", "held_out", "best", "bad", "factor", "log")
+_CARRIED = ("step", "seconds", "loss_sum", "loss_count", "held_out", "best", "bad", "factor", "log")
 _REPORT_SECONDS = 0.5
 _Settings = Mapping[str, Mapping[str, object]]  # those of the task and of the schedule
 
@@ -64,7 +65,7 @@ class Task(Protocol):
 def train(
     task: Task,
     schedule: Schedule,
-    steps: int,
+    steps: int | None,
     folder: Path,
     report: Callable[[PretrainProgress], None] | None = None,
     group: Group | None = None,
@@ -72,6 +73,7 @@ def train(
     """Train ``task`` to step ``steps``. If ``folder`` holds a checkpoint, the training goes on from it.
 
     Args:
+        steps: number of steps in all, or None if the schedule says how long the training takes.
         group: the processes that train together; the first writes the files.
 
     Returns:
@@ -95,12 +97,14 @@ def train(
 class _Trainer:
     """The loop and its state: the optimiser, the step, the annealing and the log."""
 
-    def __init__(self, task: Task, schedule: Schedule, steps: int, folder: Path, group: Group) -> None:
+    def __init__(self, task: Task, schedule: Schedule, steps: int | None, folder: Path, group: Group) -> None:
         self.task, self.schedule, self.steps, self.folder, self.group = task, schedule, steps, folder, group
         self.optimiser = torch.optim.AdamW(
             task.model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
         )
         self.step = 0
+        self.seconds = 0.0  # taken so far, of a training that has a time
+        self.rate = 0.0  # of the last step
         self.loss_sum = 0.0
         self.loss_count = 0
         self.held_out: float | None = None
@@ -111,12 +115,14 @@ class _Trainer:
         self.log: list[LogEntry] = []
 
     def run(self, report: Callable[[PretrainProgress], None] | None) -> None:
-        start, began, reported = self.task.units, time.perf_counter(), 0.0
-        while self.step < self.steps:
+        start, began, reported, before = self.task.units, time.perf_counter(), 0.0, self.seconds
+        while self.done < 1:
             self.update()
             seconds = time.perf_counter() - began
+            if self.steps is None:  # the first process has the clock
+                self.seconds = self.group.gather(torch.tensor(before + seconds, dtype=torch.float64))[0].item()
             per_second = (self.task.units - start) / seconds
-            last = self.step == self.steps
+            last = self.done >= 1
             if last or self.step % self.schedule.evaluate_every == 0:
                 self.evaluate(per_second)
             if last or self.step % self.schedule.checkpoint_every == 0:
@@ -125,10 +131,16 @@ class _Trainer:
                 reported = seconds
                 report(self.progress(per_second))
 
+    @property
+    def done(self) -> float:
+        """The share of the training that is done."""
+        return self.schedule.done(self.step, self.steps, self.seconds)
+
     def update(self) -> None:
         """Take one step of the optimiser."""
+        self.rate = self.schedule.rate(self.step, self.done, self.factor)
         for entry in self.optimiser.param_groups:
-            entry["lr"] = self.schedule.rate(self.step, self.steps, self.factor)
+            entry["lr"] = self.rate
         loss = self.task.loss()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -157,7 +169,7 @@ class _Trainer:
         entry: LogEntry = {
             "step": self.step,
             "units": self.task.units,
-            "learning_rate": self.schedule.rate(self.step - 1, self.steps, self.factor),
+            "learning_rate": self.rate,
             "measure": self.task.measure,
             "train": in_measure(self.task.measure, self.loss_sum / self.loss_count),
             "held_out": in_measure(self.task.measure, self.held_out),
@@ -170,11 +182,14 @@ class _Trainer:
 
     def progress(self, per_second: float) -> PretrainProgress:
         task = self.task
-        left = (self.steps - self.step) * task.units / self.step / per_second
+        if self.steps is None:
+            steps, left = round(self.step / self.done), self.seconds / self.done - self.seconds
+        else:
+            steps, left = self.steps, (self.steps - self.step) * task.units / self.step / per_second
         train = in_measure(task.measure, self.loss_sum / self.loss_count) if self.loss_count else self.log[-1]["train"]
         held_out = None if self.held_out is None else in_measure(task.measure, self.held_out)
         return PretrainProgress(
-            task.name, self.step, self.steps, task.units, per_second, left, task.measure, train, held_out
+            task.name, self.step, steps, task.units, per_second, left, task.measure, train, held_out
         )
 
     @torch.no_grad()
@@ -222,7 +237,8 @@ class _Trainer:
         self.task.restore(carried, facts["task"])
         _set_random_states(carried)
         for key in _CARRIED:
-            setattr(self, key, facts["loop"][key])
+            if key in facts["loop"]:  # a checkpoint of an earlier version lacks the seconds
+                setattr(self, key, facts["loop"][key])
 
 
 def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from featstore.errors import check_choice
+from featstore.errors import UsageError, check_choice
 
 PRECISIONS = ("bfloat16", "float32")
 BITS, PERPLEXITY, ERROR = "bits per character", "perplexity", "weighted squared error"
@@ -66,8 +66,10 @@ class Schedule:
     """The length of a training and the course of its learning rate.
 
     Attributes:
-        epochs: number of passes over the text; it counts only if ``steps`` is None.
+        epochs: number of passes over the text; it counts only if ``steps`` and ``minutes`` are None.
         steps: number of optimiser steps in all, or None.
+        minutes: time of the training in place of a number of steps, or None; the course of the rate follows it. What an
+            interrupted training took before counts.
         learning_rate: highest learning rate of AdamW.
         warmup: number of steps in which the rate rises from 0.
         anneal: ``cosine`` (to a hundredth at the last step) or ``plateau`` (halved when the held-out loss has not
@@ -78,10 +80,14 @@ class Schedule:
         evaluate_every: number of steps between held-out evaluations.
         checkpoint_every: number of steps between checkpoints; a killed training loses no more than these.
         seed: seed of the initial weights and of dropout.
+
+    Raises:
+        UsageError: ``anneal`` is unknown, or the length is given both in steps and in minutes.
     """
 
     epochs: float = 1.0
     steps: int | None = None
+    minutes: float | None = None
     learning_rate: float = 3e-3
     warmup: int = 100
     anneal: str = "cosine"
@@ -94,17 +100,29 @@ class Schedule:
 
     def __post_init__(self) -> None:
         check_choice("anneal", self.anneal, ("cosine", "plateau"))
+        if self.steps is not None and self.minutes is not None:
+            raise UsageError(
+                f"the length of the training is given twice, as {self.steps:,} steps and as {self.minutes:g} minutes; "
+                "give one of both."
+            )
 
-    def total(self, units: int, units_per_step: int) -> int:
-        """Return the number of steps: ``steps``, or enough for ``epochs`` passes over ``units``."""
+    def total(self, units: int, units_per_step: int) -> int | None:
+        """Return the number of steps: ``steps``, or enough for ``epochs`` passes over ``units``, or None if the
+        training has ``minutes``."""
+        if self.minutes is not None:
+            return None
         return self.steps or max(1, math.ceil(self.epochs * units / units_per_step))
 
-    def rate(self, step: int, steps: int, factor: float = 1.0) -> float:
-        """Return the learning rate of ``step``, counted from 0, of ``steps``."""
+    def done(self, step: int, steps: int | None, seconds: float) -> float:
+        """Return the share of the training that is done after ``step`` of ``steps`` steps, or after some seconds."""
+        return step / steps if steps is not None else min(1.0, seconds / (60 * (self.minutes or 0.0)))
+
+    def rate(self, step: int, done: float, factor: float = 1.0) -> float:
+        """Return the learning rate of ``step``, counted from 0, when the share ``done`` of the training is done."""
         rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal == "plateau":
             return rate * factor
-        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ class PretrainProgress:
     Attributes:
         name: name of the training (``forward``, ``backward``, ``elmo``, ``glove``).
         step: steps done.
-        steps: steps in all.
+        steps: steps in all; an estimate if the training has a time in place of them.
         units: number of characters or words read, over all runs.
         per_second: units a second in this run.
         seconds_left: estimate of the remaining time.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from featstore.encoders.bilm import BiLMConfig
 from featstore.encoders.charlm import CharLMConfig
 from featstore.errors import DataError, MismatchError, UsageError
+from featstore.pretrain import loop
 from featstore.pretrain.bilm import BiLMTask
 from featstore.pretrain.charlm import CharLMTask, learn_characters
 from featstore.pretrain.loop import CHECKPOINT, LOG, Task, train
@@ -147,7 +148,7 @@ def test_plateau_halves_the_rate(source: TextSource, tmp_path: Path, monkeypatch
     task = charlm(source)
     monkeypatch.setattr(task, "held_out", lambda: 1.0)  # never falls
     log = train(task, replace(SCHEDULE, anneal="plateau", patience=1, warmup=0, evaluate_every=1), 6, tmp_path)
-    assert [entry["learning_rate"] for entry in log] == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3])
+    assert [entry["learning_rate"] for entry in log] == pytest.approx([1e-2, 1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3])
 
 
 def test_a_checkpoint_of_another_model_is_refused(source: TextSource, tmp_path: Path) -> None:
@@ -210,12 +211,51 @@ def test_schedules() -> None:
     schedule = Schedule(epochs=2.5, warmup=10, learning_rate=1.0)
     assert schedule.total(1000, 100) == 25
     assert replace(schedule, steps=7).total(1000, 100) == 7
-    rates = [schedule.rate(step, 100) for step in range(100)]
+    rates = [schedule.rate(step, step / 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] or max(rates) == rates[10]
     assert rates[-1] < 0.012
     with pytest.raises(UsageError, match="Did you mean 'cosine'"):
         Schedule(anneal="cosin")
+    timed = Schedule(minutes=0.5)
+    assert timed.total(1000, 100) is None
+    assert [timed.done(7, None, seconds) for seconds in (0, 15, 30, 40)] == [0, 0.5, 1, 1]
+    with pytest.raises(UsageError, match=r"given twice, as 3 steps and as 0\.5 minutes; give one of both"):
+        Schedule(steps=3, minutes=0.5)
+
+
+class Clock:
+    """Stands for ``time``: each look at it finds a second gone by."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_a_training_that_has_a_time(source: TextSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends when its time is up, at the lowest rate; what it took before it was killed counts."""
+    schedule = replace(SCHEDULE, minutes=0.5, checkpoint_every=3)
+    monkeypatch.setattr(loop, "time", Clock())
+    seen: list[PretrainProgress] = []
+    whole = train(charlm(source), schedule, None, tmp_path / "whole", seen.append)
+    assert [(entry["step"], entry["learning_rate"] < 2e-4) for entry in whole][-1] == (30, True)
+    assert (seen[9].step, seen[9].steps) == (10, 30)
+    assert seen[9].seconds_left == pytest.approx(20)
+    assert seen[-1].step == seen[-1].steps == 30
+
+    def kill(progress: PretrainProgress) -> None:
+        if progress.step == 11:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(charlm(source), schedule, None, tmp_path / "cut", kill)
+    monkeypatch.setattr(loop, "time", Clock())
+    rest = train(charlm(source), schedule, None, tmp_path / "cut", seen.append)
+    assert rest[-1]["step"] == 30, "the checkpoint of step 9 has nine of the thirty seconds"
+    assert rest[-1]["held_out"] == whole[-1]["held_out"]
 
 
 def test_the_processes_of_a_group_read_other_rows(source: TextSource, monkeypatch: pytest.MonkeyPatch) -> None:

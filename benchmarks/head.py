@@ -9,6 +9,10 @@ part that is large enough to tell settings apart.
 
     python benchmarks/head.py --corpus gad:$DATA/gad --out runs/head --folds 1,2 --base "features=glove ..." \
         "" "project=100" "project=100 members=3"
+
+``--beside CORPUS`` lets the head learn the training part of another corpus as an auxiliary task: the Bi-LSTM and its
+attention are shared, and the other corpus's labels, the negative one too, are labels of their own. Its instances whose
+document or sentence (nearly) is in the dev or the test part are left out.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from classifier.training.favour import best_shift
 from classifier.training.loop import reproducible, train
 from classifier.training.predict import predict
 from featstore.corpora import load_corpus
+from featstore.corpora.overlap import nearly_among
 from featstore.records import Corpus
 
 
@@ -58,6 +63,23 @@ def parse(text: str) -> dict[str, Any]:
         except ValueError:
             options[name] = value
     return options
+
+
+def beside(corpus: Corpus, other: Corpus) -> Corpus:
+    """Return ``corpus`` with the training part of ``other`` in its own, whose labels begin with that corpus's name."""
+    held_out = [instance for instance in corpus.instances if instance.split in ("dev", "test")]
+    documents = {id_ for id_, part in corpus.documents.items() if part in ("dev", "test")}
+    train = [instance for instance in other.instances if instance.split == "train"]
+    added = tuple(
+        replace(instance, id=f"{other.name}:{instance.id}", label=f"{other.name}:{instance.label}")
+        for instance, is_near in zip(train, nearly_among(train, held_out), strict=True)
+        if not is_near and instance.source.get("document") not in documents
+    )
+    left_out = len(train) - len(added)
+    print(f"{other.spec}: {len(added):,} instances beside, {left_out:,} left out because the dev or test part has them")
+    labels = (*corpus.labels, *sorted({str(instance.label) for instance in added}))
+    spec = f"{corpus.spec} beside {other.spec}"
+    return replace(corpus, spec=spec, instances=(*corpus.instances, *added), labels=labels)
 
 
 def run(corpus: Corpus, store: Path, config: TrainConfig, fold: int, out: Path) -> Result:
@@ -141,6 +163,7 @@ def main() -> None:
     parser.add_argument("--corpus", default="sample")
     parser.add_argument("--context", default="tagged")
     parser.add_argument("--indicators", default="tags")
+    parser.add_argument("--beside", action="append", default=[], help="another corpus; repeat for more")
     parser.add_argument("--store", type=Path, default=Path("features"))
     parser.add_argument("--out", type=Path, default=Path("runs/head"))
     parser.add_argument("--folds", default="1,2")
@@ -149,6 +172,8 @@ def main() -> None:
     parser.add_argument("--base", default="")
     options = parser.parse_args()
     corpus = load_corpus(options.corpus, indicators=options.indicators, context=options.context)
+    for spec in options.beside:
+        corpus = beside(corpus, load_corpus(spec, indicators=options.indicators, context=options.context))
     base = recipe(options.head, **parse(options.base))
     folds, seeds = ([int(n) for n in text.split(",")] for text in (options.folds, options.seeds))
     print(f"{'':60}{'best':>8}{'sd':>8}{'last':>8}{'seeds':>8}{'shift':>8}{'loss':>8}{'s':>7}")

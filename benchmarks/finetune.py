@@ -1,9 +1,11 @@
 """Fine-tuning by the system ``bert`` against ``transformers.Trainer``: time a sample and memory, on the same work.
 
-In: a checkpoint and a corpus. Out: for both the time of one epoch over the same instances, with the same model (a
-classifier over ``[CLS]``), batch size, optimiser and precision, and the peak of the resident memory. Each measurement
-is a process of its own, and the two engines take turns, so that what else the machine does falls on both. Neither
-evaluates nor saves. Processor seconds are told beside wall seconds, since they depend less on other work.
+In: a checkpoint and a corpus. Out: the time of one epoch over the same instances, the pairs of every seventh sentence,
+with the same batch size, optimiser and precision, and the peak of the resident memory. ``trainer`` and ``ours`` are the
+same model, a classifier over ``[CLS]``. ``starts`` reads the states at the marks, and ``shared`` reads a sentence once
+for all its pairs (``--readout``). For ours the time to score the same instances stands beside it. Each measurement is a
+process of its own, and the engines take turns, so that what else the machine does falls on all. None evaluates or
+saves. Processor seconds are told beside wall seconds, since they depend less on other work.
 
     python benchmarks/finetune.py --encoder bert:DIR --corpus chemprot:DIR [--instances 640] [--rounds 3]
 
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import chain, islice
 from statistics import median
 from typing import Any
 
@@ -29,10 +32,12 @@ from classifier.systems.bert.network import PairClassifier, load_encoder_and_rea
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import use_quick_dropout
 from classifier.systems.bert.reading import marks_of
+from classifier.systems.bert.scoring import probabilities
 from classifier.systems.bert.tuning import ReadPart, make_optimizer, numbers_of, run_epoch
 from featstore.corpora import CorpusChoice, read_corpus
+from featstore.records import Corpus, Instance
 
-ENGINES = ("ours", "trainer")
+ENGINES = {"trainer": "cls", "ours": "cls", "starts": "starts", "shared": "shared"}  # and what each one reads
 
 
 def main() -> None:
@@ -44,19 +49,20 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engine", choices=ENGINES, help="measure this one here, and print JSON")
+    parser.add_argument("--engine", choices=tuple(ENGINES), help="measure this one here, and print JSON")
     options = parser.parse_args()
     if options.engine:
         print(json.dumps(measured(options)))
         return
     rounds = [{engine: in_process(engine) for engine in ENGINES} for _ in range(options.rounds)]
-    print(f"{'engine':8} {'wall ms a sample':>17} {'processor ms a sample':>22} {'peak MB':>8}   (medians)")
+    print("medians; ms a sample: by the clock, of the processor, and of the processor to score it; peak MB")
     for engine in ENGINES:
-        wall, processor, memory = (median(each[engine][name] for each in rounds) for name in ("wall", "cpu", "mb"))
-        print(f"{engine:8} {wall:17.2f} {processor:22.2f} {memory:8.0f}")
-    for name in ("wall", "cpu"):
-        ratios = sorted(each["trainer"][name] / each["ours"][name] for each in rounds)
-        print(f"Trainer's {name} time by ours: median {median(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f}")
+        found = [median(each[engine][name] for each in rounds) for name in ("wall", "cpu", "score", "mb")]
+        print(f"{engine:8} {found[0]:8.2f} {found[1]:8.2f} {found[2]:8.2f} {found[3]:8.0f}")
+    for engine in list(ENGINES)[1:]:
+        for name in ("wall", "cpu"):
+            ratios = sorted(each["trainer"][name] / each[engine][name] for each in rounds)
+            print(f"Trainer's {name} by that of {engine}: {median(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f}")
 
 
 def in_process(engine: str) -> dict[str, float]:
@@ -72,24 +78,41 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     """Return wall and processor milliseconds a sample, and megabytes at most."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    corpus = read_corpus(CorpusChoice(options.corpus, options.indicators))
-    instances = [corpus.instances[position] for position in corpus.partition(1).train][::7][: options.instances]
+    corpus = read_corpus(CorpusChoice(options.corpus, options.indicators, "sentence"))
+    instances = of_some_sentences(corpus, options.instances)
     tuned = BertOptions(
-        encoder=options.encoder, readout="cls", batch_size=options.batch_size, precision=options.precision, max_epochs=1
+        encoder=options.encoder,
+        readout=ENGINES[options.engine],
+        batch_size=options.batch_size,
+        precision=options.precision,
+        max_epochs=1,
     )
-    encoder, reader = load_encoder_and_reader(tuned.folder, marks_of(instances), tuned.max_length, "cpu")
+    shared = tuned.readout == "shared"
+    encoder, reader = load_encoder_and_reader(tuned.folder, marks_of(instances), tuned.max_length, "cpu", shared=shared)
     part = ReadPart(reader.read(instances), numbers_of(instances, corpus.labels))
     memory = PeakMemory()
     start = time.perf_counter(), time.process_time()
-    if options.engine == "ours":
-        network = PairClassifier(encoder, len(corpus.labels), tuned.readout, tuned.dropout)
+    network = PairClassifier(encoder, len(corpus.labels), tuned.readout, tuned.dropout)
+    if options.engine == "trainer":
+        with_trainer(encoder, part, len(corpus.labels), tuned)
+    else:
         use_quick_dropout(network)
         run_epoch(network, make_optimizer(network, tuned), part, tuned, 1)
-    else:
-        with_trainer(encoder, part, len(corpus.labels), tuned)
     wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+    peak = memory.bytes or 0
+    before = time.process_time()
+    if options.engine != "trainer":
+        probabilities(network, part.read, tuned.precision, "cpu")
     each = 1000 / len(instances)
-    return {"wall": wall * each, "cpu": cpu * each, "mb": (memory.bytes or 0) / 1e6}
+    return {"wall": wall * each, "cpu": cpu * each, "score": (time.process_time() - before) * each, "mb": peak / 1e6}
+
+
+def of_some_sentences(corpus: Corpus, count: int) -> list[Instance]:
+    """Return the first ``count`` training pairs of every seventh sentence."""
+    by_sentence: dict[bytes, list[Instance]] = {}
+    for position in corpus.partition(1).train:
+        by_sentence.setdefault(corpus.instances[position].key, []).append(corpus.instances[position])
+    return list(islice(chain.from_iterable(islice(by_sentence.values(), None, None, 7)), count))
 
 
 def with_trainer(encoder: Any, part: ReadPart, labels: int, options: BertOptions) -> None:
@@ -102,7 +125,7 @@ def with_trainer(encoder: Any, part: ReadPart, labels: int, options: BertOptions
     model.bert.load_state_dict(encoder.state_dict())
     rows = [
         {"input_ids": pieces.tolist(), "labels": int(label)}
-        for pieces, label in zip(part.read.pieces, part.gold, strict=True)
+        for pieces, label in zip(part.read.texts, part.gold, strict=True)
     ]
 
     def together(batch: Sequence[dict[str, object]]) -> dict[str, torch.Tensor]:

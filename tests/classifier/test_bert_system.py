@@ -18,12 +18,13 @@ from toy_checkpoint import write_checkpoint
 from classifier.runs.compare import compare
 from classifier.runs.config import RunConfig
 from classifier.runs.results import read_result
+from classifier.systems.bert import scoring
 from classifier.systems.bert.fitted import FineTuned, load_fine_tuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import QuickDropout
 from classifier.systems.bert.reading import around, marks_of, start_of, words_of
-from classifier.systems.bert.scoring import padded, probabilities
+from classifier.systems.bert.scoring import make_batch, probabilities
 from classifier.systems.bert.system import BERT
 from classifier.systems.bert.tuning import backward, make_optimizer, share_of_rate
 from classifier.systems.choice import run_config, run_name
@@ -35,7 +36,7 @@ from featstore.corpora import CorpusChoice
 from featstore.encoders import load_encoder
 from featstore.encoders.bert import use_kernels
 from featstore.errors import DataError, MissingFileError, UsageError
-from featstore.records import Corpus
+from featstore.records import Corpus, Instance
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Make = Callable[..., Corpus]
@@ -53,7 +54,8 @@ def config_of(corpus: Corpus, folder: Path, **given: Any) -> RunConfig:
 
 def fine_tuned(corpus: Corpus, folder: Path, readout: str, longest: int = 512) -> FineTuned:
     torch.manual_seed(1)
-    encoder, reader = load_encoder_and_reader(folder, marks_of(corpus.instances), longest, "cpu")
+    marks = marks_of(corpus.instances)
+    encoder, reader = load_encoder_and_reader(folder, marks, longest, "cpu", shared=readout == "shared")
     return FineTuned(PairClassifier(encoder, 2, readout, 0.0), reader, "float32", "cpu")
 
 
@@ -67,10 +69,10 @@ def test_cls_scores_and_steps_as_transformers_does(folder: Path, make_corpus: Ma
     theirs = BertForSequenceClassification.from_pretrained(folder, num_labels=2).eval()
     theirs.classifier.load_state_dict(ours.network.output.state_dict())
     read, chosen = ours.reader.read(instances), np.arange(20)
-    pieces, mask, starts = padded(read, chosen, "cpu")
-    expected = theirs(input_ids=pieces, attention_mask=mask).logits
+    batch = make_batch(read, chosen)
+    expected = theirs(input_ids=batch.pieces, attention_mask=batch.mask).logits
     ours.network.eval()
-    torch.testing.assert_close(ours.network(pieces, mask, starts), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours.network(*batch), expected, rtol=0, atol=1e-6)
     found = ours.probabilities(instances, ())
     np.testing.assert_allclose(found, expected.softmax(1).detach().numpy(), rtol=0, atol=1e-6)
 
@@ -108,7 +110,7 @@ def test_starts_reads_the_states_at_the_opening_marks(folder: Path, make_corpus:
     instance = corpus.instances[3]
     read = model.reader.read([instance])
     words = words_of(instance)
-    pieces = read.pieces[0]
+    pieces = read.texts[0]
     assert [int(pieces[place]) for place in read.starts[0]] == [
         model.reader.vocabulary + model.reader.marks.index(f"<{kind}>") for kind in ("gene", "chem")
     ]
@@ -116,6 +118,94 @@ def test_starts_reads_the_states_at_the_opening_marks(folder: Path, make_corpus:
     states = model.network.encoder(input_ids=torch.from_numpy(pieces)[None]).last_hidden_state[0]
     expected = model.network.output(states[read.starts[0]].flatten()).softmax(0).detach().numpy()
     np.testing.assert_allclose(model.probabilities([instance], ())[0], expected, rtol=0, atol=1e-6)
+
+
+def of_one_sentence(corpus: Corpus) -> list[Instance]:
+    """Return pairs that share a sentence: the marks stand at other words of it."""
+    first = corpus.instances[0]
+    words = [word for word in words_of(first) if not word.startswith("<")]
+    places = [(0, 1), (0, 3), (2, 1), (4, 2), (3, 4)]
+    return [marked(first, words, head, tail) for head, tail in places]
+
+
+def marked(like: Instance, words: list[str], head: int, tail: int) -> Instance:
+    """Return an instance in the tagged context with marks at two words."""
+    tokens = list[str]()
+    for n, word in enumerate(words):
+        kinds = [kind for place, kind in ((head, like.head_type), (tail, like.tail_type)) if place == n]
+        tokens += [*(f"<{kind}>" for kind in kinds), word, *(f"</{kind}>" for kind in kinds)]
+    spans = [(at := tokens.index(f"<{kind}>") + 1, at + 1) for kind in (like.head_type, like.tail_type)]
+    layout = tuple(range(len(tokens)))
+    return replace(like, tokens=tuple(tokens), layout=layout, head=spans[0], tail=spans[1], offsets=(), tags=())
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_pairs_share_a_text_that_sees_none_of_their_marks(
+    folder: Path, make_corpus: Make, kind: str, tmp_path: Path
+) -> None:
+    """A pair alone, as the text and two marks under a mask made by hand, gets what it gets among others."""
+    checkpoint = folder if kind == "bert" else write_checkpoint(tmp_path / kind, kind=kind)
+    corpus = make_corpus()
+    model = fine_tuned(corpus, checkpoint, "shared")
+    pairs = [*of_one_sentence(corpus), *corpus.instances[:4]]
+    read = model.reader.read(pairs)
+    assert read.of_instance[:5].tolist() == [0] * 5
+    assert len(read.texts) == len({tuple(w for w in words_of(pair) if not w.startswith("<")) for pair in pairs})
+    assert read.marks is not None
+    found = model.probabilities(pairs, ())
+    first = 2 if kind == "roberta" else 0
+    for n, instance in enumerate(pairs):
+        text = read.texts[read.of_instance[n]]
+        words = [word for word in words_of(instance) if not word.startswith("<")]
+        assert len(text) == len(words) + 2
+        starts = [1 + place for place in places_of_mentions(instance)]
+        assert read.starts[n].tolist() == starts
+        length = len(text)
+        mask = torch.zeros(1, length + 2, length + 2, dtype=torch.int64)
+        mask[:, :, :length] = 1
+        mask[:, length:, length:] = 1
+        states = model.network.encoder(
+            input_ids=torch.from_numpy(np.r_[text, read.marks[n]])[None],
+            position_ids=torch.tensor([[*range(length), *starts]]) + first,
+            attention_mask=mask,
+        ).last_hidden_state[0]
+        plain = model.network.encoder(input_ids=torch.from_numpy(text)[None]).last_hidden_state[0]
+        torch.testing.assert_close(states[:length], plain, rtol=0, atol=1e-5)
+        expected = model.network.output(states[length:].flatten()).softmax(0).detach().numpy()
+        np.testing.assert_allclose(found[n], expected, rtol=0, atol=1e-5)
+    assert len({tuple(row.round(4)) for row in found[:5]}) > 1
+
+
+def places_of_mentions(instance: Instance) -> list[int]:
+    """Return where head and tail begin among the words that are no marks."""
+    words = words_of(instance)
+    return [sum(not word.startswith("<") for word in words[: span[0]]) for span in (instance.head, instance.tail)]
+
+
+def test_many_pairs_of_a_text_are_read_in_parts(
+    folder: Path, make_corpus: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row may be longer than the model reads, since marks have the positions of their mentions."""
+    corpus = make_corpus()
+    model, pairs = fine_tuned(corpus, folder, "shared"), of_one_sentence(corpus) * 6
+    batch = make_batch(model.reader.read(pairs), np.arange(len(pairs)))
+    assert len(batch.pieces) == 1
+    assert batch.pieces.shape[1] > 64
+    together = model.probabilities(pairs, ())
+    monkeypatch.setattr(scoring, "MOST_SHARING", 2)
+    batch = make_batch(model.reader.read(pairs), np.arange(len(pairs)))
+    assert len(batch.pieces) == len(pairs) / 2
+    np.testing.assert_allclose(model.probabilities(pairs, ()), together, rtol=0, atol=1e-6)
+    monkeypatch.setattr(scoring, "SCORED_PIECES", 1)
+    np.testing.assert_allclose(model.probabilities(pairs, ()), together, rtol=0, atol=1e-6)
+
+
+def test_what_cannot_share_texts_is_refused(folder: Path, make_corpus: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give --indicators tags or blind"):
+        load_encoder_and_reader(folder, (), 64, "cpu", shared=True)
+    other = write_checkpoint(tmp_path / "distilbert", kind="distilbert")
+    with pytest.raises(UsageError, match=r"of the kind 'distilbert'; give --readout starts"):
+        load_encoder_and_reader(other, marks_of(make_corpus().instances), 64, "cpu", shared=True)
 
 
 def test_context_padding_and_parts_change_nothing(folder: Path, make_corpus: Make) -> None:
@@ -135,14 +225,17 @@ def test_context_padding_and_parts_change_nothing(folder: Path, make_corpus: Mak
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_learns_and_resumes_to_the_same_bytes(folder: Path, make_corpus: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("readout", "epochs"), [("starts", 4), ("shared", 12)])
+def test_learns_and_resumes_to_the_same_bytes(
+    folder: Path, make_corpus: Make, tmp_path: Path, readout: str, epochs: int
+) -> None:
     corpus = make_corpus(count=300)
-    config = config_of(corpus, folder, max_epochs=4, accumulate=2, precision="bfloat16")
+    config = config_of(corpus, folder, max_epochs=epochs, accumulate=2, precision="bfloat16", readout=readout)
     heard: list[Epoch | Notice] = []
     found = evaluate_fold(corpus, "", config, 1, tmp_path / "whole", progress=heard.append)
     assert found.metrics.micro.f1 is not None
     assert found.metrics.micro.f1 > 0.9
-    assert [type(event) for event in heard] == [Notice, *[Epoch] * 4]
+    assert [type(event) for event in heard] == [Notice, *[Epoch] * epochs]
 
     def interrupt(event: Epoch | Notice) -> None:
         if isinstance(event, Epoch) and event.number == 2:
@@ -153,7 +246,7 @@ def test_learns_and_resumes_to_the_same_bytes(folder: Path, make_corpus: Make, t
     assert [path.name for path in (tmp_path / "cut" / "fold-1").iterdir()] == [UNFINISHED]
     heard.clear()
     evaluate_fold(corpus, "", config, 1, tmp_path / "cut", progress=heard.append)
-    assert [event.number for event in heard if isinstance(event, Epoch)] == [3, 4]
+    assert [event.number for event in heard if isinstance(event, Epoch)] == list(range(3, epochs + 1))
     names = [f"model/{path.name}" for path in (tmp_path / "whole" / "fold-1" / "model").iterdir()]
     assert len(names) == 4
     for name in ("predictions.tsv", "metrics.json", *names):
@@ -241,7 +334,7 @@ def test_a_long_instance_is_read_around_its_pair_and_told(folder: Path, make_cor
     assert read.windowed == len(long)
     assert set(read.lengths.tolist()) == {64}
     vocabulary, marks = model.reader.vocabulary, model.reader.marks
-    for pieces, (head, tail) in zip(read.pieces, read.starts, strict=True):
+    for pieces, (head, tail) in zip(read.texts, read.starts, strict=True):
         assert (pieces[head] - vocabulary, pieces[tail] - vocabulary) == (marks.index("<gene>"), marks.index("<chem>"))
     heard: list[Epoch | Notice] = []
     several = replace(corpus, instances=(*long[:45], *corpus.instances[45:]))

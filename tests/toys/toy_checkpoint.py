@@ -11,10 +11,13 @@ WORDS = (
 )
 
 
-def write_checkpoint(folder: Path, words: Sequence[str] = WORDS, positions: int = 64) -> Path:
-    """Write the checkpoint and return its folder."""
+SHAPE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+
+
+def write_checkpoint(folder: Path, words: Sequence[str] = WORDS, positions: int = 64, kind: str = "bert") -> Path:
+    """Write the checkpoint of a ``kind`` of model (bert, roberta, distilbert) and return its folder."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import AutoConfig, AutoModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
@@ -22,14 +25,13 @@ def write_checkpoint(folder: Path, words: Sequence[str] = WORDS, positions: int 
     BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=positions).save_pretrained(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        config = BertConfig(
+        shape = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24} if kind == "distilbert" else SHAPE
+        config = AutoConfig.for_model(
+            kind,
             vocab_size=len(vocabulary),
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=24,
             max_position_embeddings=positions,
             initializer_range=0.3,
+            **shape,
         )
-        BertModel(config).save_pretrained(folder)
+        AutoModel.from_config(config).save_pretrained(folder)
     return folder

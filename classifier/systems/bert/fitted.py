@@ -119,5 +119,6 @@ def load_fine_tuned(folder: Path, options: BertOptions, labels: int) -> FineTune
     read = json.loads((folder / _READING).read_text(encoding="utf-8"))
     reading = from_plain(_Reading, read, str(folder / _READING))
     tokenizer = Tokenizer.from_str((folder / _TOKENIZER).read_text(encoding="utf-8"))
-    reader = PieceReader(tokenizer, **{name: getattr(reading, name) for name in _Reading.__slots__})
+    facts = {name: getattr(reading, name) for name in _Reading.__slots__}
+    reader = PieceReader(tokenizer, **facts, shared=options.readout == "shared")
     return FineTuned(network.eval().to(device), reader, options.precision, device)

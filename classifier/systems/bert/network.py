@@ -1,7 +1,7 @@
 """The network: a pre-trained transformer and an output layer over its states.
 
-In: batches of word pieces and where the mentions start. Out: a score for each label. Only local files are read, and no
-code that comes with a checkpoint is run.
+In: batches of word pieces and where the mentions are read. Out: a score for each label. Only local files are read, and
+no code that comes with a checkpoint is run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from classifier.systems.bert.reading import PieceReader
 from featstore.errors import DataError, UsageError
 
+_ROBERTAS = ("roberta", "camembert", "xlm-roberta")
+_SHARING = ("bert", "electra", *_ROBERTAS)  # whose pieces have absolute positions that can be given
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
@@ -26,7 +28,7 @@ class PairClassifier(nn.Module):
     Args:
         encoder: a model of transformers.
         labels: number of labels.
-        readout: ``starts`` or ``cls``.
+        readout: ``starts``, ``cls`` or ``shared``.
         dropout: rate before the output layer.
     """
 
@@ -36,21 +38,25 @@ class PairClassifier(nn.Module):
         self.readout = readout
         width = int(encoder.config.hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(2 * width if readout == "starts" else width, labels)
+        self.output = nn.Linear(width if readout == "cls" else 2 * width, labels)
 
-    def forward(self, pieces: Tensor, mask: Tensor | None, starts: Tensor) -> Tensor:
-        """Return the scores of a batch.
-
-        Shape: pieces (B, T) int64; mask (B, T), 1 where a piece stands, or None if none is padding; starts (B, 2);
-        returns (B, labels) float32.
-        """
-        found = self.encoder(input_ids=pieces, attention_mask=mask)
-        states = found.last_hidden_state
-        if self.readout == "starts":
-            read = states.gather(1, starts[:, :, None].expand(-1, -1, states.shape[2])).flatten(1)
-        else:
+    def forward(
+        self, pieces: Tensor, mask: Tensor | None, positions: Tensor | None, rows: Tensor, starts: Tensor
+    ) -> Tensor:
+        """Return the scores of a batch; Shape: see :class:`classifier.systems.bert.scoring.Batch`, (B, labels)
+        float32."""
+        told = {}
+        if positions is not None:  # the types are told too: transformers knows those of as many pieces as positions
+            told = {
+                "position_ids": positions + _first_position(self.encoder),
+                "token_type_ids": torch.zeros_like(pieces),
+            }
+        found = self.encoder(input_ids=pieces, attention_mask=mask, **told)
+        if self.readout == "cls":
             pooled = getattr(found, "pooler_output", None)
-            read = states[:, 0] if pooled is None else pooled
+            read = found.last_hidden_state[:, 0] if pooled is None else pooled
+        else:
+            read = found.last_hidden_state[rows[:, None], starts].flatten(1)
         scores: Tensor = self.output(self.dropout(read)).float()
         return scores
 
@@ -76,7 +82,9 @@ def attention_on(device: str) -> str:
     return "eager" if device == "cpu" else "sdpa"
 
 
-def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, device: str) -> tuple[Any, PieceReader]:
+def load_encoder_and_reader(
+    folder: Path, marks: tuple[str, ...], longest: int, device: str, *, shared: bool = False
+) -> tuple[Any, PieceReader]:
     """Load a checkpoint, and give its vocabulary the marks.
 
     Args:
@@ -84,10 +92,11 @@ def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, 
         marks: the marks that get vectors of their own.
         longest: number of pieces that are read at most, if the model can read as many.
         device: that it will run on.
+        shared: pairs of one sentence are to share their text.
 
     Raises:
         DataError: it cannot be loaded, or holds weights that are no numbers.
-        UsageError: ``longest`` has no room for the special pieces and a pair.
+        UsageError: ``longest`` has no room for the special pieces and a pair, or texts cannot be shared.
     """
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
@@ -102,6 +111,8 @@ def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, 
     for name, tensor in encoder.named_parameters():
         if not torch.isfinite(tensor).all():
             raise DataError(f"{folder}: '{name}' holds NaN or infinite values; the model was not saved well.")
+    if shared:
+        _check_shares(folder, encoder, marks)
     special = tokenizer.build_inputs_with_special_tokens([-1])
     place = special.index(-1)
     longest = min(longest, _positions(tokenizer, encoder))
@@ -119,6 +130,7 @@ def load_encoder_and_reader(folder: Path, marks: tuple[str, ...], longest: int, 
         after=tuple(special[place + 1 :]),
         unknown=int(tokenizer.unk_token_id or 0),
         longest=longest,
+        shared=shared,
     )
     if marks:
         _add_marks(encoder, reader)
@@ -139,9 +151,30 @@ def _add_marks(encoder: Any, reader: PieceReader) -> None:
         table[len(before) + n] = mean + 0.1 * before.std() * torch.randn(len(mean))
 
 
+def _check_shares(folder: Path, encoder: Any, marks: tuple[str, ...]) -> None:
+    """Make sure that pairs can share a text: there are marks, and a piece's position is what it is told to be.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    kind = encoder.config.model_type
+    if kind not in _SHARING or getattr(encoder.config, "position_embedding_type", "absolute") != "absolute":
+        raise UsageError(
+            f"--readout shared needs a model whose word pieces can be given positions ({', '.join(_SHARING)}, with "
+            f"absolute positions), and {folder} is of the kind '{kind}'; give --readout starts."
+        )
+    if not marks:
+        raise UsageError(
+            "--readout shared needs marks at the mentions, and these pairs have none; give --indicators tags or blind."
+        )
+
+
 def _positions(tokenizer: Any, encoder: Any) -> int:
     """Return how many word pieces a model reads at once, special ones included."""
     table = int(getattr(encoder.config, "max_position_embeddings", 512))
-    if getattr(encoder.config, "model_type", "") in ("roberta", "camembert", "xlm-roberta"):
-        table -= 2  # their positions begin after the padding index
-    return min(table, int(tokenizer.model_max_length))
+    return min(table - _first_position(encoder), int(tokenizer.model_max_length))
+
+
+def _first_position(encoder: Any) -> int:
+    """Return the position of the first piece: RoBERTa's begin after the padding index."""
+    return 2 if getattr(encoder.config, "model_type", "") in _ROBERTAS else 0

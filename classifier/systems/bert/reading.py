@@ -6,6 +6,10 @@ were is counted, so that nothing is cut silently.
 
 Words are tokenised one by one, each distinct word once. The marks around the mentions (``<gene>``) are pieces of their
 own, numbered after the vocabulary: their vectors are learned.
+
+A reader that shares texts leaves the marks out of the text, so that all pairs of a sentence have one text between them
+(Zhong and Chen 2021, section 4.3). The two opening marks of each pair are then put behind it; see
+:mod:`classifier.systems.bert.scoring`.
 """
 
 from __future__ import annotations
@@ -27,19 +31,24 @@ class Read:
     """What a transformer reads of some instances.
 
     Attributes:
-        pieces: numbers of the word pieces of each. Shape: n arrays (T_i,).
-        starts: where the head and the tail start, as places in ``pieces``. Shape: (n, 2).
-        windowed: how many of them are longer than the model can read.
+        texts: numbers of the word pieces of each text. Shape: m arrays (T_i,).
+        of_instance: number of each instance's text; without sharing, instance i has text i. Shape: (n,).
+        starts: where the head and the tail start, as places in the text. Shape: (n, 2).
+        marks: the pieces that mark the head and the tail of an instance whose text has no marks, or None where the
+            marks stand in the text. Shape: (n, 2).
+        windowed: how many of the instances are longer than the model can read.
     """
 
-    pieces: tuple[Numbers, ...]
+    texts: tuple[Numbers, ...]
+    of_instance: Numbers
     starts: Numbers
+    marks: Numbers | None
     windowed: int
 
     @property
     def lengths(self) -> Numbers:
-        """The number of pieces of each. Shape: (n,)."""
-        return np.array([len(pieces) for pieces in self.pieces], dtype=np.int64)
+        """The number of pieces of each instance's text. Shape: (n,)."""
+        return np.array([len(text) for text in self.texts], dtype=np.int64)[self.of_instance]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +62,7 @@ class PieceReader:
         before, after: the special pieces at both ends.
         unknown: the piece of a word that has none.
         longest: number of pieces that are read at most, special ones included.
+        shared: leave the marks out of the text, so that pairs of one sentence share it.
     """
 
     tokenizer: Tokenizer
@@ -62,14 +72,20 @@ class PieceReader:
     after: tuple[int, ...]
     unknown: int
     longest: int
+    shared: bool = False
 
     def read(self, instances: Sequence[Instance]) -> Read:
         """Read instances; Shape: see :class:`Read`."""
         told = [words_of(instance) for instance in instances]
         known = self._known(sorted({word for words in told for word in words}))
-        pieces, starts, windowed = [], np.zeros((len(instances), 2), dtype=np.int64), 0
+        texts, starts, windowed = dict[bytes, int](), np.zeros((len(instances), 2), dtype=np.int64), 0
+        marks = np.zeros((len(instances), 2), dtype=np.int64)
+        pieces, of_instance = list[Numbers](), np.zeros(len(instances), dtype=np.int64)
         for n, (instance, words) in enumerate(zip(instances, told, strict=True)):
             own = [known[word] for word in words]
+            if self.shared:
+                marks[n] = [self._mark(kind) for _, kind in mentions(instance)]
+                own = [[] if pieces_of[0] >= self.vocabulary else pieces_of for pieces_of in own]
             ends = np.cumsum([len(each) for each in own])
             spans = [
                 (int(ends[first] - len(own[first])), int(ends[max(first, span[1] - 1)]))
@@ -83,8 +99,15 @@ class PieceReader:
                 flat = flat[kept]
                 spans = [(int(np.searchsorted(kept, start)), end) for start, end in spans]
             starts[n] = [len(self.before) + start for start, _ in spans]
-            pieces.append(np.concatenate([self.before, flat, self.after]).astype(np.int64))
-        return Read(tuple(pieces), starts, windowed)
+            text = np.concatenate([self.before, flat, self.after]).astype(np.int64)
+            of_instance[n] = texts.setdefault(text.tobytes(), len(pieces)) if self.shared else n
+            if of_instance[n] == len(pieces):
+                pieces.append(text)
+        return Read(tuple(pieces), of_instance, starts, marks if self.shared else None, windowed)
+
+    def _mark(self, kind: str) -> int:
+        """Return the piece that opens a mention of a kind."""
+        return self.vocabulary + self.marks.index(f"<{kind}>")
 
     def _known(self, words: Sequence[str]) -> dict[str, list[int]]:
         """Return the pieces of each word, as if it stood alone."""

@@ -22,13 +22,17 @@ from classifier.systems.bert.network import PairClassifier, load_encoder_and_rea
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import use_quick_dropout
 from classifier.systems.bert.reading import Numbers, PieceReader, Read, marks_of
-from classifier.systems.bert.scoring import padded, precise, probabilities
+from classifier.systems.bert.scoring import make_batch, precise, probabilities
 from classifier.systems.contract import Fit, FitTask, KeptState
 from classifier.training.dev_part import loss_and_f1
 from classifier.training.epoch import Epoch, Notice
 from classifier.training.optimizer import optimizer_tensors, restore_optimizer
 from featstore.errors import UsageError
 from featstore.records import Instance
+
+# Instances of one text that stay together when batches are drawn. On ChemProt's training part 8 leave 30 % of the
+# pieces that texts of their own would have, 4 leave 38 % and 32 leave 27 %, where a batch holds fewer sentences.
+PACK = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +70,9 @@ def _initial(instances: Sequence[Instance], task: FitTask[BertOptions]) -> tuple
     """Return the network that a fit to some instances starts from, the same every time, and how it reads."""
     options = task.options
     torch.manual_seed(options.seed)
-    encoder, reader = load_encoder_and_reader(options.folder, marks_of(instances), options.max_length, options.device)
+    encoder, reader = load_encoder_and_reader(
+        options.folder, marks_of(instances), options.max_length, options.device, shared=options.readout == "shared"
+    )
     network = PairClassifier(encoder, len(task.labels), options.readout, options.dropout).to(options.device)
     if options.device == "cpu":
         use_quick_dropout(network)
@@ -190,7 +196,8 @@ def run_epoch(
     torch.manual_seed(options.seed * 1_000_003 + number)
     rng = np.random.default_rng((options.seed, number))
     lengths = part.read.lengths
-    batches = bucketed(lengths, np.arange(len(lengths)), options.batch_size, rng)
+    pack = 1 if part.read.marks is None else PACK
+    batches = bucketed(lengths, part.read.of_instance, options.batch_size, rng, pack)
     total = lr = 0.0
     for step, chosen in enumerate(batches):
         share = share_of_rate((number - 1 + (step + 0.5) / len(batches)) / options.max_epochs, options.warmup)
@@ -214,7 +221,7 @@ def backward(network: PairClassifier, read: Read, gold: Numbers, chosen: Numbers
     with precise(options.precision, options.device):
         for part in np.array_split(chosen, min(options.accumulate, len(chosen))):
             labels = torch.from_numpy(gold[part]).to(options.device)
-            loss = nn.functional.cross_entropy(network(*padded(read, part, options.device)), labels)
+            loss = nn.functional.cross_entropy(network(*make_batch(read, part).to(options.device)), labels)
             loss = loss * (len(part) / len(chosen))
             loss.backward()
             total += loss.item()

@@ -204,8 +204,8 @@ def _open(
             f"{root} {holds}: nothing of the feature '{feature.set_name}'.{guess} Make it with: {make}"
         )
     if len({s.meta.identity for s, _ in whole}) > 1:
-        listed = "".join(f"\n  {s.meta.name}@{s.meta.identity[:8]}  ({s.path})" for s, _ in whole)
-        raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one:{listed}")
+        listed = ", ".join(f"{s.meta.name}@{s.meta.identity[:8]} ({s.path})" for s, _ in whole)
+        raise UsageError(f"sets of several '{feature.set_name}' encoders hold these sentences; name one: {listed}.")
     # If the same encoder is stored twice, the more precise set is used.
     _, chosen = min(whole, key=lambda found: (found[0].meta.dtype != "float32", str(found[0].path)))
     return chosen

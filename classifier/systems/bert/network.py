@@ -43,7 +43,7 @@ class PairClassifier(nn.Module):
     def forward(
         self, pieces: Tensor, mask: Tensor | None, positions: Tensor | None, rows: Tensor, starts: Tensor
     ) -> Tensor:
-        """Return the scores of a batch; Shape: see :class:`classifier.systems.bert.scoring.Batch`, (B, labels)
+        """Return the scores of a batch; Shape: see :class:`classifier.systems.bert.scoring.PieceBatch`, (B, labels)
         float32."""
         told = {}
         if positions is not None:  # the types are told too: transformers knows those of as many pieces as positions

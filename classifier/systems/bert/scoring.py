@@ -22,7 +22,7 @@ SCORED_PIECES = 8192  # in a batch that is only scored
 MOST_SHARING = 32  # instances of one text in a row, because attention takes the square of its length
 
 
-class Batch(NamedTuple):
+class PieceBatch(NamedTuple):
     """The input of :meth:`PairClassifier.forward` for B instances that lie in R rows.
 
     Shape: pieces (R, T) int64; mask (R, T), or (R, T, T) where not every piece sees every other one, 1 where a piece is
@@ -36,13 +36,13 @@ class Batch(NamedTuple):
     rows: Tensor
     starts: Tensor
 
-    def to(self, device: str) -> Batch:
+    def to(self, device: str) -> PieceBatch:
         """Return the batch on a device."""
         mask, positions = (None if each is None else each.to(device) for each in (self.mask, self.positions))
-        return Batch(self.pieces.to(device), mask, positions, self.rows.to(device), self.starts.to(device))
+        return PieceBatch(self.pieces.to(device), mask, positions, self.rows.to(device), self.starts.to(device))
 
 
-def make_batch(read: Read, chosen: Numbers) -> Batch:
+def make_batch(read: Read, chosen: Numbers) -> PieceBatch:
     """Return the batch of some of the instances that were read. Shape: chosen (B,), numbers of instances."""
     if read.marks is not None:
         return _shared(read, read.marks, chosen)
@@ -51,10 +51,10 @@ def make_batch(read: Read, chosen: Numbers) -> Batch:
     pieces = _padded(texts, lengths.max())
     mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64) if lengths.min() < lengths.max() else None
     rows, starts = np.arange(len(chosen)), read.starts[chosen]
-    return Batch(_tensor(pieces), None if mask is None else _tensor(mask), None, _tensor(rows), _tensor(starts))
+    return PieceBatch(_tensor(pieces), None if mask is None else _tensor(mask), None, _tensor(rows), _tensor(starts))
 
 
-def _shared(read: Read, marks: Numbers, chosen: Numbers) -> Batch:
+def _shared(read: Read, marks: Numbers, chosen: Numbers) -> PieceBatch:
     """Return a batch with a row for each text, and behind it the two marks of each of its instances; a text of more
     than MOST_SHARING instances has several rows.
 
@@ -83,7 +83,7 @@ def _shared(read: Read, marks: Numbers, chosen: Numbers) -> Batch:
     owner[rows[:, None], places] = 1 + np.arange(len(chosen))[:, None]
     seen, sees = owner[:, None, :], owner[:, :, None]
     mask = ((seen == 0) | ((seen == sees) & (seen > 0))).astype(np.int64)
-    return Batch(*map(_tensor, (pieces, mask, positions, rows, places)))
+    return PieceBatch(*map(_tensor, (pieces, mask, positions, rows, places)))
 
 
 def _padded(texts: Sequence[Numbers], width: int) -> Numbers:

@@ -115,7 +115,10 @@ class Schedule:
 
     def done(self, step: int, steps: int | None, seconds: float) -> float:
         """Return the share of the training that is done after ``step`` of ``steps`` steps, or after some seconds."""
-        return step / steps if steps is not None else min(1.0, seconds / (60 * (self.minutes or 0.0)))
+        if steps is not None:
+            return step / steps
+        assert self.minutes is not None, "a training has a number of steps or a time"
+        return min(1.0, seconds / (60 * self.minutes))
 
     def rate(self, step: int, done: float, factor: float = 1.0) -> float:
         """Return the learning rate of ``step``, counted from 0, when the share ``done`` of the training is done."""

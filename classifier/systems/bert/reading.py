@@ -78,9 +78,9 @@ class PieceReader:
         """Read instances; Shape: see :class:`Read`."""
         told = [words_of(instance) for instance in instances]
         known = self._known(sorted({word for words in told for word in words}))
-        texts, starts, windowed = dict[bytes, int](), np.zeros((len(instances), 2), dtype=np.int64), 0
-        marks = np.zeros((len(instances), 2), dtype=np.int64)
-        pieces, of_instance = list[Numbers](), np.zeros(len(instances), dtype=np.int64)
+        texts, number_of = list[Numbers](), dict[bytes, int]()
+        of_instance, windowed = np.zeros(len(instances), dtype=np.int64), 0
+        starts, marks = np.zeros((2, len(instances), 2), dtype=np.int64)
         for n, (instance, words) in enumerate(zip(instances, told, strict=True)):
             own = [known[word] for word in words]
             if self.shared:
@@ -100,10 +100,10 @@ class PieceReader:
                 spans = [(int(np.searchsorted(kept, start)), end) for start, end in spans]
             starts[n] = [len(self.before) + start for start, _ in spans]
             text = np.concatenate([self.before, flat, self.after]).astype(np.int64)
-            of_instance[n] = texts.setdefault(text.tobytes(), len(pieces)) if self.shared else n
-            if of_instance[n] == len(pieces):
-                pieces.append(text)
-        return Read(tuple(pieces), of_instance, starts, marks if self.shared else None, windowed)
+            of_instance[n] = number_of.setdefault(text.tobytes(), len(texts)) if self.shared else n
+            if of_instance[n] == len(texts):
+                texts.append(text)
+        return Read(tuple(texts), of_instance, starts, marks if self.shared else None, windowed)
 
     def _mark(self, kind: str) -> int:
         """Return the piece that opens a mention of a kind."""

@@ -28,7 +28,7 @@ class BertOptions(SystemOptions):
         "starts",
         "The states that the output layer reads: those at the starts of the two mentions (Baldini Soares et al. 2019), "
         "or that of [CLS], as BioBERT does it. With 'shared' a sentence is read once for all its pairs, each of which "
-        "has two marks of its own that see the sentence (Zhong and Chen 2021): several times as fast.",
+        "has two marks of its own that see the sentence (Zhong and Chen 2021): faster, and less accurate.",
         choices=READOUTS,
     )
     lr: float = option(5e-5, "Learning rate at its peak. 1e-4 suits small models such as MiniLM.", above=0)

@@ -30,7 +30,7 @@ from classifier.training.optimizer import optimizer_tensors, restore_optimizer
 from featstore.errors import UsageError
 from featstore.records import Instance
 
-# Instances of one text that stay together when batches are drawn. On ChemProt's training part 8 leave 30 % of the
+# Instances of one text that stay together when batches are drawn. On ChemProt's training part 8 leave some 30 % of the
 # pieces that texts of their own would have, 4 leave 38 % and 32 leave 27 %, where a batch holds fewer sentences.
 PACK = 8
 

@@ -16,6 +16,8 @@ from featstore.commands.console import (
     command,
     duration,
     err,
+    escape,
+    out,
     print_json,
     print_table,
     progress_bar,
@@ -34,11 +36,12 @@ from featstore.commands.options import (
     check_stored,
     encoder_specs,
 )
-from featstore.errors import UsageError
+from featstore.errors import UsageError, count_of
 from featstore.files import check_output_folder, check_readable_folder
 
 if TYPE_CHECKING:
     from classifier.entities.corpora import MentionCorpus
+    from classifier.entities.estimate import TaggerPlan
     from classifier.entities.facts import TaggerEpoch
     from classifier.training.epoch import Notice
 
@@ -134,12 +137,15 @@ def train_command(
         bool,
         typer.Option("--again", help="Train the tagger again if it is trained already; otherwise it is kept as it is."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained and estimate the time, and train nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a tagger and its sentence filter on stored vectors; an interrupted training goes on where it stopped."""
     from classifier.entities.filter_facts import has_filter
     from classifier.entities.filter_training import train_filter
-    from classifier.entities.runs import train_tagger
+    from classifier.entities.runs import plan_tagger, train_tagger
     from classifier.entities.trained import trained_tagger
 
     check_output_folder(run, or_address=True)
@@ -148,8 +154,13 @@ def train_command(
     loaded = _load(corpora)
     held = int(ram_budget * GB)
     kept = None if again else trained_tagger(loaded, store, config, run, tell=_tell)
-    trained = kept or train_tagger(loaded, store, config, run, progress=_tell_epoch, tell=_tell, ram_budget=held)
-    if not has_filter(run):
+    if dry_run and (as_json or not kept):
+        _show_plan(run, None if kept else plan_tagger(loaded, store, config, run, ram_budget=held), as_json)
+        return
+    trained = kept or train_tagger(
+        loaded, store, config, run, announce=_announce, progress=_tell_epoch, tell=_tell, ram_budget=held
+    )
+    if not (dry_run or has_filter(run)):
         if any(corpus.part("dev") for corpus in loaded):
             train_filter(run, loaded, store, tell=_tell, ram_budget=held)
         else:
@@ -169,6 +180,28 @@ def train_command(
     if kept or not as_json:
         options = ("--run", spelled(run), "--corpus", corpora, "--store", store)
         tell(f"evaluate it with: {command('entities', 'eval', *options)}")
+
+
+def _show_plan(run: Path, plan: TaggerPlan | None, as_json: bool) -> None:
+    """Print what would be trained; None: nothing, for the tagger that is there is kept."""
+    if as_json:
+        print_json({"run": run, "kept": plan is None, "plan": plan})
+    elif plan:
+        out.print(escape(f"{_plan_line(plan)} -> {spelled(run)}"), soft_wrap=True)
+
+
+def _announce(plan: TaggerPlan) -> None:
+    tell(f"training a {_plan_line(plan)}")
+
+
+def _plan_line(plan: TaggerPlan) -> str:
+    """Return what will be trained, on how much, and about how long."""
+    epochs = count_of(plan.epochs - plan.done, "epoch") + (f", after {plan.done} that are done" if plan.done else "")
+    return (
+        f"tagger of {', '.join(plan.types)} on {plan.features} with {plan.parameters:,} parameters, "
+        f"{count_of(plan.train, 'sentence')} (and {plan.dev:,} of the dev parts), {epochs}, about "
+        f"{duration(plan.seconds)}"
+    )
 
 
 def _tell(notice: Notice) -> None:

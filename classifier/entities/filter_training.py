@@ -28,7 +28,7 @@ from classifier.entities.filter_facts import FILTER_FORMAT, FilteredPair, Filter
 from classifier.entities.filter_model import FilterNetwork
 from classifier.entities.parts import Part, training_parts
 from classifier.entities.place import trained_tagger_at, write_card
-from classifier.entities.runs import featurize_command
+from classifier.entities.prepare import featurize_command
 from classifier.entities.sentence_filter import SentenceFilter, save_filter, sentence_scores, weights_of
 from classifier.training.epoch import TellNotice
 from classifier.training.loop import reproducible

@@ -8,26 +8,20 @@ but, once a minute, the state from which an interrupted training goes on.
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, fields
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from classifier.data.features import Feature, open_features, parse_features
+from classifier.data.features import open_features
 from classifier.data.vectors import RAM_BUDGET, Vectors
 from classifier.entities.batch import SentenceBatcher, distinct
 from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger, round_weights, save_tagger
-from classifier.entities.config import NetworkConfig, TaggerConfig
+from classifier.entities.config import TaggerConfig
 from classifier.entities.corpora import MentionCorpus
+from classifier.entities.estimate import TaggerPlan, plan_of
 from classifier.entities.facts import (
-    FORMAT_VERSION,
     MeasuredMentions,
     TaggerEpoch,
     TaggerMetrics,
@@ -39,7 +33,7 @@ from classifier.entities.facts import (
 from classifier.entities.filter_facts import FILTER_FACTS, FILTER_WEIGHTS
 from classifier.entities.loop import Training
 from classifier.entities.model import Network
-from classifier.entities.parts import Part, Parts, training_parts
+from classifier.entities.parts import Part, Parts
 from classifier.entities.place import (
     check_tagger_folder,
     tagger_target,
@@ -48,9 +42,9 @@ from classifier.entities.place import (
     write_card,
 )
 from classifier.entities.predict import find_mentions
-from classifier.entities.resume import load_state, save_state
+from classifier.entities.prepare import featurize_command, ready_to_train
+from classifier.entities.resume import save_state
 from classifier.entities.scores import MentionScores, TypedSpan, score_mentions
-from classifier.head.config import InputConfig
 from classifier.runs.facts import to_json
 from classifier.runs.memory import PeakMemory
 from classifier.runs.workplace import working_at
@@ -74,6 +68,7 @@ def train_tagger(
     config: TaggerConfig,
     folder: Path,
     *,
+    announce: Callable[[TaggerPlan], None] | None = None,
     progress: Callable[[TaggerEpoch], None] | None = None,
     tell: TellNotice | None = None,
     ram_budget: int = RAM_BUDGET,
@@ -85,6 +80,7 @@ def train_tagger(
         store_root: the store that holds the vectors of their sentences.
         config: how to train.
         folder: where the tagger is written; it is created, or an address.
+        announce: called before the first epoch with what will be trained.
         progress: called after each epoch.
         tell: hears what else the user should know.
         ram_budget: bytes of vectors to hold in memory.
@@ -103,9 +99,24 @@ def train_tagger(
             tell(Notice(f"the tagger was finished before, and is now put at {spelled(folder)}."))
         else:
             work.begin()
-            _train(corpora, store_root, config, work.folder, progress, ram_budget)
+            _train(corpora, store_root, config, work.folder, announce, progress, ram_budget)
         work.put()
         return load_tagger(work.folder)
+
+
+def plan_tagger(
+    corpora: Sequence[MentionCorpus],
+    store_root: str | Path,
+    config: TaggerConfig,
+    folder: Path,
+    *,
+    ram_budget: int = RAM_BUDGET,
+) -> TaggerPlan:
+    """Return what :func:`train_tagger` would do with the same arguments, and write nothing; errors as there."""
+    check_tagger_folder(folder, config)
+    place = tagger_target(folder, config).work_folder
+    with ready_to_train(corpora, store_root, config, place, ram_budget) as ready:
+        return plan_of(ready, config)
 
 
 def _train(
@@ -113,38 +124,29 @@ def _train(
     store_root: str | Path,
     config: TaggerConfig,
     folder: Path,
+    announce: Callable[[TaggerPlan], None] | None,
     progress: Callable[[TaggerEpoch], None] | None,
     ram_budget: int,
 ) -> None:
     """Train a tagger and write it into a folder of this machine."""
     start, memory = time.perf_counter(), PeakMemory()
-    parts = training_parts(corpora, config.with_dev)
-    sentences = parts.sentences
-    count = sum(len(part.sentences) for part in parts.train)
-    unique, features = distinct(sentences), parse_features(config.features)
-    with (
-        reproducible(config.seed, config.threads),
-        open_features(
-            features, store_root, unique.keys, featurize_command(features, config.corpora, store_root)
-        ) as stores,
-    ):
-        vectors = Vectors(features, stores, unique, ram_budget)
-        network = _network(config, vectors, parts.types, np.unique(unique.of_instance[:count]))
-        batcher = SentenceBatcher(sentences, parts.annotated, vectors, parts.types)
-        digest = _digest(config, corpora, vectors)
-        training = Training(network, config, load_state(folder, digest))
+    with ready_to_train(corpora, store_root, config, folder, ram_budget) as ready:
+        if announce:
+            announce(plan_of(ready, config))
+        network, parts, batcher = ready.network, ready.parts, ready.batcher
+        training = Training(network, config, ready.state)
         training.run(
             batcher,
-            np.arange(count),
-            lambda: _dev_score(network, batcher, parts, count),
+            np.arange(ready.train),
+            lambda: _dev_score(network, batcher, parts, ready.train),
             progress=progress,
-            save=lambda state: save_state(folder, state, digest),
+            save=lambda state: save_state(folder, state, ready.digest),
         )
     round_weights(network)
     checkpoint = TaggerCheckpoint(
         network=network.eval(),
-        features=vectors.specs,
-        encoders={store.meta.name: store.meta.facts for store in stores},
+        features=ready.features,
+        encoders=ready.encoders,
         corpora=tuple(_corpus_facts(corpus, part) for corpus, part in zip(corpora, parts.train, strict=True)),
         config=without_places(config),
         training=TaggerTraining.of(
@@ -155,19 +157,6 @@ def _train(
         ),
     )
     _publish(folder, checkpoint)
-
-
-def _network(config: TaggerConfig, vectors: Vectors, types: tuple[str, ...], train: NDArray[np.int64]) -> Network:
-    """Return a network as initialised, which standardises its inputs by the sentences ``train``."""
-    network = Network(_shape(config, tuple(InputConfig(spec.dim, spec.layers) for spec in vectors.specs), types))
-    network.standardise(vectors.moments(train))
-    return network
-
-
-def _digest(config: TaggerConfig, corpora: Sequence[MentionCorpus], vectors: Vectors) -> str:
-    """Return a digest of all that a training depends on; the state of another one is not taken up."""
-    facts = [FORMAT_VERSION, asdict(config), [c.digest for c in corpora], [asdict(s) for s in vectors.specs]]
-    return sha256(json.dumps([*facts, version("torch")]).encode()).hexdigest()
 
 
 def _publish(folder: Path, checkpoint: TaggerCheckpoint) -> None:
@@ -246,12 +235,6 @@ def mentions_of(document: Document) -> list[TypedSpan]:
     return [(entity.start, entity.end, entity.type) for entity in document.entities]
 
 
-def _shape(config: TaggerConfig, inputs: tuple[InputConfig, ...], types: tuple[str, ...]) -> NetworkConfig:
-    """Return what determines the network: its inputs and types, and what is configured."""
-    own = asdict(config)
-    return NetworkConfig(inputs, types, **{f.name: own[f.name] for f in fields(NetworkConfig) if f.name in own})
-
-
 def _dev_score(network: Network, batcher: SentenceBatcher, parts: Parts, first: int) -> float | None:
     """Return the mean over the corpora of exact micro-F1 on their dev parts; None if there are none."""
     scores = []
@@ -285,10 +268,3 @@ def _note(folder: Path, corpus: str, split: str, scores: MentionScores) -> None:
     metrics = TaggerMetrics(corpus, split, measured.exact, measured.relaxed)
     write_file(folder / metrics_file(corpus, split), to_json(metrics))
     write_card(folder)
-
-
-def featurize_command(features: Sequence[Feature], corpora: Iterable[str], store_root: str | Path) -> str:
-    """Return the command that makes the vectors that a tagger reads."""
-    names = dict.fromkeys(feature.name for feature in features)
-    options = ["--encoders", ",".join(names), "--corpus", ",".join(corpora), "--store", str(store_root)]
-    return shlex.join(["cli", "entities", "featurize", *options])

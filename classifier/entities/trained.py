@@ -19,7 +19,7 @@ from classifier.entities.corpora import MentionCorpus
 from classifier.entities.facts import FACTS, TaggerTraining
 from classifier.entities.parts import training_parts
 from classifier.entities.place import CARD, check_tagger_folder, tagger_target
-from classifier.entities.runs import featurize_command
+from classifier.entities.prepare import featurize_command
 from classifier.runs.workplace import working_at
 from classifier.training.epoch import Notice, TellNotice
 from classifier.training.resume import UNFINISHED

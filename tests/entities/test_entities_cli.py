@@ -39,6 +39,7 @@ def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -
     run("entities", "featurize", "--encoders", "words", "--corpus", corpus, "--store", store)
     quick = ("--features", "words", "--hidden", 8, "--surface", 4, "--batch-size", 4, "--lr", 0.02, "--max-epochs", 1)
     train = ("entities", "train", "--corpus", corpus, "--store", store, "--run", model, *quick)
+    check_that_it_is_planned(train, model)
     shown = run(*train)
     check_that_it_is_kept(train, shown, model)
     made = json.loads(run("entities", "filter", "--corpus", corpus, "--store", store, "--run", model, "--json"))
@@ -47,6 +48,21 @@ def test_train_evaluate_and_tag(words: None, toy_folder: Path, tmp_path: Path) -
     assert set(scores[corpus]["exact"]) == {"GENE", "DISEASE", "all"}
     assert scores[corpus]["exact"]["all"]["annotated"] == 12
     run("entities", "eval", "--corpus", corpus, "--run", model, "--part", "tset", code=1)
+
+
+def check_that_it_is_planned(train: tuple[object, ...], model: Path) -> None:
+    """Ask what would be trained, of which nothing is written."""
+    line = re.fullmatch(
+        r"tagger of (?:DISEASE, GENE|GENE, DISEASE) on words with ([\d,]+) parameters, 24 sentences \(and 6 of the dev "
+        rf"parts\), 1 epoch, about \S.* -> {model}\n",
+        run(*train, "--dry-run"),
+    )
+    planned = json.loads(run(*train, "--dry-run", "--json"))
+    assert (planned["run"], planned["kept"], planned["plan"]["train"]) == (str(model), False, 24)
+    assert line
+    assert line[1] == f"{planned['plan']['parameters']:,}"
+    assert planned["plan"]["seconds"] > 0
+    assert not model.exists()
 
 
 def check_that_it_is_kept(train: tuple[object, ...], shown: str, model: Path) -> None:
@@ -63,6 +79,7 @@ def check_that_it_is_kept(train: tuple[object, ...], shown: str, model: Path) ->
     told = json.loads(run(*train, "--json"))
     assert (model / "filter.json").exists()
     assert (told.pop("kept"), (model / "tagger.json").read_bytes()) == (True, before)
+    assert json.loads(run(*train, "--dry-run", "--json")) == {"run": str(model), "kept": True, "plan": None}
     again = RUNNER.invoke(cli.assemble(), [*map(str, train), "--again", "--json"])
     assert "epoch 1 of 1" in again.stderr
     anew = json.loads(again.stdout)

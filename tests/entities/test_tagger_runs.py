@@ -10,9 +10,10 @@ from toy_tagger import fill_store, make_config, train_toy, write_corpus
 
 from classifier.entities.checkpoint import TaggerCheckpoint, load_tagger
 from classifier.entities.corpora import load_mentions
+from classifier.entities.estimate import TaggerPlan
 from classifier.entities.facts import FACTS, WEIGHTS, TaggerEpoch, read_tagger, read_tested
 from classifier.entities.parts import training_parts
-from classifier.entities.runs import evaluate_tagger, train_tagger
+from classifier.entities.runs import evaluate_tagger, plan_tagger, train_tagger
 from featstore.errors import DataError, MismatchError, MissingFeatureError, MissingFileError, UsageError
 
 
@@ -48,7 +49,13 @@ def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path: Path, monkey
         train_tagger(loaded, store, config, tmp_path / "cut", progress=stop)
     assert not (tmp_path / "cut" / FACTS).exists()
     seen: list[int] = []
-    train_tagger(loaded, store, config, tmp_path / "cut", progress=lambda epoch: seen.append(epoch.number))
+    planned = plan_tagger(loaded, store, config, tmp_path / "cut")
+    assert (planned.epochs, planned.done) == (3, 2)
+    told: list[TaggerPlan] = []
+    train_tagger(
+        loaded, store, config, tmp_path / "cut", announce=told.append, progress=lambda epoch: seen.append(epoch.number)
+    )
+    assert [replace(plan, seconds=planned.seconds) for plan in told] == [planned]
     assert seen == [3]
     assert (tmp_path / "cut" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
     assert not (tmp_path / "cut" / "unfinished.safetensors").exists()

@@ -78,6 +78,20 @@ def test_the_probabilities_are_averaged(trained: tuple[Corpus, Path, list[Path]]
     np.testing.assert_array_equal(found.predictions.probabilities, again.predictions.probabilities)
 
 
+def test_members_find_their_vectors_among_several_sets_of_a_name(
+    trained: tuple[Corpus, Path, list[Path]], make_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    corpus, store, runs = trained
+    make_set(corpus.instances, "glove", 4, identity="abc")
+    head = RunConfig(CorpusChoice(corpus.spec, corpus.indicators, corpus.context), HEAD)
+    with pytest.raises(UsageError, match="sets of several 'glove' encoders"):
+        train_head(corpus, store, head, 1, tmp_path / "another")
+    mixture = config_of(corpus, "mixture", mix=",".join(map(str, runs)))
+    evaluate_fold(corpus, store, mixture, 1, tmp_path / "both")
+    evaluate_fold(corpus, store, head, 1, runs[0])
+    assert read_result(tmp_path / "both" / "fold-1").features == read_result(runs[0] / "fold-1").features
+
+
 def test_runs_that_cannot_be_mixed(trained: tuple[Corpus, Path, list[Path]], tmp_path: Path) -> None:
     corpus, store, runs = trained
     for mix in ("", str(runs[0]), f"{runs[0]},{runs[0]}"):

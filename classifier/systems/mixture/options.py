@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from classifier.systems.contract import SystemOptions
 from classifier.training.config import option
+from featstore.copies import on_this_machine
 
 if TYPE_CHECKING:
     from classifier.runs.config import RunConfig
@@ -52,13 +53,17 @@ class MixtureOptions(SystemOptions):
 
     @property
     def features(self) -> str:
-        """The features that the members read, each once, as ``--features`` spells them."""
-        words = (word for config in self.configs for word in features_of(config).split("+") if word)
-        return "+".join(dict.fromkeys(words))
+        """The features that the members read, each once, as ``--features`` spells them.
 
+        Each names the encoder that its member was trained on, for a store may hold several of a name.
 
-def features_of(config: RunConfig) -> str:
-    """Return the features that a run reads; empty if it needs no store."""
-    if config.system is None:
-        return config.train.features
-    return str(dict(config.system.options).get("features", ""))
+        Raises:
+            DataError, MismatchError: what a member says of itself cannot be read.
+        """
+        from classifier.data.features import Feature  # these need numpy, too
+        from classifier.runs.config import trained_folds
+        from classifier.runs.facts import read_run
+
+        folds = (run / f"fold-{fold}" for run in self.runs for fold in trained_folds(run)[:1])
+        specs = (spec for fold in folds for spec in read_run(on_this_machine(fold)).features)
+        return "+".join(dict.fromkeys(str(Feature(spec.name, spec.layer, spec.identity)) for spec in specs))

@@ -206,6 +206,9 @@ def test_what_cannot_share_texts_is_refused(folder: Path, make_corpus: Make, tmp
     other = write_checkpoint(tmp_path / "distilbert", kind="distilbert")
     with pytest.raises(UsageError, match=r"of the kind 'distilbert'; give --readout starts"):
         load_encoder_and_reader(other, marks_of(make_corpus().instances), 64, "cpu", shared=True)
+    fine_tuned(make_corpus(), other, "starts").save(tmp_path)
+    with pytest.raises(DataError, match="the kind 'distilbert' cannot have been read with --readout shared"):
+        BERT.load(tmp_path, BertOptions(readout="shared"), ("neg", "pos"))
 
 
 def test_context_padding_and_parts_change_nothing(folder: Path, make_corpus: Make) -> None:

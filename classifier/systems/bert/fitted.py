@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import nn
 
-from classifier.systems.bert.network import PairClassifier, attention_on
+from classifier.systems.bert.network import PairClassifier, attention_on, takes_positions
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.reading import PieceReader
 from classifier.systems.bert.scoring import probabilities
@@ -106,6 +106,8 @@ def load_fine_tuned(folder: Path, options: BertOptions, labels: int) -> FineTune
     weights = load_file(folder / _WEIGHTS)
     raw = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     config = CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
+    if options.readout == "shared" and not takes_positions(config):
+        raise ValueError(f"a model of the kind '{config.model_type}' cannot have been read with --readout shared")
     # The shape is compared before anything is made by it: no number in the JSON makes anything large.
     with torch.device("meta"):
         expected = PairClassifier(AutoModel.from_config(config), labels, options.readout, options.dropout).state_dict()

@@ -151,17 +151,23 @@ def _add_marks(encoder: Any, reader: PieceReader) -> None:
         table[len(before) + n] = mean + 0.1 * before.std() * torch.randn(len(mean))
 
 
+def takes_positions(config: Any) -> bool:
+    """Tell whether a transformer of this configuration, as transformers reads it, can be told its pieces' positions."""
+    absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
+    return absolute and config.model_type in _SHARING
+
+
 def _check_shares(folder: Path, encoder: Any, marks: tuple[str, ...]) -> None:
     """Make sure that pairs can share a text: there are marks, and a piece's position is what it is told to be.
 
     Raises:
         UsageError: they cannot.
     """
-    kind = encoder.config.model_type
-    if kind not in _SHARING or getattr(encoder.config, "position_embedding_type", "absolute") != "absolute":
+    if not takes_positions(encoder.config):
         raise UsageError(
             f"--readout shared needs a model whose word pieces can be given positions ({', '.join(_SHARING)}, with "
-            f"absolute positions), and {folder} is of the kind '{kind}'; give --readout starts."
+            f"absolute positions), and {folder} is of the kind '{encoder.config.model_type}'; give "
+            "--readout starts."
         )
     if not marks:
         raise UsageError(

@@ -45,7 +45,7 @@ from classifier.data.features import Feature
 from classifier.data.vectors import DistinctSentences, Vectors
 from classifier.head.config import HeadConfig, InputConfig
 from classifier.head.model import Head, LayerMix
-from classifier.training.config import recipe
+from classifier.training.config import TrainConfig, recipe
 from classifier.training.loop import loss_of
 from featstore.corpora import load_corpus
 from featstore.encoders import load_encoder
@@ -149,9 +149,9 @@ def ours(
     vectors: Vectors,
     config: HeadConfig,
     encoders: Sequence[str] = (),
-    consistency: float = 0.0,
+    training: TrainConfig | None = None,
 ) -> Made:
-    head = Head(config)
+    head, training = Head(config), training or TrainConfig()
     batcher = Batcher(instances, vectors, ("0", "1"), TAGS[: config.tags])
     loaded = [load_encoder(name) for name in encoders]
 
@@ -159,7 +159,7 @@ def ours(
         for batch in batcher.shuffled(np.arange(len(instances)), BATCH, (1, number), pack=4):
             for encoder in loaded:
                 encoder.encode([instances[position].tokens for position in batch.positions])
-            yield partial(loss_of, head, batch, consistency)
+            yield partial(loss_of, head, batch, training)
 
     return head, epoch
 
@@ -280,7 +280,7 @@ def contenders(options: argparse.Namespace, names: Sequence[str]) -> dict[str, C
 
     low = config("paper", precision="bfloat16")
     return {
-        "best": lambda: ours(instances, vectors, config("best"), consistency=1.0),
+        "best": lambda: ours(instances, vectors, config("best"), training=recipe("best")),
         "best, once": lambda: ours(instances, vectors, config("best")),
         "paper": lambda: ours(instances, vectors, config("paper")),
         "paper, bfloat16": lambda: ours(instances, vectors, low),

@@ -30,13 +30,15 @@ class Batch:
     """The instances that a head scores at once, the longest sequence first.
 
     Shape: ``rows`` (R, layers * D) for each feature; ``index`` (B, T) int64, see ``Head.forward``; ``lengths`` (B,)
-    int64; ``labels`` (B,) int64, -1 where there is none; ``positions`` (B,), the instances' positions; ``targets``
-    (B, labels) float32, the probability of each label that is to be learnt, or None where it is the label alone.
+    int64; ``mentions`` (B, 2) int64, the steps at which the two mentions of the pair begin; ``labels`` (B,) int64, -1
+    where there is none; ``positions`` (B,), the instances' positions; ``targets`` (B, labels) float32, the probability
+    of each label that is to be learnt, or None where it is the label alone.
     """
 
     rows: tuple[Tensor, ...]
     index: Tensor
     lengths: Tensor
+    mentions: Tensor
     labels: Tensor
     positions: NDArray[np.int64]
     targets: Tensor | None = None
@@ -65,6 +67,7 @@ class Batcher:
         self._labels = np.array([_label(instance, numbers) for instance in instances], dtype=np.int64)
         layouts = [_layout(instance, tags) for instance in instances]
         self.lengths = np.array([len(layout) for layout in layouts], dtype=np.int64)
+        self._mentions = np.array([(each.head[0], each.tail[0]) for each in instances], np.int64).reshape(-1, 2)
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._layouts = np.concatenate(layouts) if layouts else np.zeros(0, dtype=np.int64)
 
@@ -130,6 +133,7 @@ class Batcher:
             rows=self._vectors.rows(sentences),
             index=torch.from_numpy(index),
             lengths=torch.from_numpy(lengths),
+            mentions=torch.from_numpy(self._mentions[positions]),
             labels=torch.from_numpy(self._labels[positions]),
             positions=positions,
             targets=None if self._targets is None else self._targets[torch.from_numpy(positions)],

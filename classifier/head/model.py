@@ -135,14 +135,22 @@ class Head(nn.Module):
         self.recurrent = nn.Parameter(torch.empty(2, config.hidden, GATES * config.hidden).uniform_(-bound, bound))
         self.attention = nn.Parameter(torch.empty(2 * config.hidden).uniform_(-1, 1).mul_((2 * config.hidden) ** -0.5))
         self.drop = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(2 * config.hidden, config.labels)
+        read = 3 if config.mention_states else 1  # h*, and a state for each mention
+        self.classifier = nn.Linear(2 * config.hidden * read, config.labels)
 
     @property
     def members(self) -> tuple[Head, ...]:
         """The head itself."""
         return (self,)
 
-    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, copies: int = 1) -> HeadOutput:
+    def forward(
+        self,
+        rows: Sequence[Tensor],
+        index: Tensor,
+        lengths: Tensor,
+        mentions: Tensor | None = None,
+        copies: int = 1,
+    ) -> HeadOutput:
         """Score a batch.
 
         Args:
@@ -150,10 +158,12 @@ class Head(nn.Module):
             index: the sequences; ``i >= 0`` is row i, ``-1 - j`` tag vector j; anything at padding.
                 Shape: (B, T) int64.
             lengths: steps of each sequence, longest first. Shape: (B,) int64, the first equal to T.
+            mentions: the steps at which the two mentions of each pair begin. Shape: (B, 2) int64. Only a head with
+                ``mention_states`` needs them.
             copies: how often the rows are repeated. Row i of copy c is ``c * R + i`` and has a dropout of its own.
         """
         if not torch.is_grad_enabled():
-            return self._score(rows, index, lengths)
+            return self._score(rows, index, lengths, mentions)
         features = cast(Sequence[FeatureInput], self.features)
         inputs = [feature(x, copies) for feature, x in zip(features, rows, strict=True)]
         tags = [feature.drop(feature.tags) for feature in features]
@@ -165,10 +175,24 @@ class Head(nn.Module):
         scores = (torch.tanh(hidden) * by_direction).sum((0, 3))
         time = torch.arange(hidden.shape[1]).unsqueeze(1)
         attention = scores.masked_fill(time >= lengths, -torch.inf).softmax(0)
-        pooled = torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1)
+        pooled = self._with_mentions(torch.einsum("tb,dtbh->bdh", attention, hidden).flatten(1), hidden, mentions)
         return HeadOutput(self.classifier(self.drop(torch.tanh(pooled))), attention.t())
 
-    def _score(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
+    def _with_mentions(self, pooled: Tensor, hidden: Tensor, mentions: Tensor | None) -> Tensor:
+        """Append the states at the mentions to the mean state, if the head reads them.
+
+        Shape: pooled (B, 2 H), hidden (2, T, B, H), mentions (B, 2) -> (B, 6 H), or pooled as it is.
+        """
+        if not self.config.mention_states:
+            return pooled
+        assert mentions is not None, "a head with mention_states needs the places of the mentions"
+        sequences = torch.arange(len(pooled))
+        states = [hidden[:, steps, sequences].transpose(0, 1).flatten(1) for steps in mentions.unbind(1)]
+        return torch.cat([pooled, *states], 1)
+
+    def _score(
+        self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, mentions: Tensor | None = None
+    ) -> HeadOutput:
         """Do the same without a gradient: what a sequence gets does not depend on the rest of the batch."""
         features, count = cast(Sequence[FeatureInput], self.features), len(lengths)
         steps, lengths = whole_batch(index.t(), lengths)
@@ -178,6 +202,9 @@ class Head(nn.Module):
         steps = torch.where(steps < 0, len(inputs[0]) - 1 - steps, steps)
         hidden = bilstm_steadily(projected, self.recurrent, steps, lengths)
         pooled, attention = attend_steadily(hidden, self.attention, lengths)
+        if mentions is not None:
+            mentions = nn.functional.pad(mentions, (0, 0, 0, len(lengths) - count))
+        pooled = self._with_mentions(pooled, hidden, mentions)
         logits = in_blocks(self.classifier, torch.tanh(pooled), SEQUENCES)
         return HeadOutput(logits[:count], attention.t()[:count])
 
@@ -213,13 +240,17 @@ class Ensemble(nn.Module):
         """The heads."""
         return tuple(cast(Sequence[Head], self.heads))
 
-    def forward(self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> HeadOutput:
+    def forward(
+        self, rows: Sequence[Tensor], index: Tensor, lengths: Tensor, mentions: Tensor | None = None
+    ) -> HeadOutput:
         """Score a batch; see :meth:`Head.forward`."""
         count = len(lengths)
         if not torch.is_grad_enabled():
             steps, lengths = whole_batch(index.t(), lengths)
             index = steps.t()
-        outputs = [head(rows, index, lengths) for head in self.heads]
+            if mentions is not None:
+                mentions = nn.functional.pad(mentions, (0, 0, 0, len(lengths) - count))
+        outputs = [head(rows, index, lengths, mentions) for head in self.heads]
         logits = torch.stack([output.logits.log_softmax(1) for output in outputs])
         attention = torch.stack([output.attention for output in outputs])
         together = logits.logsumexp(0) - math.log(len(outputs))

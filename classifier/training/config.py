@@ -153,6 +153,10 @@ class TrainConfig:
     members: int = option(
         1, "Number of heads that are trained with different weights and whose probabilities are averaged.", least=1
     )
+    mention_states: bool = option(
+        False,
+        "Classify the states at the first token of both mentions too, besides the mean of all states by attention.",
+    )
     standardise: bool = option(False, "Centre and scale each input column by its mean and standard deviation.")
     schedule: str = option(
         "plateau",
@@ -174,6 +178,13 @@ class TrainConfig:
         "Weight of R-Drop (Liang et al. 2021): each batch is scored under two dropouts, which must agree. It needs "
         "dropout. 0 scores each batch once.",
         least=0,
+    )
+    smoothing: float = option(
+        0.0,
+        "Share of each label that is spread evenly over all labels while the head learns (label smoothing, Szegedy et "
+        "al. 2016). A head that need not be sure of every label overfits less.",
+        least=0,
+        below=1,
     )
     weight_decay: float = option(0.01, "Weight decay of AdamW (Loshchilov and Hutter 2019).", least=0)
     favour: bool = option(

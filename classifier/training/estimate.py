@@ -119,7 +119,7 @@ def _seconds_of_training(head: AnyHead, batcher: Batcher, positions: NDArray[np.
             start = time.perf_counter()
             optimizer.zero_grad()
             for member in probe.members:
-                loss_of(member, batch, config.consistency).backward()
+                loss_of(member, batch, config).backward()
             optimizer.step()
             if number or len(positions) <= config.batch_size:
                 seconds += time.perf_counter() - start

@@ -255,7 +255,7 @@ def _epoch(
         optimizer.zero_grad()
         value = 0.0
         for member in head.members:  # one after the other: each takes the step it would take alone
-            loss = loss_of(member, batch, config.consistency)
+            loss = loss_of(member, batch, config)
             loss.backward()
             value += loss.item() / len(head.members)
         if not math.isfinite(value):
@@ -268,21 +268,22 @@ def _epoch(
     return total / len(positions), lr
 
 
-def loss_of(head: Head, batch: Batch, consistency: float) -> Tensor:
-    """Return the loss of a batch: cross-entropy, or with a ``consistency`` that of R-Drop (Liang et al. 2021, eq. 4).
+def loss_of(head: Head, batch: Batch, config: TrainConfig) -> Tensor:
+    """Return the loss of a batch: cross-entropy, or with ``consistency`` that of R-Drop (Liang et al. 2021, eq. 4).
 
-    The cross-entropy is that with the labels, or with the batch's targets if it has any.
-    Each instance is then scored twice, each time with another dropout of its vectors and of h*: the mean
+    The cross-entropy is that with the labels, or with the batch's targets if it has any; with ``smoothing`` a share of
+    each is spread evenly over all labels (Szegedy et al. 2016, section 7).
+    For R-Drop each instance is scored twice, each time with another dropout of its vectors and of h*: the mean
     cross-entropy of both, and besides ``consistency`` times the mean of the two Kullback-Leibler divergences.
     """
     wanted = batch.labels if batch.targets is None else batch.targets
-    if not consistency:
-        logits: Tensor = head(batch.rows, batch.index, batch.lengths).logits
-        return torch.nn.functional.cross_entropy(logits, wanted)
+    cross_entropy = partial(torch.nn.functional.cross_entropy, label_smoothing=config.smoothing)
+    if not config.consistency:
+        return cross_entropy(head(batch.rows, batch.index, batch.lengths, batch.mentions).logits, wanted)
     # Each instance twice in a row, the second on the second copy of the rows: faster than two batches.
     index, wanted = batch.index.repeat_interleave(2, 0), wanted.repeat_interleave(2, 0)
     second = index[1::2]
     second += len(batch.rows[0]) * (second >= 0)
-    twice = index, batch.lengths.repeat_interleave(2)
+    twice = index, batch.lengths.repeat_interleave(2), batch.mentions.repeat_interleave(2, 0)
     logits = head(batch.rows, *twice, copies=2).logits
-    return torch.nn.functional.cross_entropy(logits, wanted) + consistency * divergence_of_pairs(logits)
+    return cross_entropy(logits, wanted) + config.consistency * divergence_of_pairs(logits)

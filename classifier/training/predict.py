@@ -27,7 +27,7 @@ def predict(head: AnyHead, batcher: Batcher, positions: NDArray[np.int64]) -> Pr
     attention: dict[int, NDArray[np.float32]] = {}
     place = {int(position): n for n, position in enumerate(positions)}
     for batch in batcher.in_order(positions, BATCH):
-        logits, weights = head(batch.rows, batch.index, batch.lengths)
+        logits, weights = head(batch.rows, batch.index, batch.lengths, batch.mentions)
         where = [place[int(position)] for position in batch.positions]
         probabilities[where] = logits.softmax(1).numpy()
         for n, row, length in zip(where, weights.numpy(), batch.lengths.tolist(), strict=True):

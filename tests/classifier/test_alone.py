@@ -24,22 +24,26 @@ def rows_of(lengths: list[int]) -> list[torch.Tensor]:
     return [torch.randn(sum(lengths), i.dim * i.layers, generator=generator) for i in INPUTS]
 
 
-def batch_of(lengths: list[int], chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return index (B, T) and lengths of some of the sequences, longest first; sequence i reads its own rows."""
+def batch_of(lengths: list[int], chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return index (B, T), lengths and mentions of some of the sequences, longest first; sequence i reads its own
+    rows."""
     starts = np.cumsum(lengths) - lengths
     longest = max(lengths[i] for i in chosen)
     index = [[starts[i] + min(t, lengths[i] - 1) for t in range(longest)] for i in chosen]
-    return torch.tensor(np.array(index)), torch.tensor([lengths[i] for i in chosen])
+    counts = torch.tensor([lengths[i] for i in chosen])
+    return torch.tensor(np.array(index)), counts, torch.stack([counts // 3, counts - 1], 1)
 
 
 @pytest.mark.parametrize(("hidden", "project", "precision"), SHAPES)
-@pytest.mark.parametrize("members", [1, 2])
-def test_a_pair_alone_gets_what_it_gets_among_others(hidden: int, project: int, precision: str, members: int) -> None:
+@pytest.mark.parametrize(("members", "mention_states"), [(1, False), (1, True), (2, True)])
+def test_a_pair_alone_gets_what_it_gets_among_others(
+    hidden: int, project: int, precision: str, members: int, mention_states: bool
+) -> None:
     torch.manual_seed(0)
     head = make_head(
         HeadConfig(
             INPUTS, labels=6, tags=4, hidden=hidden, project=project, precision=precision, members=members,
-            standardise=True,
+            mention_states=mention_states, standardise=True,
         )
     ).eval()  # fmt: skip
 
@@ -74,9 +78,9 @@ def test_a_sentence_alone_gets_the_scores_that_it_gets_among_others(hidden: int,
         rows, looks = rows_of(lengths), torch.arange(sum(lengths) * KINDS).view(-1, KINDS) % ROWS
         some = np.sort(np.random.default_rng(seed).permutation(len(lengths))[: 1 + len(lengths) // 3])
         with torch.inference_mode():
-            index, counts = batch_of(lengths, np.arange(len(lengths)))
+            index, counts, _ = batch_of(lengths, np.arange(len(lengths)))
             together = network(rows, looks, index.t(), counts)
-            index, counts = batch_of(lengths, some)
+            index, counts, _ = batch_of(lengths, some)
             alone = network(rows, looks, index.t(), counts)
         for place, n in enumerate(some):
             assert torch.equal(together[: lengths[n], n], alone[: lengths[n], place])

@@ -20,6 +20,7 @@ from classifier.head.model import Ensemble, FeatureInput, Head
 LENGTHS = (9, 7, 7, 3, 1)
 SENTENCES = (8, 5, 3)  # rows of the three distinct sentences that the five sequences share
 OF_SEQUENCE = (0, 1, 1, 2, 2)
+MENTIONS = torch.tensor([[0, 8], [6, 1], [2, 2], [2, 0], [0, 0]])
 
 
 def make_head(**more: object) -> Head:
@@ -68,7 +69,8 @@ def torch_lstm(head: Head) -> nn.LSTM:
 
 
 def reference(head: Head, lstm: nn.LSTM, rows: Sequence[Tensor], index: Tensor, lengths: Tensor) -> Tensor:
-    """Hiai et al. 2021, eq. 1-10, and Peters et al. 2018, eq. 1, sequence by sequence."""
+    """Hiai et al. 2021, eq. 1-10, and Peters et al. 2018, eq. 1, sequence by sequence; with the states at the mentions
+    where the head reads them."""
     first, second = inputs_of(head)
     layers = rows[1].float()
     if head.config.standardise:
@@ -89,24 +91,27 @@ def reference(head: Head, lstm: nn.LSTM, rows: Sequence[Tensor], index: Tensor, 
     for b, length in enumerate(lengths.tolist()):
         h = hidden[b, :length]
         a = (torch.tanh(h) @ head.attention).softmax(0)
-        logits.append(head.classifier(torch.tanh(a @ h)))
+        read = torch.cat([a @ h, *h[MENTIONS[b]]]) if head.config.mention_states else a @ h
+        logits.append(head.classifier(torch.tanh(read)))
     return torch.stack(logits)
 
 
 @pytest.mark.parametrize(("precision", "largest"), [("float32", 1e-6), ("bfloat16", 0.02)])
-def test_without_a_gradient_it_gives_the_same(precision: str, largest: float) -> None:
-    head = make_head(precision=precision)
+@pytest.mark.parametrize("mention_states", [False, True])
+def test_without_a_gradient_it_gives_the_same(precision: str, largest: float, mention_states: bool) -> None:
+    head = make_head(precision=precision, mention_states=mention_states)
     batch = make_batch()
-    expected = head(*batch)
+    expected = head(*batch, MENTIONS)
     with torch.inference_mode():
-        found = head(*batch)
+        found = head(*batch, MENTIONS)
     torch.testing.assert_close(found.logits, expected.logits.detach(), atol=largest, rtol=0)
     torch.testing.assert_close(found.attention, expected.attention.detach(), atol=largest, rtol=0)
 
 
 @pytest.mark.parametrize("standardise", [False, True])
-def test_is_the_papers_head(standardise: bool) -> None:
-    head = make_head(standardise=standardise)
+@pytest.mark.parametrize("mention_states", [False, True])
+def test_is_the_papers_head(standardise: bool, mention_states: bool) -> None:
+    head = make_head(standardise=standardise, mention_states=mention_states)
     rows, index, lengths = make_batch()
     if standardise:
         head.standardise([(x.float().mean(0), x.float().std(0)) for x in rows])
@@ -117,7 +122,7 @@ def test_is_the_papers_head(standardise: bool) -> None:
     nn.functional.cross_entropy(expected, labels).backward()
     shared = {name: p.grad.clone() for name, p in head.named_parameters() if p.grad is not None}
     head.zero_grad()
-    logits, _ = head(rows, index, lengths)
+    logits, _ = head(rows, index, lengths, MENTIONS)
     nn.functional.cross_entropy(logits, labels).backward()
 
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)

@@ -49,23 +49,29 @@ def contrary(instances: Sequence[Instance]) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("consistency", [0.0, 2.0])
-def test_the_loss_is_the_cross_entropy_with_the_targets(consistency: float) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_loss_is_the_cross_entropy_with_the_targets(consistency: float, smoothing: float) -> None:
     torch.manual_seed(1)
     head = Head(HeadConfig((InputConfig(3),), labels=3, tags=1, hidden=4))
+    config = TrainConfig(
+        consistency=consistency, dropout=0.1, smoothing=smoothing
+    )  # the head was built without dropout
     batch = Batch(
         rows=(torch.randn(4, 3),),
         index=torch.tensor([[0, -1, 1], [3, 2, 0]]),
         lengths=torch.tensor([3, 2]),
+        mentions=torch.tensor([[0, 2], [1, 0]]),
         labels=torch.tensor([0, 2]),
         positions=np.arange(2),
         targets=torch.tensor([[0.75, 0.25, 0.0], [0.1, 0.2, 0.7]]),
     )
     logs = head(batch.rows, batch.index, batch.lengths).logits.log_softmax(1)
     assert batch.targets is not None
-    by_hand = -(batch.targets * logs).sum(1).mean()
-    torch.testing.assert_close(loss_of(head, batch, consistency), by_hand)  # without dropout both passes agree
-    plain = loss_of(head, replace(batch, targets=None), consistency)
-    torch.testing.assert_close(plain, -logs[[0, 1], [0, 2]].mean())
+    evenly = smoothing * -logs.mean(1).mean()
+    by_hand = (1 - smoothing) * -(batch.targets * logs).sum(1).mean() + evenly
+    torch.testing.assert_close(loss_of(head, batch, config), by_hand)  # without dropout both passes agree
+    plain = loss_of(head, replace(batch, targets=None), config)
+    torch.testing.assert_close(plain, (1 - smoothing) * -logs[[0, 1], [0, 2]].mean() + evenly)
 
 
 def test_the_share_decides_who_is_believed(make_corpus: Make, make_store: Store, tmp_path: Path) -> None:

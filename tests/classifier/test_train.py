@@ -149,7 +149,17 @@ def test_a_loss_that_is_no_number(fit: Fit) -> None:
         fit(TrainConfig(lr=1e38))
 
 
-CURVED = replace(CONFIG, schedule="cosine", warmup=0.25, average=0.8, members=2, dropout=0.2, consistency=0.5)
+CURVED = replace(
+    CONFIG,
+    schedule="cosine",
+    warmup=0.25,
+    average=0.8,
+    members=2,
+    dropout=0.2,
+    consistency=0.5,
+    smoothing=0.1,
+    mention_states=True,
+)
 
 
 def test_cosine_rises_and_falls_to_nothing() -> None:
@@ -187,17 +197,20 @@ def test_consistency_is_r_drop(fit: Fit) -> None:
     assert three - twice == pytest.approx(3 * divergence, rel=1e-4)
 
 
-def test_r_drop_scores_each_instance_as_a_single_pass_does() -> None:
+@pytest.mark.parametrize("mention_states", [False, True])
+def test_r_drop_scores_each_instance_as_a_single_pass_does(mention_states: bool) -> None:
     torch.manual_seed(1)
-    head = Head(HeadConfig((InputConfig(3), InputConfig(4)), labels=3, tags=2, hidden=4))
+    inputs = (InputConfig(3), InputConfig(4))
+    head = Head(HeadConfig(inputs, labels=3, tags=2, hidden=4, mention_states=mention_states))
     batch = Batch(
         rows=(torch.randn(5, 3), torch.randn(5, 4)),
         index=torch.tensor([[0, -1, 1, 2], [4, 3, -2, 0]]),
         lengths=torch.tensor([4, 3]),
+        mentions=torch.tensor([[0, 2], [2, 0]]),
         labels=torch.tensor([0, 2]),
         positions=np.arange(2),
     )
-    once, twice = loss_of(head, batch, 0.0), loss_of(head, batch, 5.0)
+    once, twice = (loss_of(head, batch, replace(CONFIG, dropout=0.1, consistency=c)) for c in (0.0, 5.0))
     torch.testing.assert_close(twice, once)  # without dropout both passes say the same
 
 

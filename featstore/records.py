@@ -94,6 +94,27 @@ class Instance:
         rows = [i for i in self.layout[slice(*span)] if i >= 0]
         return tuple(self.tokens[i] for i in rows if not self.offsets or self.offsets[i] != (-1, -1))
 
+    @property
+    def words(self) -> list[str]:
+        """The words of ``layout``, the tags among them, whatever the context."""
+        return [self.tokens[i] if i >= 0 else self.tags[-1 - i] for i in self.layout]
+
+    @property
+    def begins(self) -> tuple[int, int]:
+        """The steps of ``layout`` at which head and tail begin: of their opening tags, or first tokens without tags."""
+        return self._begin(self.head, self.head_type), self._begin(self.tail, self.tail_type)
+
+    def _begin(self, span: tuple[int, int], kind: str) -> int:
+        """Return the step of a mention's opening tag; between it and the mention there are other tags at most."""
+        for place in range(span[0] - 1, -1, -1):
+            i = self.layout[place]
+            word = self.tokens[i] if i >= 0 else self.tags[-1 - i]
+            if word == f"<{kind}>":
+                return place
+            if not (word.startswith("<") and word.endswith(">")):
+                break
+        return span[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

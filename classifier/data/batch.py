@@ -67,7 +67,7 @@ class Batcher:
         self._labels = np.array([_label(instance, numbers) for instance in instances], dtype=np.int64)
         layouts = [_layout(instance, tags) for instance in instances]
         self.lengths = np.array([len(layout) for layout in layouts], dtype=np.int64)
-        self._mentions = np.array([(each.head[0], each.tail[0]) for each in instances], np.int64).reshape(-1, 2)
+        self._mentions = np.array([each.begins for each in instances], dtype=np.int64).reshape(-1, 2)
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._layouts = np.concatenate(layouts) if layouts else np.zeros(0, dtype=np.int64)
 

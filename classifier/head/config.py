@@ -38,7 +38,7 @@ class HeadConfig:
         project: width to which each wider feature is mapped by learned weights before the Bi-LSTM; 0 maps none.
         members: number of heads that differ in their initial weights and their dropout, and whose probabilities are
             averaged.
-        mention_states: classify the states at the first token of both mentions besides h*.
+        mention_states: classify the states at which both mentions begin besides h*.
         precision: precision of the matrix products, ``float32`` or ``bfloat16``; everything else is in float32.
     """
 

@@ -155,7 +155,7 @@ class TrainConfig:
     )
     mention_states: bool = option(
         False,
-        "Classify the states at the first token of both mentions too, besides the mean of all states by attention.",
+        "Classify the states at which both mentions begin too, besides the mean of all states by attention.",
     )
     standardise: bool = option(False, "Centre and scale each input column by its mean and standard deviation.")
     schedule: str = option(

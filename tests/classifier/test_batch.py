@@ -147,7 +147,7 @@ def test_a_batch_lays_out_every_instance(
             instance = instances[position]
             own = store.read([instance.key])[0]
             assert batch.labels[b] == ("neg", "pos").index(instance.label or "")
-            assert batch.mentions[b].tolist() == [instance.head[0], instance.tail[0]]
+            assert batch.mentions[b].tolist() == list(instance.begins)
             steps = batch.index[b, : batch.lengths[b]].tolist()
             assert len(steps) == len(instance.layout)
             for step, entry in zip(steps, instance.layout, strict=True):

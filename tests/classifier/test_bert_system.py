@@ -23,7 +23,7 @@ from classifier.systems.bert.fitted import FineTuned, load_fine_tuned
 from classifier.systems.bert.network import PairClassifier, load_encoder_and_reader
 from classifier.systems.bert.options import BertOptions
 from classifier.systems.bert.quick import QuickDropout
-from classifier.systems.bert.reading import around, marks_of, start_of, words_of
+from classifier.systems.bert.reading import around, marks_of
 from classifier.systems.bert.scoring import make_batch, probabilities
 from classifier.systems.bert.system import BERT
 from classifier.systems.bert.tuning import backward, make_optimizer, share_of_rate
@@ -109,7 +109,7 @@ def test_starts_reads_the_states_at_the_opening_marks(folder: Path, make_corpus:
     model = fine_tuned(corpus, folder, "starts")
     instance = corpus.instances[3]
     read = model.reader.read([instance])
-    words = words_of(instance)
+    words = instance.words
     pieces = read.texts[0]
     assert [int(pieces[place]) for place in read.starts[0]] == [
         model.reader.vocabulary + model.reader.marks.index(f"<{kind}>") for kind in ("gene", "chem")
@@ -123,7 +123,7 @@ def test_starts_reads_the_states_at_the_opening_marks(folder: Path, make_corpus:
 def of_one_sentence(corpus: Corpus) -> list[Instance]:
     """Return pairs that share a sentence: the marks stand at other words of it."""
     first = corpus.instances[0]
-    words = [word for word in words_of(first) if not word.startswith("<")]
+    words = [word for word in first.words if not word.startswith("<")]
     places = [(0, 1), (0, 3), (2, 1), (4, 2), (3, 4)]
     return [marked(first, words, head, tail) for head, tail in places]
 
@@ -150,13 +150,13 @@ def test_pairs_share_a_text_that_sees_none_of_their_marks(
     pairs = [*of_one_sentence(corpus), *corpus.instances[:4]]
     read = model.reader.read(pairs)
     assert read.of_instance[:5].tolist() == [0] * 5
-    assert len(read.texts) == len({tuple(w for w in words_of(pair) if not w.startswith("<")) for pair in pairs})
+    assert len(read.texts) == len({tuple(w for w in pair.words if not w.startswith("<")) for pair in pairs})
     assert read.marks is not None
     found = model.probabilities(pairs, ())
     first = 2 if kind == "roberta" else 0
     for n, instance in enumerate(pairs):
         text = read.texts[read.of_instance[n]]
-        words = [word for word in words_of(instance) if not word.startswith("<")]
+        words = [word for word in instance.words if not word.startswith("<")]
         assert len(text) == len(words) + 2
         starts = [1 + place for place in places_of_mentions(instance)]
         assert read.starts[n].tolist() == starts
@@ -178,7 +178,7 @@ def test_pairs_share_a_text_that_sees_none_of_their_marks(
 
 def places_of_mentions(instance: Instance) -> list[int]:
     """Return where head and tail begin among the words that are no marks."""
-    words = words_of(instance)
+    words = instance.words
     return [sum(not word.startswith("<") for word in words[: span[0]]) for span in (instance.head, instance.tail)]
 
 
@@ -361,13 +361,6 @@ def test_windows_hold_both_mentions(length: int, data: st.DataObject) -> None:
     first, last = min(starts), max(end for _, end in spans)
     if last - first <= room:
         assert set(range(first, last)) <= set(kept.tolist())
-
-
-def test_marks_that_nest() -> None:
-    words = ["<chem>", "<gene>", "x", "</gene>", "y", "</chem>", "z"]
-    assert start_of(words, (2, 3), "gene") == 1
-    assert start_of(words, (2, 5), "chem") == 0
-    assert start_of(words, (6, 7), "gene") == 6
 
 
 def test_quick_dropout() -> None:

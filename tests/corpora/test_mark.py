@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from featstore.corpora.mark import Marked, Marking, Mention, mark
 from featstore.corpora.text import Sentence, tokenise
 from featstore.errors import DataError, UsageError
+from featstore.records import Instance
 
 TEXT = "a b c d e f"
 WORDS = TEXT.split()
@@ -145,3 +146,17 @@ def test_a_mention_without_a_word() -> None:
 def test_unknown_choice(choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="Did you mean"):
         Marking(**choice)
+
+
+@pytest.mark.parametrize("context", ["tagged", "sentence"])
+def test_a_mention_begins_with_its_own_tag_or_with_its_first_token(context: str) -> None:
+    words = ("<chem>", "<gene>", "x", "</gene>", "y", "</chem>", "z")
+    tags = tuple(word for word in words if "<" in word) if context == "sentence" else ()
+    tokens = tuple(word for word in words if word not in tags)
+    layout = tuple(-1 - tags.index(word) if word in tags else tokens.index(word) for word in words)
+
+    def begins(head: tuple[int, int], head_type: str, tail: tuple[int, int], tail_type: str) -> tuple[int, int]:
+        return Instance("i", tokens, layout, tags, head, tail, head_type, tail_type, None).begins
+
+    assert begins((2, 3), "gene", (2, 5), "chem") == (1, 0)
+    assert begins((6, 7), "gene", (2, 3), "dise") == (6, 2)

@@ -76,7 +76,7 @@ class PieceReader:
 
     def read(self, instances: Sequence[Instance]) -> Read:
         """Read instances; Shape: see :class:`Read`."""
-        told = [words_of(instance) for instance in instances]
+        told = [instance.words for instance in instances]
         known = self._known(sorted({word for words in told for word in words}))
         texts, number_of = list[Numbers](), dict[bytes, int]()
         of_instance, windowed = np.zeros(len(instances), dtype=np.int64), 0
@@ -84,12 +84,12 @@ class PieceReader:
         for n, (instance, words) in enumerate(zip(instances, told, strict=True)):
             own = [known[word] for word in words]
             if self.shared:
-                marks[n] = [self._mark(kind) for _, kind in mentions(instance)]
+                marks[n] = [self._mark(kind) for kind in (instance.head_type, instance.tail_type)]
                 own = [[] if pieces_of[0] >= self.vocabulary else pieces_of for pieces_of in own]
             ends = np.cumsum([len(each) for each in own])
             spans = [
                 (int(ends[first] - len(own[first])), int(ends[max(first, span[1] - 1)]))
-                for span, first in ((span, start_of(words, span, kind)) for span, kind in mentions(instance))
+                for span, first in zip((instance.head, instance.tail), instance.begins, strict=True)
             ]
             flat = np.array([piece for each in own for piece in each], dtype=np.int64)
             room = self.longest - len(self.before) - len(self.after)
@@ -116,31 +116,11 @@ class PieceReader:
         return known | {mark: [self.vocabulary + n] for n, mark in enumerate(self.marks)}
 
 
-def words_of(instance: Instance) -> list[str]:
-    """Return the words of a marked pair, its marks among them, whatever the context."""
-    return [instance.tokens[i] if i >= 0 else instance.tags[-1 - i] for i in instance.layout]
-
-
-def mentions(instance: Instance) -> tuple[tuple[tuple[int, int], str], tuple[tuple[int, int], str]]:
-    """Return span and type of the head and of the tail."""
-    return (instance.head, instance.head_type), (instance.tail, instance.tail_type)
-
-
-def start_of(words: Sequence[str], span: tuple[int, int], kind: str) -> int:
-    """Return the place of a mention's opening mark, or of its first word if it has none."""
-    mark, place = f"<{kind}>", span[0] - 1
-    while place >= 0 and words[place].startswith("<") and words[place].endswith(">"):
-        if words[place] == mark:
-            return place
-        place -= 1
-    return span[0]
-
-
 def marks_of(instances: Sequence[Instance]) -> tuple[str, ...]:
     """Return the marks that stand in instances, sorted."""
-    kinds = {kind for instance in instances for _, kind in mentions(instance)}
+    kinds = {kind for instance in instances for kind in (instance.head_type, instance.tail_type)}
     possible = {mark for kind in kinds for mark in (f"<{kind}>", f"</{kind}>")}
-    return tuple(sorted(possible & {word for instance in instances for word in words_of(instance)}))
+    return tuple(sorted(possible & {word for instance in instances for word in instance.words}))
 
 
 def around(length: int, spans: Sequence[tuple[int, int]], room: int) -> Numbers:

@@ -38,7 +38,7 @@ def make_checkpoint(**more: Any) -> Checkpoint:
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"members": 2, "project": 2}])
+@pytest.mark.parametrize("options", [{}, {"members": 2, "project": 2}, {"mention_states": True}])
 def test_comes_back(options: dict[str, int], tmp_path: Path) -> None:
     saved = make_checkpoint(**options)
     save_checkpoint(tmp_path / "fold-3", saved)

@@ -53,8 +53,9 @@ def test_candidates_are_all_pairs_of_the_known_types_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("context", ["tagged", "sentence"])
-def test_a_pair_gets_what_the_head_says_of_it_alone(context: str) -> None:
-    extractor = make_extractor(context=context)
+@pytest.mark.parametrize("mention_states", [False, True])
+def test_a_pair_gets_what_the_head_says_of_it_alone(context: str, mention_states: bool) -> None:
+    extractor = make_extractor(context=context, mention_states=mention_states)
     documents = [make_document(n, pairs=1 + n % 4) for n in range(30)]
     types = PairTypes(frozenset({"CHEMICAL"}), frozenset({"GENE-Y"}))
     for document, result in zip(documents, extractor.extract_documents(documents, ALL), strict=True):

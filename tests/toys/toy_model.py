@@ -62,6 +62,7 @@ def make_checkpoint(
     words: Mapping[str, str] | None = None,
     indicators: str = "tags",
     tags: tuple[str, ...] | None = None,
+    mention_states: bool = False,
 ) -> Checkpoint:
     """Return a head with large random weights, so that its answers differ from pair to pair."""
     names = sorted({kind for pair in kinds for kind in pair})
@@ -70,7 +71,9 @@ def make_checkpoint(
     tags = tags if context == "sentence" else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        head = Head(HeadConfig((InputConfig(DIM),), labels=len(LABELS), tags=len(tags), hidden=4))
+        head = Head(
+            HeadConfig((InputConfig(DIM),), labels=len(LABELS), tags=len(tags), hidden=4, mention_states=mention_states)
+        )
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.mul_(3)

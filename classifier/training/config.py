@@ -182,7 +182,7 @@ class TrainConfig:
     smoothing: float = option(
         0.0,
         "Share of each label that is spread evenly over all labels while the head learns (label smoothing, Szegedy et "
-        "al. 2016). A head that need not be sure of every label overfits less.",
+        "al. 2016).",
         least=0,
         below=1,
     )

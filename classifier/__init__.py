@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from classifier.entities.config import TaggerConfig
     from classifier.entities.corpora import MentionCorpus, load_mentions
     from classifier.entities.filter_training import train_filter
-    from classifier.entities.runs import corpus_sentences, evaluate_tagger, train_tagger
+    from classifier.entities.runs import corpus_sentences, evaluate_tagger, plan_tagger, train_tagger
     from classifier.entities.tagger import Tagger
     from classifier.extract.bundle import write_bundle
     from classifier.extract.extractor import Extractor
@@ -70,6 +70,7 @@ else:
             "list_runs": "classifier.api",
             "load_mentions": "classifier.entities.corpora",
             "open_run": "classifier.api",
+            "plan_tagger": "classifier.entities.runs",
             "recipe": "classifier.training.config",
             "run_ablation": "classifier.ablate.whole",
             "tag_files": "classifier.extract.tag_files",
@@ -113,6 +114,7 @@ __all__ = [
     "list_runs",
     "load_mentions",
     "open_run",
+    "plan_tagger",
     "recipe",
     "run_ablation",
     "tag_files",

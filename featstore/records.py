@@ -97,18 +97,23 @@ class Instance:
     @property
     def words(self) -> list[str]:
         """The words of ``layout``, the tags among them, whatever the context."""
-        return [self.tokens[i] if i >= 0 else self.tags[-1 - i] for i in self.layout]
+        return [self._word(entry) for entry in self.layout]
 
     @property
     def begins(self) -> tuple[int, int]:
-        """The steps of ``layout`` at which head and tail begin: of their opening tags, or first tokens without tags."""
+        """The steps of ``layout`` at which head and tail begin.
+
+        A mention begins with its opening tag, or with its first token where it has no tag.
+        """
         return self._begin(self.head, self.head_type), self._begin(self.tail, self.tail_type)
+
+    def _word(self, entry: int) -> str:
+        return self.tokens[entry] if entry >= 0 else self.tags[-1 - entry]
 
     def _begin(self, span: tuple[int, int], kind: str) -> int:
         """Return the step of a mention's opening tag; between it and the mention there are other tags at most."""
         for place in range(span[0] - 1, -1, -1):
-            i = self.layout[place]
-            word = self.tokens[i] if i >= 0 else self.tags[-1 - i]
+            word = self._word(self.layout[place])
             if word == f"<{kind}>":
                 return place
             if not (word.startswith("<") and word.endswith(">")):

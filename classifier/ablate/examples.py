@@ -109,7 +109,7 @@ def _example(instance: Instance, kind: str, predicted: str, probability: float, 
         gold=instance.label or "",
         predicted=predicted,
         probability=probability,
-        words=tuple(instance.tokens[i] if i >= 0 else instance.tags[-1 - i] for i in instance.layout),
+        words=tuple(instance.words),
         weights=weights,
         entities=tuple(any(place in span for span in spans) for place in range(len(instance.layout))),
     )

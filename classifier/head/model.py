@@ -161,6 +161,9 @@ class Head(nn.Module):
             mentions: the steps at which the two mentions of each pair begin. Shape: (B, 2) int64. Only a head with
                 ``mention_states`` needs them.
             copies: how often the rows are repeated. Row i of copy c is ``c * R + i`` and has a dropout of its own.
+
+        Raises:
+            ValueError: the head reads the states at the mentions, and ``mentions`` are not given.
         """
         if not torch.is_grad_enabled():
             return self._score(rows, index, lengths, mentions)
@@ -181,11 +184,14 @@ class Head(nn.Module):
     def _with_mentions(self, pooled: Tensor, hidden: Tensor, mentions: Tensor | None) -> Tensor:
         """Append the states at the mentions to the mean state, if the head reads them.
 
-        Shape: pooled (B, 2 H), hidden (2, T, B, H), mentions (B, 2) -> (B, 6 H), or pooled as it is.
+        Shape: pooled (B, 2 H), hidden (2, T, B, H), mentions (B, 2) -> (B, 6 H), or pooled as it is. There may
+        be fewer mentions, where the batch was filled up with sequences that nobody asked for.
         """
         if not self.config.mention_states:
             return pooled
-        assert mentions is not None, "a head with mention_states needs the places of the mentions"
+        if mentions is None:
+            raise ValueError("a head with mention_states needs the steps at which the mentions begin.")
+        mentions = nn.functional.pad(mentions, (0, 0, 0, len(pooled) - len(mentions)))
         sequences = torch.arange(len(pooled))
         states = [hidden[:, steps, sequences].transpose(0, 1).flatten(1) for steps in mentions.unbind(1)]
         return torch.cat([pooled, *states], 1)
@@ -202,8 +208,6 @@ class Head(nn.Module):
         steps = torch.where(steps < 0, len(inputs[0]) - 1 - steps, steps)
         hidden = bilstm_steadily(projected, self.recurrent, steps, lengths)
         pooled, attention = attend_steadily(hidden, self.attention, lengths)
-        if mentions is not None:
-            mentions = nn.functional.pad(mentions, (0, 0, 0, len(lengths) - count))
         pooled = self._with_mentions(pooled, hidden, mentions)
         logits = in_blocks(self.classifier, torch.tanh(pooled), SEQUENCES)
         return HeadOutput(logits[:count], attention.t()[:count])
@@ -248,8 +252,6 @@ class Ensemble(nn.Module):
         if not torch.is_grad_enabled():
             steps, lengths = whole_batch(index.t(), lengths)
             index = steps.t()
-            if mentions is not None:
-                mentions = nn.functional.pad(mentions, (0, 0, 0, len(lengths) - count))
         outputs = [head(rows, index, lengths, mentions) for head in self.heads]
         logits = torch.stack([output.logits.log_softmax(1) for output in outputs])
         attention = torch.stack([output.attention for output in outputs])

@@ -154,6 +154,11 @@ def test_bfloat16_is_the_same_head_less_precisely() -> None:
         assert torch.nn.functional.cosine_similarity(a.grad.flatten(), b.grad.flatten(), dim=0) > 0.99, name
 
 
+def test_a_head_that_reads_the_mentions_is_told_where_they_are() -> None:
+    with pytest.raises(ValueError, match="needs the steps at which the mentions begin"):
+        make_head(mention_states=True)(*make_batch())
+
+
 def test_shapes_and_attention() -> None:
     @jaxtyped(typechecker=beartype)
     def score(

@@ -66,4 +66,4 @@ class MixtureOptions(SystemOptions):
 
         folds = (run / f"fold-{fold}" for run in self.runs for fold in trained_folds(run)[:1])
         specs = (spec for fold in folds for spec in read_run(on_this_machine(fold)).features)
-        return "+".join(dict.fromkeys(str(Feature(spec.name, spec.layer, spec.identity)) for spec in specs))
+        return "+".join(dict.fromkeys(str(Feature(spec.name, spec.layer, spec.identity[:16])) for spec in specs))

@@ -58,7 +58,7 @@ def pairing_of(instances: Sequence[Instance], indicators: str) -> Pairing:
     for instance in instances:
         kinds.add((instance.head_type, instance.tail_type))
         for kind, span in ((instance.head_type, instance.head), (instance.tail_type, instance.tail)):
-            words.add((kind, " ".join(instance.words[slice(*span)])))
+            words.add((kind, " ".join(map(instance.word, instance.layout[slice(*span)]))))
     by_kind = dict(words)
     # Elsewhere the mentions (or their nouns) stand there, unless the corpus itself had put one word in place of each.
     masked = len(by_kind) == len(words) and (indicators == "replace" or all(map(_MASK.fullmatch, by_kind.values())))

@@ -97,7 +97,7 @@ class Instance:
     @property
     def words(self) -> list[str]:
         """The words of ``layout``, the tags among them, whatever the context."""
-        return [self._word(entry) for entry in self.layout]
+        return [self.word(entry) for entry in self.layout]
 
     @property
     def begins(self) -> tuple[int, int]:
@@ -107,13 +107,14 @@ class Instance:
         """
         return self._begin(self.head, self.head_type), self._begin(self.tail, self.tail_type)
 
-    def _word(self, entry: int) -> str:
+    def word(self, entry: int) -> str:
+        """Return the word that an entry of ``layout`` stands for, which may be a tag."""
         return self.tokens[entry] if entry >= 0 else self.tags[-1 - entry]
 
     def _begin(self, span: tuple[int, int], kind: str) -> int:
         """Return the step of a mention's opening tag; between it and the mention there are other tags at most."""
         for place in range(span[0] - 1, -1, -1):
-            word = self._word(self.layout[place])
+            word = self.word(self.layout[place])
             if word == f"<{kind}>":
                 return place
             if not (word.startswith("<") and word.endswith(">")):

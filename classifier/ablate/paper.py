@@ -77,12 +77,15 @@ def rows_of_paper(spec: str) -> dict[str, PaperRow]:
 
 
 def light_row(spec: str, features: str) -> PaperRow | None:
-    """Return the row of a head in the paper's Table 2, or None if it has no such row. ``bioglove`` counts as GloVe."""
+    """Return the row of a head in the paper's Table 2, or None if it has no such row.
+
+    ``bioglove`` counts as GloVe and ``elmo2`` as ELMo.
+    """
     parsed = parse_features(features)
     names = {feature.name for feature in parsed}
     if len(names) < len(parsed):
         return None
-    encoders = frozenset("glove" if name == "bioglove" else name for name in names)
+    encoders = frozenset({"bioglove": "glove", "elmo2": "elmo"}.get(name, name) for name in names)
     return LIGHT.get(corpus_name(spec), {}).get(encoders)
 
 

@@ -52,17 +52,17 @@ def character_ids(token: str, room: int) -> list[int]:
 
 
 class ELMo:
-    """The encoder ``elmo``; see :class:`featstore.encoders.Encoder`.
+    """The encoders ``elmo`` and ``elmo2``; see :class:`featstore.encoders.Encoder`.
 
     Attributes:
         cut_tokens: distinct tokens seen so far that were longer than the model can read, and were therefore cut.
     """
 
-    name = "elmo"
     shares_text = True
 
-    def __init__(self, folder: Path, *, device: str, precision: str, cached_tokens: int) -> None:
+    def __init__(self, folder: Path, *, device: str, precision: str, cached_tokens: int, name: str = "elmo") -> None:
         lm = load_elmo(folder)
+        self.name = name
         self._config, self._device = lm.config, device_of(device)
         self._tokens = _TokenLayer(lm, self._device, cached_tokens)
         self._stacks = {d: _stack(lm, d, precision, self._device) for d in DIRECTIONS}
@@ -233,3 +233,17 @@ def load(path: str | None, *, device: str = "cpu", precision: str = "float32", c
     """
     folder = Path(path) if path else bundled("elmo")
     return ELMo(folder, device=device, precision=precision, cached_tokens=cached_tokens)
+
+
+def load_second(
+    path: str | None, *, device: str = "cpu", precision: str = "float32", cached_tokens: int = 32_768
+) -> ELMo:
+    """Load the bundled encoder after it has read three times as much text.
+
+    It has a name of its own, because models that were trained on the first one go on needing that.
+
+    Args:
+        path, device, precision, cached_tokens: see :func:`load`.
+    """
+    folder = Path(path) if path else bundled("elmo2")
+    return ELMo(folder, device=device, precision=precision, cached_tokens=cached_tokens, name="elmo2")

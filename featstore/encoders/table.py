@@ -21,6 +21,7 @@ ENCODERS: dict[str, str] = {
     "bioglove": "featstore.encoders.glove:load_biomedical",
     "cse": "featstore.encoders.cse:load",
     "elmo": "featstore.encoders.elmo:load",
+    "elmo2": "featstore.encoders.elmo:load_second",
     "bert": "featstore.encoders.bert:load",
 }
 _VIEW = re.compile(r".+-(pca|random)\d+")  # how views are named (featstore.stores.maintenance.views)

@@ -329,6 +329,8 @@ def test_the_papers_rows() -> None:
     assert light_row("chemprot", "glove+cse+elmo") == PaperRow(0.7605, 0.6617, 0.7077, 16.55)
     bio = PaperRow(0.6741, 0.5879, 0.6281, 5.99)
     assert light_row("chemprot", "bioglove+cse") == light_row("chemprot", "glove+bioglove+cse") == bio
+    assert light_row("chemprot", "bioglove+elmo2") == light_row("chemprot", "glove+elmo") is not None
+    assert light_row("chemprot", "glove+elmo+elmo2") == light_row("chemprot", "glove+elmo")
     for corpus, features in (("chemprot", "cse"), ("chemprot", "glove@12+glove@34"), ("sample", "glove")):
         assert light_row(corpus, features) is None
     light = [row for rows in LIGHT.values() for row in rows.values()]

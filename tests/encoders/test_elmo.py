@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from featstore.bundled import bundled
 from featstore.encoders import load_encoder
 from featstore.encoders.bilm import BiLM, BiLMConfig, load_elmo, save_elmo
 from featstore.encoders.elmo import ELMo
@@ -278,3 +279,16 @@ def test_saving_refuses_what_it_cannot_store(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="NaN or infinite"):
         save_elmo(tmp_path, lm, dtype="float16")
     assert not list(tmp_path.iterdir())
+
+
+def test_both_bundled_models() -> None:
+    first, second = load_encoder("elmo"), load_encoder("elmo2")
+    assert (first.name, second.name) == ("elmo", "elmo2")
+    assert first.dim == second.dim == 768
+    assert first.identity != second.identity
+    given = load_encoder(f"elmo:{bundled('elmo2')}")
+    assert (given.name, given.identity) == ("elmo", second.identity), "the same vectors, whatever they are called"
+    assert load_encoder(f"elmo2:{bundled('elmo')}").identity == first.identity
+    ours, theirs = (encoder.encode([["Aspirin", "inhibits", "COX-2", "."]]).values for encoder in (second, first))
+    assert ours.shape == theirs.shape == (4, 768)
+    assert not np.allclose(ours, theirs, atol=0.1)

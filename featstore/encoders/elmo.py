@@ -238,12 +238,15 @@ def load(path: str | None, *, device: str = "cpu", precision: str = "float32", c
 def load_second(
     path: str | None, *, device: str = "cpu", precision: str = "float32", cached_tokens: int = 32_768
 ) -> ELMo:
-    """Load the bundled encoder after it has read three times as much text.
+    """Load ``elmo2`` from a folder, or the bundled one: ``elmo`` after it has read three times as much text.
 
-    It has a name of its own, because models that were trained on the first one go on needing that.
+    It has a name of its own, because the models that were trained on ``elmo`` go on needing that one.
 
     Args:
         path, device, precision, cached_tokens: see :func:`load`.
+
+    Raises:
+        MissingFileError, DataError, UsageError: see :func:`load`.
     """
     folder = Path(path) if path else bundled("elmo2")
     return ELMo(folder, device=device, precision=precision, cached_tokens=cached_tokens, name="elmo2")

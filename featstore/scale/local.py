@@ -239,8 +239,14 @@ def _received(end: Connection) -> Iterator[Any]:
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
     """Interrupt what a worker does; a second signal must not interrupt its commit."""
     del number, frame
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN: Python prints a traceback where a signal that has arrived finds that one in place of its handler.
+    signal.signal(signal.SIGINT, _disregard)
     raise KeyboardInterrupt
+
+
+def _disregard(number: int, frame: FrameType | None) -> None:
+    """Do nothing."""
+    del number, frame
 
 
 @contextmanager
